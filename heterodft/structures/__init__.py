@@ -1,0 +1,24 @@
+"""What is computed: materials, superlattices, defects and magnetic orders, as pymatgen structures."""
+
+from heterodft.structures.defects import Vacancy, enumerate_vacancies, plane_formulas
+from heterodft.structures.magnetic_orders import assign_moments
+from heterodft.structures.materials import Material, build_material
+from heterodft.structures.report import StructureReport, describe
+from heterodft.structures.superlattice import Block, build_superlattice, layer_labels
+from heterodft.structures.surface_cells import SurfaceCell, cut_surface_cell
+
+__all__ = [
+    "Block",
+    "Material",
+    "StructureReport",
+    "SurfaceCell",
+    "Vacancy",
+    "assign_moments",
+    "build_material",
+    "build_superlattice",
+    "cut_surface_cell",
+    "describe",
+    "enumerate_vacancies",
+    "layer_labels",
+    "plane_formulas",
+]

@@ -1,0 +1,215 @@
+"""Stacking blocks of materials into one periodic cell.
+
+In the plane every block takes the reference lattice; out of the plane its layers keep their volume, so that a
+stretched block becomes thinner. An interface is as wide as the mean of the spacings that the two materials
+would have there by themselves, and the lateral registry goes on as the lattice below prescribes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pymatgen.core import Lattice, Structure
+
+from heterodft.errors import StructureError
+from heterodft.structures.surface_cells import SurfaceCell, cut_surface_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from heterodft.structures.materials import Material
+
+__all__ = ["Block", "build_superlattice", "layer_labels"]
+
+_MAXIMUM_STRAIN = 0.15
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of `layers` layers of one material."""
+
+    material: Material
+    layers: int
+
+
+@dataclass(frozen=True)
+class _StrainedCell:
+    """A surface cell on the reference in-plane lattice."""
+
+    cell: SurfaceCell
+    strain: float
+    stretch: float
+    """Factor on every height, from constant volume."""
+
+    @property
+    def thickness(self) -> float:
+        return self.cell.thickness * self.stretch
+
+    def heights(self, layers: int) -> NDArray[np.float64]:
+        """Heights in Å of the planes of a block, shape (layers * planes,)."""
+        inside = np.array([plane.height for plane in self.cell.planes]) * self.stretch
+        return (np.arange(layers)[:, None] * self.thickness + inside).ravel()
+
+    @property
+    def closing_gap(self) -> float:
+        """Å from the topmost plane of a layer to the next layer: the material's own spacing there."""
+        return self.thickness - self.cell.planes[-1].height * self.stretch
+
+
+def build_superlattice(
+    stack: Sequence[Block],
+    *,
+    normal: tuple[int, int, int] = (0, 0, 1),
+    in_plane: str | float | None = None,
+    supercell: tuple[int, int] = (1, 1),
+) -> Structure:
+    """Stack blocks along a normal into a periodic cell.
+
+    Parameters
+    ----------
+    stack
+        The blocks of one period, bottom to top.
+    normal
+        Miller indices of the stacking normal, the same for all blocks.
+    in_plane
+        Name of the material that sets the in-plane lattice, ``"mean"``, or a lattice constant of the cubic
+        parent in Å; by default the first block's material.
+    supercell
+        Repeats along the two in-plane vectors.
+
+    Returns
+    -------
+    Structure
+        Sites from the bottom plane up, with the site properties ``material``, ``block`` (1… in the stack),
+        ``layer`` (1… in its block) and ``plane`` (0… in the cell). ``properties["strain"]`` holds the in-plane
+        strain of each material in percent.
+
+    Raises
+    ------
+    StructureError
+        If the stack is empty, a number of layers or repeats is below one, or the cells do not match.
+
+    Examples
+    --------
+    >>> from heterodft.structures.materials import build_material
+    >>> sto, lao = build_material("SrTiO3"), build_material("LaAlO3")
+    >>> build_superlattice([Block(sto, 1), Block(lao, 1)], in_plane="SrTiO3").formula
+    'Sr1 La1 Ti1 Al1 O6'
+    """
+    _check_counts(stack, supercell)
+    cells = {block.material.name: cut_surface_cell(block.material, normal) for block in stack}
+    reference = _reference_lattice(cells, in_plane, stack[0].material.name)
+    strained = {name: _strain_to(cell, reference) for name, cell in cells.items()}
+
+    species: list[str] = []
+    positions: list[NDArray[np.float64]] = []
+    properties: dict[str, list[str | int]] = {"material": [], "block": [], "layer": [], "plane": []}
+    height, origin, plane_number = 0.0, np.zeros(2), 0
+    for number, block in enumerate(stack, start=1):
+        part = strained[block.material.name]
+        planes = part.cell.planes
+        for index, z in enumerate(part.heights(block.layers)):
+            layer, plane = divmod(index, len(planes))
+            for element, u, v in planes[plane].atoms:
+                lateral = (np.array([u, v]) + origin + layer * part.cell.shift) @ reference
+                species.append(element)
+                positions.append(np.array([*lateral, height + z]))
+                for key, value in zip(
+                    properties, (block.material.name, number, layer + 1, plane_number), strict=True
+                ):
+                    properties[key].append(value)
+            plane_number += 1
+        above = strained[stack[number % len(stack)].material.name]
+        height += part.heights(block.layers)[-1] + (part.closing_gap + above.closing_gap) / 2
+        origin = origin + block.layers * part.cell.shift
+
+    lean = (origin - np.round(origin)) @ reference
+    lattice = Lattice([[*reference[0], 0.0], [*reference[1], 0.0], [*lean, height]])
+    structure = Structure(
+        lattice,
+        species,
+        positions,
+        coords_are_cartesian=True,
+        to_unit_cell=False,
+        site_properties=properties,
+        properties={"strain": {name: round(100 * part.strain, 6) for name, part in strained.items()}},
+    )
+    return _repeat(structure, supercell)
+
+
+def _check_counts(stack: Sequence[Block], supercell: tuple[int, int]) -> None:
+    if not stack:
+        raise StructureError("the stack is empty; give at least one block")
+    for block in stack:
+        if block.layers < 1:
+            raise StructureError(f"{block.layers} layers of {block.material.name}; give at least 1")
+    if min(supercell) < 1:
+        raise StructureError(f"supercell {list(supercell)}; give two repeats of at least 1")
+
+
+def _reference_lattice(
+    cells: dict[str, SurfaceCell], in_plane: str | float | None, first: str
+) -> NDArray[np.float64]:
+    """In-plane vectors (2, 2) in Å that every block takes."""
+    if in_plane is None:
+        in_plane = first
+    if isinstance(in_plane, str):
+        if in_plane == "mean":
+            lengths = [np.linalg.norm(cell.in_plane[0]) for cell in cells.values()]
+            cell = cells[first]
+            return cell.in_plane * float(np.mean(lengths) / np.linalg.norm(cell.in_plane[0]))
+        if in_plane not in cells:
+            raise StructureError(
+                f"in_plane: {in_plane} is not in the stack; name one of {', '.join(cells)}, mean, or give Å"
+            )
+        return cells[in_plane].in_plane
+    cell = cells[first]
+    return cell.in_plane * (in_plane / cell.material.cell.lattice.a)
+
+
+def _strain_to(cell: SurfaceCell, reference: NDArray[np.float64]) -> _StrainedCell:
+    """Put a surface cell on the reference lattice, keeping its volume.
+
+    The height factor is the ratio of the in-plane areas, own over reference.
+    """
+    scale = float(np.linalg.norm(reference[0]) / np.linalg.norm(cell.in_plane[0]))
+    name = cell.material.name
+    if not np.allclose(cell.in_plane * scale, reference, rtol=0, atol=1e-3 * np.linalg.norm(reference[0])):
+        raise StructureError(f"{name}: its in-plane cell has another shape than the reference lattice")
+    if abs(scale - 1) > _MAXIMUM_STRAIN:
+        raise StructureError(
+            f"{name}: an in-plane strain of {100 * (scale - 1):+.1f} % is beyond "
+            f"{100 * _MAXIMUM_STRAIN:.0f} %; check its lattice constant and in_plane"
+        )
+    return _StrainedCell(cell, scale - 1, 1 / scale**2)
+
+
+def _repeat(structure: Structure, supercell: tuple[int, int]) -> Structure:
+    """Repeat in the plane, keeping the sites ordered from the bottom plane up."""
+    if supercell == (1, 1):
+        return structure
+    repeated = structure.make_supercell([*supercell, 1], to_unit_cell=False, in_place=False)
+    order = np.argsort(repeated.site_properties["plane"], kind="stable")
+    ordered = Structure.from_sites([repeated[i] for i in order])
+    ordered.properties = dict(structure.properties)
+    return ordered
+
+
+def layer_labels(structure: Structure) -> list[str]:
+    """Return the label of each site's layer: ``KTaO3:2``, or ``KTaO3[1]:2`` where blocks repeat a material."""
+    properties = structure.site_properties
+    blocks = sorted(set(zip(properties["block"], properties["material"], strict=True)))
+    totals = Counter(material for _, material in blocks)
+    seen: Counter[str] = Counter()
+    names: dict[int, str] = {}
+    for block, material in blocks:
+        seen[material] += 1
+        names[block] = material if totals[material] == 1 else f"{material}[{seen[material]}]"
+    return [
+        f"{names[block]}:{layer}" for block, layer in zip(properties["block"], properties["layer"], strict=True)
+    ]

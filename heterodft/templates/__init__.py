@@ -1,0 +1,1 @@
+"""What the DFT code reads: protocols, species, Hubbard U, pseudopotentials, input files."""

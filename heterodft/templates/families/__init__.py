@@ -1,0 +1,1 @@
+"""Recorded checksums of pseudopotential families (data only)."""

@@ -1,0 +1,207 @@
+"""Protocols fast, balanced, stringent: one table of code-independent numbers, resolved for a step.
+
+A value comes from the protocol unless the campaign or the step says otherwise; `StepSettings.origin` remembers
+which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from heterodft.errors import InputError, did_you_mean
+from heterodft.units import parse_quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pymatgen.core import Structure
+
+__all__ = ["PROTOCOLS", "StepName", "StepSettings", "k_mesh", "resolve_settings"]
+
+PROTOCOLS = ("fast", "balanced", "stringent")
+StepName = Literal["static", "dos"]
+
+_MAXIMUM_MESH = 60
+_ENERGIES = ("cutoff", "smearing_width", "scf_tolerance", "dos_energy_step")
+_DOS_KEYS = {"kspacing": "dos_kspacing", "empty_bands": "dos_empty_bands"}
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """Every number that decides what one step computes.
+
+    Attributes
+    ----------
+    xc
+        Functional, ``PBE`` or ``PBEsol``.
+    cutoff, density_cutoff
+        eV.
+    kpoints, shift
+        Mesh of each reciprocal direction, and whether it is shifted by half a division.
+    smearing, smearing_width
+        Kind and eV; the dos step integrates with tetrahedra and takes none.
+    scf_tolerance
+        eV an atom.
+    max_scf_steps, mixing
+        Of the SCF cycle; `mixing` is the fraction of the new density.
+    empty_bands
+        Fraction of the filled ones.
+    dos_energy_step
+        eV, grid of the density of states.
+    raw
+        Settings handed to the DFT code as they are.
+    origin
+        Where each value came from: ``protocol fast``, ``campaign`` or ``step``; no part of the identity.
+    """
+
+    xc: str
+    cutoff: float
+    density_cutoff: float
+    kpoints: tuple[int, int, int]
+    shift: tuple[int, int, int]
+    smearing: str
+    smearing_width: float
+    scf_tolerance: float
+    max_scf_steps: int
+    mixing: float
+    empty_bands: float
+    dos_energy_step: float
+    raw: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data without the origins."""
+        data = asdict(self)
+        del data["origin"]
+        return data | {"kpoints": list(self.kpoints), "shift": list(self.shift)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StepSettings:
+        """Rebuild settings from `to_dict`."""
+        return cls(**{**data, "kpoints": tuple(data["kpoints"]), "shift": tuple(data["shift"])})
+
+
+@cache
+def _table() -> dict[str, dict[str, Any]]:
+    from ruamel.yaml import YAML
+
+    text = (resources.files(__package__) / "table.yaml").read_text(encoding="utf-8")
+    table = dict(YAML(typ="safe").load(text))
+    for key in _ENERGIES:
+        table[key] = {protocol: parse_quantity(value, "energy") for protocol, value in table[key].items()}
+    return table
+
+
+def k_mesh(structure: Structure, kspacing: float) -> tuple[int, int, int]:
+    """Return the mesh whose divisions are at most `kspacing` apart.
+
+    N_i = ceil(|b_i| / kspacing) with b_i the reciprocal vectors including 2π, at least 1.
+
+    Parameters
+    ----------
+    structure
+        The cell.
+    kspacing
+        1/Å, including 2π.
+
+    Raises
+    ------
+    InputError
+        If the spacing is not positive or makes more than 60 divisions.
+    """
+    if kspacing <= 0:
+        raise InputError(f"kspacing {kspacing:g} 1/Å; give a positive spacing such as 0.25")
+    lengths = np.array(structure.lattice.reciprocal_lattice.abc)
+    mesh = np.maximum(1, np.ceil(lengths / kspacing - 1e-6).astype(int))
+    if mesh.max() > _MAXIMUM_MESH:
+        raise InputError(
+            f"kspacing {kspacing:g} 1/Å makes a mesh of {'x'.join(map(str, mesh))}; "
+            "give a wider spacing (the usual range is 0.1 to 0.5)"
+        )
+    return int(mesh[0]), int(mesh[1]), int(mesh[2])
+
+
+def resolve_settings(
+    structure: Structure,
+    step: StepName,
+    *,
+    xc: str = "PBE",
+    protocol: str = "balanced",
+    campaign: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> StepSettings:
+    """Resolve the numbers of one step.
+
+    Parameters
+    ----------
+    structure
+        The cell, which turns a k-spacing into a mesh.
+    step
+        ``static`` or ``dos``.
+    xc
+        Functional.
+    protocol
+        One of `PROTOCOLS`.
+    campaign, overrides
+        Values of the campaign and of the step, which win over the protocol in this order. Keys are those of
+        `StepSettings` and ``kspacing``, ``density_factor``, ``shift_mesh``.
+
+    Raises
+    ------
+    InputError
+        If the protocol is unknown or a k-spacing is absurd.
+    """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"method: unknown protocol '{protocol}'{did_you_mean(protocol, PROTOCOLS)}")
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for key, column in _table().items():
+        if not key.startswith("dos_") or key == "dos_energy_step":
+            values[key] = _table()[_DOS_KEYS[key]][protocol] if step == "dos" and key in _DOS_KEYS else column[protocol]
+            origin[key] = f"protocol {protocol}"
+    if step == "dos":
+        values |= {"shift_mesh": False, "smearing": "tetrahedra", "smearing_width": 0.0}
+    for source, given in (("campaign", _for_step(campaign, step)), ("step", dict(overrides or {}))):
+        values |= given
+        origin |= dict.fromkeys(given, source)
+        if "kspacing" in given:
+            values.pop("kpoints", None)
+    kpoints = values["kpoints"] if "kpoints" in values else k_mesh(structure, values["kspacing"])
+    origin["kpoints"] = origin.get("kpoints", origin["kspacing"])
+    origin["density_cutoff"] = origin.get("density_cutoff", origin["density_factor"])
+    return StepSettings(
+        xc=xc,
+        cutoff=float(values["cutoff"]),
+        density_cutoff=float(values.get("density_cutoff", values["cutoff"] * values["density_factor"])),
+        kpoints=kpoints,
+        shift=_shift(structure, kpoints, wanted=values["shift_mesh"]),
+        smearing=values["smearing"],
+        smearing_width=float(values["smearing_width"]),
+        scf_tolerance=float(values["scf_tolerance"]),
+        max_scf_steps=int(values["max_scf_steps"]),
+        mixing=float(values["mixing"]),
+        empty_bands=float(values["empty_bands"]),
+        dos_energy_step=float(values["dos_energy_step"]),
+        raw=dict(values.get("raw", {})),
+        origin=origin,
+    )
+
+
+_STATIC_ONLY = {"kspacing", "kpoints", "empty_bands", "shift_mesh", "smearing", "smearing_width"}
+
+
+def _for_step(campaign: Mapping[str, Any] | None, step: StepName) -> dict[str, Any]:
+    """Campaign-wide values that apply to a step: a dos step keeps its own, denser mesh and its tetrahedra."""
+    values = dict(campaign or {})
+    return {key: value for key, value in values.items() if step != "dos" or key not in _STATIC_ONLY}
+
+
+def _shift(structure: Structure, kpoints: tuple[int, int, int], *, wanted: bool) -> tuple[int, int, int]:
+    right_angled = np.allclose(structure.lattice.angles, 90, atol=1e-3)
+    a, b, c = (int(wanted and right_angled and n % 2 == 0) for n in kpoints)
+    return a, b, c

@@ -1,0 +1,73 @@
+"""Units: eV, Å, μB and hours inside the program; everything else is converted at the edge.
+
+The constants are those of CODATA 2018, which Quantum ESPRESSO compiles in since version 6.5, so that an
+energy read here equals the one pw.x printed to its last digit.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal
+
+from heterodft.errors import did_you_mean
+
+__all__ = ["BOHR", "HARTREE", "RYDBERG", "Dimension", "parse_quantity"]
+
+HARTREE = 27.211386245988
+"""eV."""
+RYDBERG = HARTREE / 2
+"""eV."""
+BOHR = 0.529177210903
+"""Å."""
+
+Dimension = Literal["energy", "length", "time", "inverse length"]
+
+_UNITS: dict[Dimension, dict[str, float]] = {
+    "energy": {"eV": 1.0, "meV": 1e-3, "Ry": RYDBERG, "Ha": HARTREE},
+    "length": {"Å": 1.0, "A": 1.0, "Ang": 1.0, "nm": 10.0, "pm": 0.01, "bohr": BOHR},
+    "time": {"h": 1.0, "min": 1 / 60, "s": 1 / 3600, "d": 24.0},
+    "inverse length": {"1/Å": 1.0, "1/A": 1.0, "1/nm": 0.1, "1/bohr": 1 / BOHR},
+}
+
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*?)?\s*")
+
+
+def parse_quantity(value: object, dimension: Dimension) -> float:
+    """Read a number with an optional unit.
+
+    Parameters
+    ----------
+    value
+        A number (taken in eV, Å, hours or 1/Å) or a text such as ``"60 Ry"``.
+    dimension
+        What kind of quantity is expected.
+
+    Returns
+    -------
+    float
+        The value in eV, Å, hours or 1/Å.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a finite number followed by a unit of that dimension.
+
+    Examples
+    --------
+    >>> parse_quantity("1.0 nm", "length")
+    10.0
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"expected a number with an optional unit, got {value!r}")
+    match = _QUANTITY.fullmatch(str(value))
+    if match is None:
+        raise ValueError(f"expected a number with an optional unit, got {value!r}")
+    units = _UNITS[dimension]
+    unit = match[2] or next(iter(units))
+    if unit not in units:
+        raise ValueError(f"unknown unit '{unit}' of {dimension}{did_you_mean(unit, units)}")
+    number = float(match[1]) * units[unit]
+    if not math.isfinite(number):
+        raise ValueError(f"expected a finite number, got {value!r}")
+    return number
