@@ -82,7 +82,7 @@ class CalculationError(HeterodftError, RuntimeError):
     """A calculation ended without a usable result."""
 
 
-class InterruptedCalculation(CalculationError):
+class InterruptedCalculation(CalculationError):  # noqa: N818, an interruption is no error
     """A calculation was stopped from outside and may be run again."""
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from heterodft.errors import ReaderError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["atomic_writer", "make_folder", "read_json", "write_json", "write_text"]
 

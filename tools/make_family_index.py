@@ -38,7 +38,14 @@ def main() -> None:
                     "wavefunctions": header.wavefunctions,
                 }
             name = f"pseudodojo-0.4-{xc.lower()}-sr-standard"
-            index = {"name": name, "xc": xc, "archive": ARCHIVE, "prefix": prefix, "notice": NOTICE, "files": files}
+            index = {
+                "name": name,
+                "xc": xc,
+                "archive": ARCHIVE,
+                "prefix": prefix,
+                "notice": NOTICE,
+                "files": files,
+            }
             (ROOT / f"{name}.json").write_text(json.dumps(index, indent=1) + "\n")
             print(name, len(files))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import spglib
+from pymatgen.core import Element
 
 from heterodft.errors import StructureError
 from heterodft.structures.superlattice import layer_labels
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-__all__ = ["Vacancy", "enumerate_vacancies", "inequivalent_sites", "interface_planes", "parse_vacancy"]
+__all__ = [
+    "Vacancy",
+    "enumerate_vacancies",
+    "inequivalent_sites",
+    "interface_planes",
+    "parse_vacancy",
+    "plane_formulas",
+]
 
 _SYMPREC = 1e-3
 
@@ -90,7 +98,8 @@ def inequivalent_sites(structure: Structure, candidates: Sequence[int]) -> list[
     names = [(site.species_string, *map(str, values)) for site, *values in zip(structure, *columns, strict=True)]
     numbers = {name: number for number, name in enumerate(sorted(set(names)), start=1)}
     dataset = spglib.get_symmetry_dataset(
-        (structure.lattice.matrix, structure.frac_coords, [numbers[name] for name in names]), symprec=_SYMPREC
+        (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), [numbers[name] for name in names]),
+        symprec=_SYMPREC,
     )
     if dataset is None:
         return sorted(candidates)
@@ -154,12 +163,13 @@ def _remove(structure: Structure, kind: str, index: int) -> Vacancy:
     label = f"{kind}@{layer_labels(structure)[index]}"
     plane = plane_formulas(structure)[structure.site_properties["plane"][index]]
     without = structure.copy()
-    without.properties["defect"] = {
+    defect = {
         "kind": kind,
         "label": label,
         "plane": plane,
         "position": [round(float(x), 8) for x in structure[index].coords],
     }
+    without.properties = {**structure.properties, "defect": defect}  # copy() shares the host's dictionary
     without.remove_sites([index])
     return Vacancy(kind, index, label, plane, without)
 
@@ -173,8 +183,6 @@ def plane_formulas(structure: Structure) -> dict[int, str]:
 
 
 def _formula(elements: list[str]) -> str:
-    from pymatgen.core import Element
-
     counts = {element: elements.count(element) for element in sorted(set(elements), key=lambda e: Element(e).X)}
     divisor = int(np.gcd.reduce(list(counts.values())))
     return "".join(f"{e}{n // divisor if n // divisor > 1 else ''}" for e, n in counts.items())

@@ -56,7 +56,7 @@ def _perovskite(formula: str, a: float) -> Structure:
     return Structure(
         Lattice.cubic(a),
         [a_site, b_site, anion, anion, anion],
-        [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]],
+        [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]],
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
@@ -119,9 +119,8 @@ def build_superlattice(
                 lateral = (np.array([u, v]) + origin + layer * part.cell.shift) @ reference
                 species.append(element)
                 positions.append(np.array([*lateral, height + z]))
-                for key, value in zip(
-                    properties, (block.material.name, number, layer + 1, plane_number), strict=True
-                ):
+                labels: tuple[str | int, ...] = (block.material.name, number, layer + 1, plane_number)
+                for key, value in zip(properties, labels, strict=True):
                     properties[key].append(value)
             plane_number += 1
         above = strained[stack[number % len(stack)].material.name]

@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 import subprocess
+import tempfile
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +63,18 @@ def program_version(path: str) -> tuple[int, int]:
             f"{path} is not installed or not on PATH; install Quantum ESPRESSO "
             "(Debian: apt-get install quantum-espresso) or set ESPRESSO_BIN_DIR"
         )
-    # pw.x has no --version: it prints its banner, then fails on the empty input.
+    # pw.x has no --version: it prints its banner, then fails on the empty input, leaving a file behind.
     try:
-        done = subprocess.run(
-            [found], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [found],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ProgramNotFoundError(f"{found} does not start: {error}; reinstall Quantum ESPRESSO") from error
     match = re.search(r"Program PWSCF v\.(\d+)\.(\d+)", done.stdout)
@@ -225,14 +233,15 @@ def _merge_raw(namelists: dict[str, dict[str, Any]], raw: Mapping[str, Any]) -> 
 
     known = ALL_KEYS["pw"]
     for key, value in raw.items():
-        section = Namelist.search_key(key, known)
+        section = Namelist.search_key(key, known)  # type: ignore[no-untyped-call]
         base = key.split("(")[0].lower()
         if section is None:
             names = [name for group in known.values() for name in group]
             raise InputError(f"method: espresso: pw.x has no setting '{key}'{did_you_mean(key, names)}")
         if base in _OURS:
             raise InputError(
-                f"method: espresso: {key} is set by the request (structure, moments, U, cutoff, step); change it there"
+                f"method: espresso: {key} is set by the request (structure, moments, U, cutoff, step); "
+                "change it there"
             )
         namelists.setdefault(section, {})[key] = value
 
@@ -240,7 +249,7 @@ def _merge_raw(namelists: dict[str, dict[str, Any]], raw: Mapping[str, Any]) -> 
 def _namelist_text(namelists: Mapping[str, Mapping[str, Any]]) -> str:
     from ase.io.espresso_namelist.namelist import Namelist
 
-    return Namelist({name: dict(values) for name, values in namelists.items()}).to_string()
+    return str(Namelist({name: dict(values) for name, values in namelists.items()}).to_string())
 
 
 def _species_card(table: SpeciesTable, pseudopotentials: Mapping[str, Pseudopotential]) -> str:

@@ -15,9 +15,8 @@ __all__ = ["HubbardU", "check_hubbard", "parse_hubbard"]
 
 _SHELL = re.compile(r"([A-Z][a-z]?)-([3-6][pdf]|2p)")
 
-NAMELIST_SHELLS = dict.fromkeys(
-    "Ti V Cr Mn Fe Co Ni Cu Zn Zr Nb Mo Ru Rh Ta W Ir Re Os Hf Ga In".split(), "d"
-) | dict.fromkeys(["N", "O"], "p")
+_D_ELEMENTS = "Ti V Cr Mn Fe Co Ni Cu Zn Zr Nb Mo Ru Rh Ta W Ir Re Os Hf Ga In"
+NAMELIST_SHELLS = dict.fromkeys(_D_ELEMENTS.split(" "), "d") | {"N": "p", "O": "p"}
 """Shell that pw.x corrects for each element it knows before the HUBBARD card of 7.1."""
 
 HUBBARD_CARD_VERSION = (7, 1)

@@ -106,7 +106,9 @@ def family_for(xc: str) -> Family:
     """
     families = {family.xc: family for family in known_families().values()}
     if xc not in families:
-        raise PseudopotentialError(f"no pseudopotential family for the functional {xc}{did_you_mean(xc, families)}")
+        raise PseudopotentialError(
+            f"no pseudopotential family for the functional {xc}{did_you_mean(xc, families)}"
+        )
     return families[xc]
 
 
@@ -173,7 +175,8 @@ def _from_folder(element: str, folder: Path) -> Pseudopotential:
         )
     if len(files) > 1:
         raise PseudopotentialError(
-            f"{len(files)} pseudopotentials for {element} in {folder}: {', '.join(f.name for f in files)}; keep one"
+            f"{len(files)} pseudopotentials for {element} in {folder} "
+            f"({', '.join(f.name for f in files)}); keep one of them"
         )
     data = files[0].read_bytes()
     header = parse_upf_header(data.decode(errors="replace"))
@@ -234,7 +237,7 @@ def install_family(family: Family, *, archive: Path | None = None) -> list[str]:
 
 def _is_intact(family: Family, entry: dict[str, Any]) -> bool:
     path = family.folder / entry["file"]
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == entry["sha256"]
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == str(entry["sha256"])
 
 
 def _download(requirement: str, folder: Path) -> Path:

@@ -162,23 +162,29 @@ def resolve_settings(
     origin: dict[str, str] = {}
     for key, column in _table().items():
         if not key.startswith("dos_") or key == "dos_energy_step":
-            values[key] = _table()[_DOS_KEYS[key]][protocol] if step == "dos" and key in _DOS_KEYS else column[protocol]
+            values[key] = (
+                _table()[_DOS_KEYS[key]][protocol] if step == "dos" and key in _DOS_KEYS else column[protocol]
+            )
             origin[key] = f"protocol {protocol}"
     if step == "dos":
         values |= {"shift_mesh": False, "smearing": "tetrahedra", "smearing_width": 0.0}
-    for source, given in (("campaign", _for_step(campaign, step)), ("step", dict(overrides or {}))):
-        values |= given
-        origin |= dict.fromkeys(given, source)
-        if "kspacing" in given:
+    given = dict(campaign or {})
+    if step == "dos":
+        given = _denser_for_dos(structure, given, values["kspacing"])
+    for source, changes in (("campaign", given), ("step", dict(overrides or {}))):
+        if "kspacing" in changes:
             values.pop("kpoints", None)
-    kpoints = values["kpoints"] if "kpoints" in values else k_mesh(structure, values["kspacing"])
+            origin.pop("kpoints", None)
+        values |= changes
+        origin |= dict.fromkeys(changes, source)
+    kpoints = values.get("kpoints") or k_mesh(structure, values["kspacing"])
     origin["kpoints"] = origin.get("kpoints", origin["kspacing"])
     origin["density_cutoff"] = origin.get("density_cutoff", origin["density_factor"])
     return StepSettings(
         xc=xc,
         cutoff=float(values["cutoff"]),
         density_cutoff=float(values.get("density_cutoff", values["cutoff"] * values["density_factor"])),
-        kpoints=kpoints,
+        kpoints=(kpoints[0], kpoints[1], kpoints[2]),
         shift=_shift(structure, kpoints, wanted=values["shift_mesh"]),
         smearing=values["smearing"],
         smearing_width=float(values["smearing_width"]),
@@ -192,13 +198,18 @@ def resolve_settings(
     )
 
 
-_STATIC_ONLY = {"kspacing", "kpoints", "empty_bands", "shift_mesh", "smearing", "smearing_width"}
-
-
-def _for_step(campaign: Mapping[str, Any] | None, step: StepName) -> dict[str, Any]:
-    """Campaign-wide values that apply to a step: a dos step keeps its own, denser mesh and its tetrahedra."""
-    values = dict(campaign or {})
-    return {key: value for key, value in values.items() if step != "dos" or key not in _STATIC_ONLY}
+def _denser_for_dos(structure: Structure, given: dict[str, Any], kspacing: float) -> dict[str, Any]:
+    """Campaign-wide values as a dos step takes them: tetrahedra stay, the mesh is at least the protocol's."""
+    kept = {
+        key: v
+        for key, v in given.items()
+        if key not in ("smearing", "smearing_width", "shift_mesh", "empty_bands")
+    }
+    if "kspacing" in kept:
+        kept["kspacing"] = min(kept["kspacing"], kspacing)
+    if "kpoints" in kept:
+        kept["kpoints"] = tuple(map(max, kept["kpoints"], k_mesh(structure, kspacing)))
+    return kept
 
 
 def _shift(structure: Structure, kpoints: tuple[int, int, int], *, wanted: bool) -> tuple[int, int, int]:

@@ -1,0 +1,90 @@
+"""Readers, one a format, and `read_folder`, which makes the one Result of a finished folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from heterodft.analysis.readers.espresso_output import read_pw_output
+from heterodft.analysis.readers.espresso_xml import read_pw_xml
+from heterodft.analysis.readers.projwfc import read_lowdin, read_projected_dos, read_spilling
+from heterodft.analysis.result import Result, SiteValues
+from heterodft.errors import ReaderError
+from heterodft.files import read_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pymatgen.core import Structure
+
+    from heterodft.analysis.readers.espresso_output import PwOutput
+
+__all__ = ["read_folder"]
+
+
+def read_folder(folder: Path) -> Result:
+    """Read a folder in which pw.x (and projwfc.x) finished.
+
+    Parameters
+    ----------
+    folder
+        Holds ``NAME.save/data-file-schema.xml``, ``pw.out``, and after a dos step the files of projwfc.x; with a
+        ``request.json`` the labels of its sites are taken over.
+
+    Raises
+    ------
+    ReaderError
+        If a file is missing, cut off, or does not belong to the others.
+    """
+    found = sorted(folder.glob("*.save/data-file-schema.xml"))
+    if len(found) != 1:
+        raise ReaderError(f"{folder} holds {len(found)} pw.x results (*.save/data-file-schema.xml); expected one")
+    xml = read_pw_xml(found[0])
+    printed = read_pw_output(folder / "pw.out")
+    request = read_json(folder / "request.json") if (folder / "request.json").is_file() else {}
+    structure = _labelled(xml.structure, request, folder)
+    polarized = xml.bands.energies.shape[0] == 2
+    sites = _spheres(printed, polarized=polarized) if xml.converged is not None else {}
+    dos = spilling = None
+    if (folder / "projwfc.out").is_file():
+        dos = read_projected_dos(folder, sites=len(structure))
+        sites["Löwdin"] = read_lowdin(folder / "projwfc.out", polarized=polarized)
+        spilling = read_spilling(folder / "projwfc.out")
+    return Result(
+        code="espresso",
+        version=xml.version,
+        step="static" if xml.converged is not None else "dos",
+        structure=structure,
+        electrons=xml.electrons,
+        energy=xml.energy,
+        fermi_levels=xml.fermi_levels,
+        total_moment=xml.total_moment,
+        absolute_moment=xml.absolute_moment,
+        sites=sites,
+        converged=None if xml.converged is None else xml.converged and printed.converged is not False,
+        iterations=xml.iterations,
+        accuracy=printed.accuracy if xml.converged is not None else None,
+        cpu_seconds=printed.cpu_seconds,
+        wall_seconds=printed.wall_seconds,
+        bands=xml.bands,
+        dos=dos,
+        spilling=spilling,
+        request=request,
+    )
+
+
+def _spheres(printed: PwOutput, *, polarized: bool) -> dict[str, SiteValues]:
+    if not printed.charges:
+        return {}
+    return {"sphere": SiteValues("sphere", printed.charges, printed.moments if polarized else None)}
+
+
+def _labelled(structure: Structure, request: dict[str, Any], folder: Path) -> Structure:
+    """Give the sites the labels of the request, which has them in the same order."""
+    asked = request.get("request", {}).get("structure")
+    if asked is None:
+        return structure
+    if [site.species_string for site in structure] != asked["species"]:
+        raise ReaderError(f"{folder}: the result has other atoms than its request.json; files of another run?")
+    for name, values in asked["site_properties"].items():
+        structure.add_site_property(name, values)
+    return structure

@@ -1,0 +1,155 @@
+"""What pw.x prints: convergence, moments in spheres, times, and why it stopped."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from heterodft.errors import ReaderError
+from heterodft.units import RYDBERG
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Progress", "PwOutput", "read_progress", "read_pw_output"]
+
+_FLOAT = r"[-+]?\d*\.?\d+(?:[EeDd][-+]?\d+)?"
+_ENERGY = re.compile(rf"^!\s+total energy\s+=\s+({_FLOAT}) Ry", re.MULTILINE)
+_ACCURACY = re.compile(rf"estimated scf accuracy\s+<\s+({_FLOAT}) Ry")
+_TOTAL = re.compile(rf"total magnetization\s+=\s+({_FLOAT}) Bohr")
+_ABSOLUTE = re.compile(rf"absolute magnetization\s+=\s+({_FLOAT}) Bohr")
+_ACHIEVED = re.compile(r"convergence has been achieved in\s+(\d+) iterations")
+_NOT_ACHIEVED = re.compile(r"convergence NOT achieved after\s+(\d+) iterations")
+# up to 7.0: "atom:    1    charge:    7.5226    magn:   -0.0000"
+# later:     "atom   1 (R=0.357)  charge=  7.5226  magn= -0.0000"
+_SPHERE = re.compile(
+    rf"^\s+atom:?\s+(\d+)\s+(?:\(R=.*?\)\s+)?charge[:=]\s*({_FLOAT})\s+magn[:=]\s*({_FLOAT})", re.M
+)
+_TIMES = re.compile(r"^\s+PWSCF\s+:\s*(.*?)\s*CPU\s+(.*?)\s*WALL", re.MULTILINE)
+_ROUTINE = re.compile(r"Error in routine\s+(\S+)\s+\((-?\d+)\):\s*\n\s*(.*?)\s*\n")
+_ITERATION = re.compile(r"iteration #\s*(\d+)")
+_BAND_K = re.compile(r"Computing kpt #:\s+(\d+)\s+of\s+(\d+)")
+
+
+@dataclass(frozen=True)
+class PwOutput:
+    """The standard output of pw.x.
+
+    Attributes
+    ----------
+    energy
+        eV, from the last line that starts with ``!``; None when there is none.
+    converged
+        True or False as printed at the end of the last cycle; None when no cycle ended.
+    iterations, accuracy
+        Of the last cycle; accuracy in eV.
+    total_moment, absolute_moment
+        μB a cell, as last printed.
+    charges, moments
+        Electrons and μB in spheres, as last printed; empty when never printed.
+    cpu_seconds, wall_seconds
+        None when the end was not reached.
+    finished
+        Whether "JOB DONE." was printed, which is no sign of success.
+    error
+        ``routine: message`` of an error box, or None.
+    """
+
+    energy: float | None
+    converged: bool | None
+    iterations: int | None
+    accuracy: float | None
+    total_moment: float | None
+    absolute_moment: float | None
+    charges: tuple[float, ...]
+    moments: tuple[float, ...]
+    cpu_seconds: float | None
+    wall_seconds: float | None
+    finished: bool
+    error: str | None
+
+
+def read_pw_output(path: Path) -> PwOutput:
+    """Read the standard output of pw.x, as far as it goes.
+
+    Raises
+    ------
+    ReaderError
+        If the file cannot be opened.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ReaderError(f"cannot read {path}: {error.strerror}") from error
+    achieved, failed = _ACHIEVED.findall(text), _NOT_ACHIEVED.findall(text)
+    charges, moments = _last_spheres(text)
+    times = _TIMES.search(text)
+    box = _ROUTINE.search(text)
+    energy, accuracy = _last(_ENERGY, text), _last(_ACCURACY, text)
+    return PwOutput(
+        energy=None if energy is None else energy * RYDBERG,
+        converged=False if failed else True if achieved else None,
+        iterations=int((failed or achieved)[-1]) if failed or achieved else None,
+        accuracy=None if accuracy is None else accuracy * RYDBERG,
+        total_moment=_last(_TOTAL, text),
+        absolute_moment=_last(_ABSOLUTE, text),
+        charges=charges,
+        moments=moments,
+        cpu_seconds=_seconds(times[1]) if times else None,
+        wall_seconds=_seconds(times[2]) if times else None,
+        finished="JOB DONE." in text,
+        error=f"{box[1]}: {box[3]}" if box else None,
+    )
+
+
+def _last(pattern: re.Pattern[str], text: str) -> float | None:
+    found = pattern.findall(text)
+    return float(found[-1].replace("D", "E")) if found else None
+
+
+def _last_spheres(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return charges and moments of the last complete table; each table starts again at atom 1."""
+    tables: list[list[tuple[float, float]]] = []
+    for number, charge, moment in _SPHERE.findall(text):
+        if number == "1":
+            tables.append([])
+        if tables:
+            tables[-1].append((float(charge), float(moment)))
+    if not tables:
+        return (), ()
+    last = tables[-1]
+    return tuple(c for c, _ in last), tuple(m for _, m in last)
+
+
+def _seconds(text: str) -> float:
+    """Read a time such as ``1h 2m`` or ``1m23.45s`` or ``3.94s``."""
+    parts = re.findall(r"([\d.]+)\s*([dhms])", text)
+    return sum(float(value) * {"d": 86400, "h": 3600, "m": 60, "s": 1}[unit] for value, unit in parts)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a running pw.x is: words such as ``SCF iteration 5``, and its estimated accuracy in eV."""
+
+    text: str
+    accuracy: float | None = None
+
+
+def read_progress(path: Path) -> Progress | None:
+    """Tell where a running pw.x is, from the last 20 kB of what it has printed; None when nothing tells."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - 20_000))
+            text = stream.read().decode(errors="replace")
+    except OSError:
+        return None
+    points = _BAND_K.findall(text)
+    if points:
+        return Progress(f"k-point {points[-1][0]} of {points[-1][1]}")
+    iterations = _ITERATION.findall(text)
+    if not iterations:
+        return None
+    accuracy = _last(_ACCURACY, text)
+    return Progress(f"SCF iteration {iterations[-1]}", None if accuracy is None else accuracy * RYDBERG)

@@ -1,0 +1,161 @@
+"""``heterodft run``: local workers until nothing is left, with progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from heterodft.cli.common import console
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from heterodft.workflows.queue.pool import WorkerPool
+    from heterodft.workflows.queue.summary import QueueEntry
+    from heterodft.workflows.settings import Settings
+
+__all__ = ["command"]
+
+_LOOK_SECONDS = 0.5
+_LINE_SECONDS = 15.0
+
+
+@click.command("run")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Calculations at a time."
+)
+@click.option("--cores", type=click.IntRange(min=1), help="Cores to share among them; by default all.")
+@click.option("--quiet", is_flag=True, help="No progress, only the summary.")
+def command(jobs: int, cores: int | None, quiet: bool) -> None:
+    """Run everything in the queue on this machine, until nothing is left.
+
+    Stop with Ctrl-C: what runs goes back into the queue. Example: heterodft run -j 2
+    """
+    from heterodft.templates.espresso import PROGRAMS, program_version
+    from heterodft.workflows.queue.pool import recover, running_workers
+    from heterodft.workflows.queue.summary import read_queue
+    from heterodft.workflows.settings import load_settings
+
+    settings = load_settings(cores=cores)
+    if not read_queue(settings):
+        click.echo("The queue is empty; submit a campaign with: heterodft submit FILE")
+        return
+    for program in sorted({program for programs in PROGRAMS.values() for program in programs}):
+        settings.command_for(program, settings.cores)
+    program_version(settings.program("pw.x"))
+    recovered = recover(settings)
+    if recovered:
+        click.echo(f"Put back into the queue, since their worker is gone: {', '.join(recovered)}", err=True)
+    before = read_queue(settings)
+    if not any(entry.state in ("ready", "running") for entry in before):
+        _finish(before, ran=0, seconds=0.0)
+        return
+    started = time.monotonic()
+    with running_workers(settings, jobs) as pool:
+        (_watch_quietly if quiet else _watch_live if sys.stderr.isatty() else _watch_lines)(pool, settings)
+        codes = pool.exit_codes()
+    after = read_queue(settings)
+    done_before = sum(entry.state in ("done", "failed") for entry in before)
+    if any(codes) and any(entry.state == "ready" for entry in after):
+        click.echo(f"heterodft: a worker ended early; see {pool.log_folder}", err=True)
+    ran = sum(entry.state in ("done", "failed") for entry in after) - done_before
+    _finish(after, ran=ran, seconds=time.monotonic() - started)
+
+
+def _finish(entries: list[QueueEntry], *, ran: int, seconds: float) -> None:
+    """Print what became of the queue; failed calculations make the exit code 3."""
+    from heterodft.workflows.queue.summary import count_states, failure_reason
+
+    counts = ", ".join(f"{count} {state}" for state, count in count_states(entries).items())
+    click.echo(f"Ran {ran} calculations in {_clock(seconds)}. In the queue: {counts}.")
+    failed = [entry for entry in entries if entry.state == "failed"]
+    for entry in failed:
+        click.echo(f"heterodft: {entry.path} failed: {failure_reason(entry.folder)}", err=True)
+    if failed:
+        sys.exit(3)
+    if any(entry.state == "ready" for entry in entries):
+        click.echo(
+            "heterodft: calculations are left in the queue; see the logs in runs/workers, then run again", err=True
+        )
+        sys.exit(1)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{seconds:.0f} s"
+
+
+def _watch_quietly(pool: WorkerPool, _settings: Settings) -> None:
+    while pool.alive():
+        time.sleep(_LOOK_SECONDS)
+
+
+def _watch_lines(pool: WorkerPool, settings: Settings) -> None:
+    """Plain lines: each start and end, and every quarter of a minute where the running ones are."""
+    from heterodft.workflows.progress import describe_running
+    from heterodft.workflows.queue.summary import read_queue
+
+    states = {entry.path: entry.state for entry in read_queue(settings)}
+    since: dict[str, float] = {}
+    next_line = time.monotonic() + _LINE_SECONDS
+    last_look = False
+    while not last_look:
+        last_look = not pool.alive()
+        entries = read_queue(settings)
+        count = f"[{sum(e.state == 'done' for e in entries)}/{len(entries)}]"
+        for entry in entries:
+            if entry.state == states.get(entry.path):
+                continue
+            states[entry.path] = entry.state
+            took = f" after {_clock(time.monotonic() - since.pop(entry.path))}" if entry.path in since else ""
+            if entry.state == "running":
+                since[entry.path] = time.monotonic()
+            if entry.state in ("running", "done", "failed"):
+                click.echo(f"{count} {entry.state} {entry.path}{took}", err=True)
+        if time.monotonic() > next_line:
+            next_line = time.monotonic() + _LINE_SECONDS
+            for entry in entries:
+                if entry.state == "running":
+                    elapsed = _clock(time.monotonic() - since.get(entry.path, time.monotonic()))
+                    click.echo(f"{count} {entry.path}: {describe_running(entry.folder)}, {elapsed}", err=True)
+        if not last_look:
+            time.sleep(_LOOK_SECONDS)
+
+
+def _watch_live(pool: WorkerPool, settings: Settings) -> None:
+    """A few lines that keep themselves up to date."""
+    from rich.live import Live
+
+    from heterodft.workflows.queue.summary import read_queue
+
+    started = time.monotonic()
+    since: dict[str, float] = {}
+    with Live(console=console(stderr=True), refresh_per_second=4, transient=True) as live:
+        while pool.alive():
+            live.update(_screen(read_queue(settings), since, started))
+            time.sleep(_LOOK_SECONDS)
+
+
+def _screen(entries: list[QueueEntry], since: dict[str, float], started: float) -> RenderableType:
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    from heterodft.workflows.progress import describe_running
+
+    now = time.monotonic()
+    done = sum(entry.state in ("done", "failed") for entry in entries)
+    failed = sum(entry.state == "failed" for entry in entries)
+    table = Table.grid(padding=(0, 2))
+    for entry in entries:
+        if entry.state == "running":
+            elapsed = _clock(now - since.setdefault(entry.path, now))
+            table.add_row(Text(entry.path, style="bold"), Text(describe_running(entry.folder)), Text(elapsed))
+        else:
+            since.pop(entry.path, None)
+    text = f"{done} of {len(entries)} finished{f', {failed} failed' if failed else ''}, {_clock(now - started)}"
+    return Group(table, ProgressBar(total=len(entries), completed=done, width=50), Text(text))

@@ -1,0 +1,46 @@
+"""``heterodft submit``: calculations into the queue, each once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from heterodft.cli.common import campaign_file, echo_json, json_option, read_campaign, request_chains, settings_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["command"]
+
+_WORDS = {
+    "queued": "queued",
+    "waiting": "in the queue already",
+    "done": "finished already",
+    "failed": "failed earlier (heterodft retry puts them back)",
+    "shared": "shared with another calculation of the same content",
+    "replaced": "older ones with other settings moved aside",
+}
+
+
+@click.command("submit")
+@campaign_file
+@json_option
+def command(file: Path, as_json: bool) -> None:
+    """Put the calculations of the campaign FILE into the queue; the same one is never queued twice.
+
+    Example: heterodft submit campaign.yaml
+    """
+    campaign = read_campaign(file)
+    settings = settings_for(campaign)
+    chains = request_chains(campaign, settings)
+    from heterodft.workflows.queue.submission import submit
+
+    report = submit(chains, settings)
+    if as_json:
+        echo_json({key: getattr(report, key) for key in _WORDS})
+        return
+    counts = [f"{len(getattr(report, key))} {words}" for key, words in _WORDS.items() if getattr(report, key)]
+    click.echo(f"{campaign.name}: {', '.join(counts)}")
+    if report.queued:
+        click.echo("Run them with: heterodft run")

@@ -1,0 +1,162 @@
+"""The request of one calculation, its identity and its folder.
+
+A request is one step of one configuration with every number that decides its result. Its canonical JSON, hashed
+with SHA-256, names it: the same physics gives the same name on every machine and in every campaign. Names of
+campaigns and structures, and where a number came from, are written beside it but are no part of the identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from heterodft.errors import CalculationError, ReaderError
+from heterodft.files import make_folder, read_json, write_json
+from heterodft.templates.hubbard import HubbardU
+from heterodft.templates.protocols import StepName, StepSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pymatgen.core import Structure
+
+__all__ = ["REQUEST_FILE", "Request", "canonical_structure", "read_request", "write_request"]
+
+REQUEST_FILE = "request.json"
+_SCHEMA = 1
+_SITE_PROPERTIES = ("material", "block", "layer", "plane")
+
+
+def canonical_structure(structure: Structure) -> dict[str, Any]:
+    """Return a structure as plain data that does not depend on rounding noise.
+
+    Lattice vectors are rounded to 1e-8 Å, fractional coordinates to 1e-10.
+    """
+    return {
+        "lattice": [[_round(x, 8) for x in vector] for vector in structure.lattice.matrix],
+        "species": [site.species_string for site in structure],
+        "positions": [[_round(x, 10) for x in site.frac_coords] for site in structure],
+        "site_properties": {
+            key: [int(v) if isinstance(v, int) else str(v) for v in structure.site_properties[key]]
+            for key in _SITE_PROPERTIES
+            if key in structure.site_properties
+        },
+    }
+
+
+def _round(value: float, digits: int) -> float:
+    return round(float(value), digits) + 0.0  # + 0.0 turns -0.0 into 0.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One step of one configuration.
+
+    Attributes
+    ----------
+    code, step
+        ``espresso``; ``static`` or ``dos``.
+    structure
+        Data of `canonical_structure`.
+    moments
+        Starting moments in μB by site, or None when not spin-polarized.
+    hubbard
+        Effective U.
+    settings
+        The resolved numbers.
+    pseudopotentials
+        SHA-256 by element.
+    parent
+        Identity of the step whose density this one starts from.
+    about
+        Names for people and places: ``campaign``, ``name``, ``label``, ``order``, ``hubbard``, ``parent_folder``,
+        ``origin`` of the settings, ``defect``, ``strain``.
+    """
+
+    code: str
+    step: StepName
+    structure: dict[str, Any]
+    moments: tuple[float, ...] | None
+    hubbard: tuple[HubbardU, ...]
+    settings: StepSettings
+    pseudopotentials: dict[str, str]
+    parent: str | None = None
+    about: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the name is the hash of, as plain data."""
+        return {
+            "schema": _SCHEMA,
+            "code": self.code,
+            "step": self.step,
+            "structure": self.structure,
+            "moments": None if self.moments is None else [_round(m, 6) for m in self.moments],
+            "hubbard": [[u.element, u.shell, _round(u.value, 6)] for u in self.hubbard],
+            "settings": self.settings.to_dict(),
+            "pseudopotentials": self.pseudopotentials,
+            "parent": self.parent,
+        }
+
+    @cached_property
+    def id(self) -> str:
+        """First 12 digits of the SHA-256 of the canonical JSON."""
+        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def path(self) -> str:
+        """Its place below the folder of all runs: ``demo/sl/FM/Ti-3d-4eV/static``."""
+        return "/".join([*(self.about[key] for key in ("campaign", "name", "order", "hubbard")), self.step])
+
+    def to_structure(self) -> Structure:
+        """Return the cell as a pymatgen structure with its site properties."""
+        from pymatgen.core import Lattice, Structure
+
+        data = self.structure
+        return Structure(
+            Lattice(data["lattice"]), data["species"], data["positions"], site_properties=data["site_properties"]
+        )
+
+
+def write_request(request: Request, folder: Path) -> Path:
+    """Write ``request.json`` into a folder, which is made."""
+    make_folder(folder)
+    return write_json(
+        folder / REQUEST_FILE, {"id": request.id, "about": request.about, "request": request.identity()}
+    )
+
+
+def read_request(folder: Path) -> Request:
+    """Read the request of a folder.
+
+    Raises
+    ------
+    CalculationError
+        If there is none, or it was altered since it was written.
+    """
+    try:
+        data = read_json(folder / REQUEST_FILE)
+        body = data["request"]
+        request = Request(
+            code=body["code"],
+            step=body["step"],
+            structure=body["structure"],
+            moments=None if body["moments"] is None else tuple(body["moments"]),
+            hubbard=tuple(HubbardU(*u) for u in body["hubbard"]),
+            settings=StepSettings.from_dict(body["settings"]),
+            pseudopotentials=body["pseudopotentials"],
+            parent=body["parent"],
+            about=data["about"],
+        )
+    except (ReaderError, KeyError, TypeError) as error:
+        raise CalculationError(
+            f"{folder}: no usable {REQUEST_FILE} ({error}); submit the campaign again"
+        ) from error
+    if request.id != data["id"]:
+        raise CalculationError(
+            f"{folder / REQUEST_FILE} was altered after it was written; submit the campaign again"
+        )
+    return request

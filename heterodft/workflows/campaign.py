@@ -1,0 +1,220 @@
+"""The campaign: which structures, orders, U, method and steps; the schema of its file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from heterodft.errors import CampaignError, did_you_mean
+from heterodft.structures.magnetic_orders import ORDERS
+from heterodft.templates.protocols import PROTOCOLS, StepName
+from heterodft.units import Dimension, parse_quantity
+
+__all__ = [
+    "BlockSpec",
+    "Campaign",
+    "DefectSpec",
+    "LayersOf",
+    "MagnetismSpec",
+    "MaterialSpec",
+    "MethodSpec",
+    "RunSpec",
+    "StepSpec",
+    "StructureSpec",
+    "place_in_file",
+]
+
+
+def _quantity(dimension: Dimension) -> BeforeValidator:
+    return BeforeValidator(lambda value: None if value is None else parse_quantity(value, dimension))
+
+
+Energy = Annotated[float, _quantity("energy"), Field(gt=0)]
+Length = Annotated[float, _quantity("length"), Field(gt=0)]
+Spacing = Annotated[float, _quantity("inverse length"), Field(gt=0)]
+Time = Annotated[float, _quantity("time"), Field(gt=0)]
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class MaterialSpec(_Spec):
+    """A bulk end member: prototype and lattice constant (Å)."""
+
+    prototype: str = "perovskite"
+    a: Length | None = None
+    formula: str | None = None
+
+
+class BlockSpec(_Spec):
+    """A run of one material; several layer numbers make a structure each."""
+
+    material: str
+    layers: Annotated[
+        list[Annotated[int, Field(ge=1, strict=True)]], BeforeValidator(_as_list), Field(min_length=1)
+    ]
+
+
+class LayersOf(_Spec):
+    """Named layers of one material."""
+
+    material: str
+    layers: list[Annotated[int, Field(ge=1)]] | None = None
+
+
+def _where(value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in ("interface", "all"):
+            raise ValueError(
+                f"'{value}'{did_you_mean(value, ['interface', 'all'])}, or {{material: …, layers: […]}}"
+            )
+        return {"material": value}
+    return value
+
+
+class DefectSpec(_Spec):
+    """A vacancy beside the pristine structure; ``interface`` and ``all`` stand for places in `where`."""
+
+    kind: str
+    where: Annotated[LayersOf, BeforeValidator(_where)] = LayersOf(material="interface")
+
+
+class MagnetismSpec(_Spec):
+    """Magnetic orders and starting moments (μB) by element."""
+
+    orders: list[str] = Field(default=["NM"], min_length=1)
+    moments: dict[str, float] = {}
+
+    @field_validator("orders")
+    @classmethod
+    def _known(cls, orders: list[str]) -> list[str]:
+        for order in orders:
+            if order not in ORDERS:
+                raise ValueError(f"unknown order '{order}'{did_you_mean(order, ORDERS)}")
+        return orders
+
+
+class MethodSpec(_Spec):
+    """Functional, protocol and what overrides its numbers; `espresso` holds raw settings of pw.x."""
+
+    xc: Literal["PBE", "PBEsol"] | None = None
+    protocol: str | None = None
+    cutoff: Energy | None = None
+    density_cutoff: Energy | None = None
+    kspacing: Spacing | None = None
+    kpoints: (
+        tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None
+    ) = None
+    shift_mesh: bool | None = None
+    smearing: Literal["cold", "gaussian", "fermi-dirac", "methfessel-paxton"] | None = None
+    smearing_width: Energy | None = None
+    scf_tolerance: Energy | None = None
+    max_scf_steps: Annotated[int, Field(ge=1)] | None = None
+    mixing: Annotated[float, Field(gt=0, le=1)] | None = None
+    empty_bands: Annotated[float, Field(ge=0)] | None = None
+    dos_energy_step: Energy | None = None
+    espresso: dict[str, bool | int | float | str] = {}
+
+    @field_validator("protocol")
+    @classmethod
+    def _known(cls, protocol: str | None) -> str | None:
+        if protocol is not None and protocol not in PROTOCOLS:
+            raise ValueError(f"unknown protocol '{protocol}'{did_you_mean(protocol, PROTOCOLS)}")
+        return protocol
+
+    def overrides(self) -> dict[str, Any]:
+        """Return what is given here, in the words of `resolve_settings`."""
+        given = self.model_dump(exclude_none=True, exclude={"xc", "protocol", "espresso"})
+        return given | ({"raw": self.espresso} if self.espresso else {})
+
+
+def _step(value: Any) -> Any:
+    names = get_args(StepName)
+    name, method = (value, {}) if isinstance(value, str) else next(iter(value.items())) if value else ("", {})
+    if not isinstance(value, str) and (not isinstance(value, dict) or len(value) != 1):
+        raise ValueError("write a step as its name, or as {name: {overrides of the method}}")
+    if name not in names:
+        raise ValueError(f"unknown step '{name}'{did_you_mean(str(name), names)}")
+    return {"name": name, "method": method}
+
+
+class StepSpec(_Spec):
+    """A step and the method values that hold for it alone."""
+
+    name: StepName
+    method: MethodSpec = MethodSpec()
+
+
+Step = Annotated[StepSpec, BeforeValidator(_step)]
+Scan = Annotated[list[float], BeforeValidator(_as_list), Field(min_length=1)]
+
+
+class StructureSpec(_Spec):
+    """A stack, its defects, and what differs from the campaign for it."""
+
+    stack: Annotated[list[BlockSpec], Field(min_length=1)]
+    normal: tuple[int, int, int] = (0, 0, 1)
+    in_plane: str | Length | None = None
+    supercell: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1, 1)
+    defects: list[DefectSpec] = []
+    magnetism: MagnetismSpec | None = None
+    hubbard: dict[str, Scan] | None = None
+    method: MethodSpec | None = None
+    steps: Annotated[list[Step], Field(min_length=1)] | None = None
+
+    @field_validator("in_plane", mode="before")
+    @classmethod
+    def _number_or_name(cls, value: Any) -> Any:
+        return parse_quantity(value, "length") if re.match(r"[\d.]", str(value)) else value
+
+
+class RunSpec(_Spec):
+    """How to run, usually kept in the settings file instead."""
+
+    command: str | None = None
+
+
+class Campaign(_Spec):
+    """A campaign file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    code: Literal["espresso"] = "espresso"
+    materials: dict[str, MaterialSpec]
+    structures: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")], StructureSpec]
+    magnetism: MagnetismSpec = MagnetismSpec()
+    hubbard: dict[str, Scan] = {}
+    method: MethodSpec = MethodSpec()
+    steps: Annotated[list[Step], Field(min_length=1)]
+    run: RunSpec = RunSpec()
+
+    _path: Path = PrivateAttr(default=Path("campaign.yaml"))
+    _lines: Any = PrivateAttr(default=None)
+
+    def error(self, where: tuple[str | int, ...], message: str) -> CampaignError:
+        """Return an error that names the file, the line and the key."""
+        return CampaignError(f"{place_in_file(self._path, self._lines, where)}: {message}")
+
+
+def place_in_file(path: Path, document: Any, where: tuple[str | int, ...]) -> str:
+    """Return ``file:line: key.key``, following the keys as far as the document has them."""
+    node: Any = document
+    line = None
+    for part in where:
+        if isinstance(node, CommentedMap) and part in node:
+            line = node.lc.key(part)[0] + 1
+        elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
+            line = node.lc.item(part)[0] + 1
+        else:
+            break
+        node = node[part]
+    keys = ".".join(str(part) for part in where)
+    return f"{path}{f':{line}' if line else ''}{f': {keys}' if keys else ''}"

@@ -1,0 +1,131 @@
+"""Reading a campaign file; a mistake is told with its line, its key and a near match."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from heterodft.errors import CampaignError, did_you_mean
+from heterodft.workflows.campaign import Campaign, StepSpec, place_in_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["load_campaign"]
+
+
+def load_campaign(path: Path) -> Campaign:
+    """Read and check a campaign file.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+
+    Raises
+    ------
+    CampaignError
+        One line with the file, the line, the key and the remedy; further mistakes are counted.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise CampaignError(f"cannot read the campaign file {path}: {reason}") from error
+    try:
+        document = YAML(typ="rt").load(text)
+    except YAMLError as error:
+        raise CampaignError(_yaml_message(path, error)) from error
+    if not isinstance(document, dict):
+        raise CampaignError(f"{path}: empty or not a set of keys; it needs name, materials, structures and steps")
+    try:
+        campaign = Campaign.model_validate(_plain(document))
+    except ValidationError as error:
+        raise CampaignError(_validation_message(path, document, error)) from error
+    campaign._path, campaign._lines = path, document
+    _check_names(campaign)
+    return campaign
+
+
+def _plain(node: Any) -> Any:
+    """Turn YAML nodes into plain dictionaries, lists and numbers."""
+    if isinstance(node, dict):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    if isinstance(node, float):
+        return float(node)
+    return int(node) if isinstance(node, int) and not isinstance(node, bool) else node
+
+
+def _yaml_message(path: Path, error: YAMLError) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        problem = " ".join(str(error.problem).split())
+        return f"{path}:{error.problem_mark.line + 1}: {problem}"
+    return f"{path}: {' '.join(str(error).split())}"
+
+
+def _validation_message(path: Path, document: Any, error: ValidationError) -> str:
+    errors = error.errors()
+    first = errors[0]
+    where = tuple(part for part in first["loc"] if not str(part).startswith(("function-", "constrained-")))
+    where = tuple(part for part in where if part not in ("str", "float", "int", "bool"))
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key '{where[-1]}'{did_you_mean(str(where[-1]), _known_keys(where[:-1]))}"
+    elif first["type"] == "missing":
+        message = "is missing"
+    elif first["type"] == "value_error":
+        message = str(first["ctx"]["error"])
+    else:
+        message = f"{first['msg']}, got {first['input']!r}"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"{place_in_file(path, document, where)}: {message}{more}"
+
+
+def _known_keys(where: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that a place in the file may hold."""
+    model: Any = Campaign
+    for part in where:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = model.model_fields.get(str(part))
+            model = _model_in(field.annotation) if field is not None else model
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _model_in(annotation: Any) -> Any:
+    """Find the model inside ``dict[str, Model]``, ``list[Model] | None`` and the like."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in get_args(annotation):
+        found = _model_in(part)
+        if found is not None:
+            return found
+    return None
+
+
+def _check_names(campaign: Campaign) -> None:
+    """Check that stacks, in-plane references and defects name materials of the file, and steps their parents."""
+    for name, spec in campaign.structures.items():
+        where = ("structures", name)
+        stacked = [block.material for block in spec.stack]
+        for number, material in enumerate(stacked):
+            if material not in campaign.materials:
+                hint = did_you_mean(material, campaign.materials)
+                raise campaign.error((*where, "stack", number, "material"), f"unknown material '{material}'{hint}")
+        for number, defect in enumerate(spec.defects):
+            if (place := defect.where.material) not in ("interface", "all", *stacked):
+                hint = did_you_mean(place, stacked)
+                raise campaign.error((*where, "defects", number, "where"), f"'{place}' is not in the stack{hint}")
+        _check_steps(campaign, spec.steps or [], (*where, "steps"))
+    _check_steps(campaign, campaign.steps, ("steps",))
+
+
+def _check_steps(campaign: Campaign, steps: list[StepSpec], place: tuple[str, ...]) -> None:
+    names = [step.name for step in steps]
+    if len(set(names)) != len(names):
+        raise campaign.error(place, f"a step is named twice: {', '.join(names)}; name each once")
+    if "dos" in names and "static" not in names[: names.index("dos")]:
+        raise campaign.error(place, "dos needs the density of a static step before it; write [static, dos]")

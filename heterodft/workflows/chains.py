@@ -1,0 +1,115 @@
+"""The steps of a configuration and what each hands to the next.
+
+static → dos: the charge density, the Hubbard occupations and the structure go on unchanged; wavefunctions do not.
+The copy leaves the data of the static step as it was, since an nscf run overwrites ``data-file-schema.xml``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from heterodft.errors import CalculationError, HeterodftError, StorageError
+from heterodft.templates.espresso import PREFIX
+from heterodft.templates.protocols import resolve_settings
+from heterodft.templates.pseudopotentials import find_pseudopotentials
+from heterodft.workflows.calculation import Request, canonical_structure
+from heterodft.workflows.campaign import MethodSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from heterodft.workflows.campaign import Campaign
+    from heterodft.workflows.configurations import Configuration
+
+__all__ = ["build_chain", "hand_over"]
+
+_HANDED_ON = ("data-file-schema.xml", "charge-density.dat", "occup.txt")
+
+
+def build_chain(
+    campaign: Campaign, configuration: Configuration, *, pseudo_dir: Path | None = None
+) -> list[Request]:
+    """Return the requests of a configuration, in the order they run.
+
+    Parameters
+    ----------
+    campaign, configuration
+        What to compute.
+    pseudo_dir
+        Folder of pseudopotentials; by default the installed family of the functional.
+
+    Raises
+    ------
+    CampaignError
+        If settings cannot be resolved or a pseudopotential is missing.
+    """
+    built = configuration.built
+    method = built.spec.method or campaign.method
+    structure = built.structure
+    xc = method.xc or campaign.method.xc or "PBE"
+    protocol = method.protocol or campaign.method.protocol or "balanced"
+    overrides = campaign.method.overrides() | (built.spec.method or MethodSpec()).overrides()
+    chain: list[Request] = []
+    try:
+        files = find_pseudopotentials((s.species_string for s in structure), xc=xc, folder=pseudo_dir)
+        for step in built.spec.steps or campaign.steps:
+            settings = resolve_settings(
+                structure,
+                step.name,
+                xc=xc,
+                protocol=protocol,
+                campaign=overrides,
+                overrides=step.method.overrides(),
+            )
+            parent = chain[-1] if chain else None
+            chain.append(
+                Request(
+                    code=campaign.code,
+                    step=step.name,
+                    structure=canonical_structure(structure),
+                    moments=configuration.moments,
+                    hubbard=configuration.hubbard,
+                    settings=settings,
+                    pseudopotentials={element: file.sha256 for element, file in files.items()},
+                    parent=parent.id if parent else None,
+                    about={
+                        "campaign": campaign.name,
+                        "name": built.name,
+                        "label": built.label,
+                        "order": configuration.order,
+                        "hubbard": configuration.hubbard_label,
+                        "protocol": protocol,
+                        "origin": settings.origin,
+                        "parent_folder": f"../{parent.step}" if parent else None,
+                        "defect": structure.properties.get("defect"),
+                        "strain": structure.properties.get("strain", {}),
+                    },
+                )
+            )
+    except HeterodftError as error:
+        raise campaign.error(("structures", built.key), str(error)) from error
+    return chain
+
+
+def hand_over(request: Request, folder: Path) -> None:
+    """Copy what a step needs of its parent into its folder.
+
+    Raises
+    ------
+    CalculationError
+        If the parent left no density.
+    """
+    if request.parent is None:
+        return
+    source = folder / request.about["parent_folder"] / f"{PREFIX}.save"
+    target = folder / f"{PREFIX}.save"
+    if not (source / "charge-density.dat").is_file():
+        raise CalculationError(f"{source} holds no charge density; run the step before this one again")
+    try:
+        target.mkdir(exist_ok=True)
+        for name in _HANDED_ON:
+            if (source / name).is_file():
+                shutil.copy2(source / name, target / name)
+    except OSError as error:
+        raise StorageError(f"cannot write {target}: {error.strerror or error}; free some space") from error

@@ -1,0 +1,61 @@
+"""Why a program of Quantum ESPRESSO ended without a usable result, in words.
+
+"JOB DONE." is printed after unconverged and interrupted runs too and is no sign of success.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from heterodft.analysis.readers.espresso_output import read_pw_output
+from heterodft.errors import ReaderError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["diagnose"]
+
+
+def diagnose(folder: Path, program: str) -> str | None:
+    """Return what is wrong with a finished run of a program, or None when it succeeded.
+
+    Parameters
+    ----------
+    folder
+        Where it ran, with ``NAME.out`` and ``NAME.err`` of ``NAME.x``.
+    program
+        ``pw.x`` or ``projwfc.x``.
+    """
+    name = program.removesuffix(".x")
+    try:
+        printed = read_pw_output(folder / f"{name}.out")
+    except ReaderError:
+        return f"{program} did not start"
+    if printed.error:
+        return f"{program} stopped in {printed.error}"
+    if printed.converged is False:
+        accuracy = "unknown" if printed.accuracy is None else f"{printed.accuracy:.2g} eV"
+        return (
+            f"SCF not converged after {printed.iterations} iterations (estimated accuracy {accuracy}); raise "
+            "max_scf_steps or lower mixing in method"
+        )
+    if not printed.finished:
+        words = _last_words(folder / f"{name}.err")
+        return f"{program} ended before it was done{f': {words}' if words else ''}"
+    if (
+        program == "pw.x"
+        and "calculation      = 'scf'" in (folder / "pw.in").read_text()
+        and not printed.converged
+    ):
+        return "pw.x was stopped inside the SCF cycle (time limit or EXIT file)"
+    return None
+
+
+def _last_words(path: Path) -> str:
+    """Return the last line of an error stream that says something."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    telling = [line.strip() for line in lines if any(c.isalpha() for c in line)]
+    return telling[-1][:200] if telling else ""

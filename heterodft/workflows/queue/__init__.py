@@ -1,0 +1,1 @@
+"""The job queue: the only place that knows FireWorks."""

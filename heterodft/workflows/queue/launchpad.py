@@ -1,0 +1,132 @@
+"""FireWorks' LaunchPad on one file, or on a MongoDB server when the settings name one."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from fireworks.core.launchpad import LaunchPad
+from fireworks.utilities.fw_utilities import get_fw_logger
+from pymongo.errors import PyMongoError
+
+from heterodft.errors import QueueError
+from heterodft.files import make_folder
+from heterodft.workflows.queue.store import SqliteClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from heterodft.workflows.settings import Settings
+
+__all__ = ["EmbeddedLaunchPad", "open_launchpad"]
+
+
+def _atomic(name: str) -> Callable[..., Any]:
+    """Return a LaunchPad method as one transaction.
+
+    FireWorks' workflow lock is then taken and released unseen, and a worker that dies inside leaves nothing.
+    """
+    method: Callable[..., Any] = getattr(LaunchPad, name)
+
+    @wraps(method)
+    def call(self: EmbeddedLaunchPad, *arguments: Any, **options: Any) -> Any:
+        with self.connection.transaction():
+            return method(self, *arguments, **options)
+
+    return call
+
+
+class EmbeddedLaunchPad(LaunchPad):
+    """A LaunchPad whose database is one SQLite file and whose methods are atomic.
+
+    Parameters
+    ----------
+    path
+        The queue file; it and its folder are made when missing.
+    name
+        Name of the database in the file.
+    """
+
+    def __init__(self, path: Path, name: str = "heterodft"):
+        # LaunchPad.__init__ would connect to a MongoDB server; these are the attributes it sets.
+        self.host, self.port, self.name = f"sqlite://{path}", None, name
+        self.username = self.password = self.logdir = None
+        self.authsource, self.uri_mode = name, False
+        self.mongoclient_kwargs: dict[str, Any] = {}
+        self.strm_lvl = "ERROR"
+        self.m_logger = get_fw_logger("launchpad", l_dir=None, stream_level=self.strm_lvl)
+        self.user_indices: list[str] = []
+        self.wf_user_indices: list[str] = []
+        self.connection = SqliteClient(path)
+        self.db = self.connection[name]
+        self.fireworks, self.launches, self.workflows = self.db.fireworks, self.db.launches, self.db.workflows
+        self.offline_runs, self.fw_id_assigner = self.db.offline_runs, self.db.fw_id_assigner
+        self.gridfs_fallback = None
+        self.backup_launch_data: dict[int, Any] = {}
+        self.backup_fw_data: dict[int, Any] = {}
+
+    add_wf = _atomic("add_wf")
+    append_wf = _atomic("append_wf")
+    archive_wf = _atomic("archive_wf")
+    bulk_add_wfs = _atomic("bulk_add_wfs")
+    cancel_reservation = _atomic("cancel_reservation")
+    change_launch_dir = _atomic("change_launch_dir")
+    checkout_fw = _atomic("checkout_fw")
+    complete_launch = _atomic("complete_launch")
+    defuse_fw = _atomic("defuse_fw")
+    delete_fws = _atomic("delete_fws")
+    delete_wf = _atomic("delete_wf")
+    pause_fw = _atomic("pause_fw")
+    ping_launch = _atomic("ping_launch")
+    recover_offline = _atomic("recover_offline")
+    reignite_fw = _atomic("reignite_fw")
+    rerun_fw = _atomic("rerun_fw")
+    reset = _atomic("reset")
+    restore_backup_data = _atomic("restore_backup_data")
+    resume_fw = _atomic("resume_fw")
+    set_reservation_id = _atomic("set_reservation_id")
+    _refresh_wf = _atomic("_refresh_wf")
+
+
+def open_launchpad(settings: Settings) -> LaunchPad:
+    """Open the launchpad of the settings, making it ready for use.
+
+    Raises
+    ------
+    QueueError
+        If the file cannot be used or the server does not answer.
+    """
+    path = settings.queue_file
+    try:
+        if path is not None:
+            make_folder(path.parent)
+            launchpad = EmbeddedLaunchPad(path, settings.database)
+            with launchpad.connection.transaction():
+                _initialize(launchpad)
+            return launchpad
+        launchpad = LaunchPad(
+            host=settings.host,
+            uri_mode=True,
+            name=settings.database,
+            strm_lvl="ERROR",
+            mongoclient_kwargs={"serverSelectionTimeoutMS": 5000},
+        )
+        _initialize(launchpad)
+        launchpad.fireworks.create_index("spec.calculation", unique=True, sparse=True)
+    except (PyMongoError, ValueError) as error:
+        place = path or _without_password(settings.host)
+        raise QueueError(
+            f"cannot use the queue {place}: {' '.join(str(error).split())[:200]}; "
+            "check launchpad: host: in the settings (heterodft.yaml)"
+        ) from error
+    return launchpad
+
+
+def _initialize(launchpad: LaunchPad) -> None:
+    if launchpad.fw_id_assigner.find_one() is None:
+        launchpad.reset("", require_password=False, max_reset_wo_password=0)
+
+
+def _without_password(host: str) -> str:
+    return f"{host.split('://', maxsplit=1)[0]}://{host.rsplit('@', maxsplit=1)[-1].rsplit('://', maxsplit=1)[-1]}"

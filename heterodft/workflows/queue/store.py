@@ -1,0 +1,127 @@
+"""One SQLite file that stands in for a MongoDB server on one host.
+
+Transactions are ``BEGIN IMMEDIATE``: a writer excludes all others until it commits, and `SqliteClient.transaction`
+nests, so that a whole LaunchPad method becomes one atomic step.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pymongo.errors import AutoReconnect
+
+from heterodft.workflows.queue.collection import SqliteCollection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["SqliteClient", "SqliteDatabase"]
+
+_BUSY_SECONDS = 120
+
+
+class SqliteClient:
+    """The connection to one queue file, reopened in each process.
+
+    Parameters
+    ----------
+    path
+        The file; its folder must exist.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path.absolute()
+        self.lock = threading.RLock()
+        self.tables: set[str] = set()
+        self._process: int | None = None
+        self._depth = 0
+        self._opened: sqlite3.Connection
+
+    def connect(self) -> sqlite3.Connection:
+        """Return the connection of this process, opening it at first use or after a fork."""
+        if self._process != os.getpid():
+            try:
+                self._opened = self._open()
+            except sqlite3.Error as error:
+                raise AutoReconnect(f"queue file {self.path}: {error}") from error
+            self._process, self._depth, self.tables, self.lock = os.getpid(), 0, set(), threading.RLock()
+        return self._opened
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS members(collection TEXT, path TEXT, value, rid INTEGER, "
+            "PRIMARY KEY(collection, path, value, rid)) WITHOUT ROWID"
+        )
+        connection.execute("CREATE INDEX IF NOT EXISTS members_by_row ON members(collection, rid)")
+        return connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run a block as one atomic step; an inner block joins the outer one."""
+        self.connect()
+        with self.lock:
+            connection = self.connect()
+            if not self._depth:
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    raise AutoReconnect(f"queue file {self.path}: {error}") from error
+            self._depth += 1
+            try:
+                yield connection
+            except BaseException:
+                self._depth -= 1
+                if not self._depth:
+                    connection.execute("ROLLBACK")
+                    self.tables.clear()
+                raise
+            self._depth -= 1
+            if not self._depth:
+                connection.execute("COMMIT")
+
+    def __getitem__(self, name: str) -> SqliteDatabase:
+        return SqliteDatabase(self, name)
+
+    @property
+    def admin(self) -> SqliteDatabase:
+        """The database that takes ``command("ping")``."""
+        return SqliteDatabase(self, "admin")
+
+    def close(self) -> None:
+        """Close the connection of this process."""
+        if self._process == os.getpid():
+            self._opened.close()
+            self._process = None
+
+
+class SqliteDatabase:
+    """A named set of collections, reached as items or attributes."""
+
+    def __init__(self, client: SqliteClient, name: str):
+        self.client, self.name = client, name
+
+    def __getitem__(self, name: str) -> SqliteCollection:
+        return SqliteCollection(self, name)
+
+    def __getattr__(self, name: str) -> SqliteCollection:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return SqliteCollection(self, name)
+
+    def command(self, *_arguments: Any, **_options: Any) -> dict[str, int]:
+        """Answer ``ping`` and ``compact``."""
+        return {"ok": 1}
+
+    def drop_collection(self, name: str) -> None:
+        """Remove every document of a collection."""
+        self[name].delete_many({})

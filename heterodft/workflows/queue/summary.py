@@ -1,0 +1,138 @@
+"""What is in the queue, read without starting FireWorks: for status and progress."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from heterodft.errors import QueueError, ReaderError
+from heterodft.files import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from heterodft.workflows.settings import Settings
+
+__all__ = ["STATES", "QueueEntry", "count_states", "failure_reason", "read_queue"]
+
+State = Literal["waiting", "ready", "running", "done", "failed", "blocked", "cancelled"]
+STATES: tuple[State, ...] = ("waiting", "ready", "running", "done", "failed", "blocked", "cancelled")
+_STATE_OF: dict[str, State] = {
+    "WAITING": "waiting",
+    "READY": "ready",
+    "RESERVED": "running",
+    "RUNNING": "running",
+    "COMPLETED": "done",
+    "FIZZLED": "failed",
+    "DEFUSED": "cancelled",
+    "PAUSED": "cancelled",
+    "ARCHIVED": "cancelled",
+}
+
+
+@dataclass(frozen=True)
+class QueueEntry:
+    """One calculation in the queue.
+
+    Attributes
+    ----------
+    path
+        ``demo/sl/FM/Ti-3d-4eV/static``.
+    state
+        One of `STATES`; ``blocked`` waits for a failed one.
+    folder
+        Where it runs.
+    identity
+        Hash of its request.
+    """
+
+    path: str
+    state: State
+    folder: Path
+    identity: str
+
+    @property
+    def campaign(self) -> str:
+        """First part of the path."""
+        return self.path.split("/")[0]
+
+
+def read_queue(settings: Settings) -> list[QueueEntry]:
+    """Read every calculation of the queue, oldest first; empty when there is no queue yet.
+
+    Raises
+    ------
+    QueueError
+        If the queue cannot be read.
+    """
+    rows = _rows_of_file(settings) if settings.queue_file is not None else _rows_of_server(settings)
+    entries = [
+        QueueEntry(name, _STATE_OF[state], Path(folder), identity) for name, state, folder, identity in rows
+    ]
+    return _mark_blocked(entries)
+
+
+def _rows_of_file(settings: Settings) -> list[tuple[str, str, str, str]]:
+    path = settings.queue_file
+    if path is None or not path.exists():
+        return []
+    table = f'"{settings.database}.fireworks"'
+    sql = f'SELECT name, state, "spec.folder", "spec.calculation" FROM {table} ORDER BY fw_id'  # noqa: S608
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
+            if not connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = ?", (f"{settings.database}.fireworks",)
+            ).fetchone():
+                return []
+            return [tuple(row) for row in connection.execute(sql) if row[3] is not None]
+    except sqlite3.Error as error:
+        raise QueueError(
+            f"cannot read the queue {path}: {error}; if it is damaged, delete it and submit again"
+        ) from error
+
+
+def _rows_of_server(settings: Settings) -> list[tuple[str, str, str, str]]:
+    import pymongo
+    from pymongo.errors import PyMongoError
+
+    wanted = {"name": 1, "state": 1, "spec.folder": 1, "spec.calculation": 1}
+    try:
+        client: pymongo.MongoClient[dict[str, Any]]
+        with pymongo.MongoClient(settings.host, serverSelectionTimeoutMS=5000) as client:
+            found: Any = client[settings.database].fireworks.find({"spec.calculation": {"$exists": True}}, wanted)
+            return [
+                (d["name"], d["state"], d["spec"]["folder"], d["spec"]["calculation"]) for d in found.sort("fw_id")
+            ]
+    except PyMongoError as error:
+        raise QueueError(
+            f"cannot read the queue: {' '.join(str(error).split())[:200]}; check launchpad: host:"
+        ) from error
+
+
+def _mark_blocked(entries: list[QueueEntry]) -> list[QueueEntry]:
+    """A calculation that waits in a chain with a failed one will not run."""
+    broken = {str(PurePosixPath(e.path).parent) for e in entries if e.state in ("failed", "cancelled")}
+    return [
+        QueueEntry(e.path, "blocked", e.folder, e.identity)
+        if e.state == "waiting" and str(PurePosixPath(e.path).parent) in broken
+        else e
+        for e in entries
+    ]
+
+
+def count_states(entries: Iterable[QueueEntry]) -> dict[State, int]:
+    """Count calculations by state, zeros left out, in the order of `STATES`."""
+    counts = Counter(entry.state for entry in entries)
+    return {state: counts[state] for state in STATES if counts[state]}
+
+
+def failure_reason(folder: Path) -> str:
+    """Return why the calculation of a folder failed, in words."""
+    try:
+        return str(read_json(folder / "failure.json")["reason"])
+    except (ReaderError, KeyError):
+        return f"no reason recorded; see the files in {folder}"

@@ -1,0 +1,94 @@
+"""A worker process: takes ready calculations, one after the other, until none is left.
+
+Started by `heterodft.workflows.queue.pool` as ``python -m heterodft.workflows.queue.worker``, with its settings as
+JSON on standard input, so that no password shows in a list of processes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fireworks import FWorker
+from fireworks.core.rocket import Rocket
+from pymongo.errors import PyMongoError
+
+from heterodft.workflows.queue.identity import worker_name
+from heterodft.workflows.queue.launchpad import open_launchpad
+from heterodft.workflows.queue.reconciliation import reconcile
+from heterodft.workflows.settings import load_settings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from fireworks.core.launchpad import LaunchPad
+
+__all__ = ["work"]
+
+_log = logging.getLogger(__name__)
+_IDLE_SECONDS = 0.5
+
+
+def work(options: dict[str, Any]) -> None:
+    """Run calculations until none is ready, running or to come.
+
+    Parameters
+    ----------
+    options
+        ``host``, ``database``, ``runs``, ``cores``, ``command``, ``bin_dir``, ``pseudo_dir`` as in `Settings`.
+    """
+    settings = load_settings(**{key: Path(v) if key in _PATHS and v else v for key, v in options.items()})
+    launchpad = open_launchpad(settings)
+    local = {key: options[key] for key in ("cores", "command", "bin_dir", "pseudo_dir") if options.get(key)}
+    fworker = FWorker(name=worker_name(), env={"heterodft": local})
+    parent, home = os.getppid(), Path.cwd()
+    while os.getppid() == parent:  # a worker whose parent is gone stops after its calculation
+        os.chdir(home)
+        if not _run_one(launchpad, fworker) and not _more_to_come(launchpad):
+            return
+
+
+_PATHS = ("runs", "bin_dir", "pseudo_dir")
+
+
+def _run_one(launchpad: LaunchPad, fworker: FWorker) -> bool:
+    """Run one calculation; return whether there was one."""
+    try:
+        ran = bool(Rocket(launchpad, fworker, None).run(err_file=sys.stderr))
+    except PyMongoError as error:
+        _log.warning("the queue did not answer: %s", error)
+        ran = False
+    if _STOP:
+        reconcile(launchpad)
+        raise SystemExit(0)
+    if not ran:
+        time.sleep(_IDLE_SECONDS)
+    return ran
+
+
+def _more_to_come(launchpad: LaunchPad) -> bool:
+    """Tell whether a calculation is ready, or runs elsewhere and may make others ready."""
+    return launchpad.fireworks.find_one({"state": {"$in": ["READY", "RESERVED", "RUNNING"]}}) is not None
+
+
+_STOP: list[int] = []
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """Leave the running calculation: its program is ended and it goes back into the queue."""
+    if not _STOP:
+        _STOP.append(number)
+        raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    work(json.load(sys.stdin))
