@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import colormaps, rc_context
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Patch
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
-    from pymatgen.core import Structure
+    from pymatgen.core import PeriodicSite, Structure
 
     from heterodft.analysis.layers import AtomicPlane
     from heterodft.analysis.pdos import LayerDos
@@ -28,6 +29,9 @@ __all__ = ["draw_layer_dos", "draw_side_view", "layer_colors", "to_svg"]
 
 _SHELL_COLORS = {"s": "#7f7f7f", "p": "#1f77b4", "d": "#d95f02", "f": "#7570b3"}
 _FAMILIES = ("Blues", "Oranges", "Greens", "Purples", "Reds")
+_OBLIQUE = (0.16, 0.12)
+"""Shift to the right and upwards for each Å of depth."""
+_INCHES_PER_ANGSTROM = 0.5
 _STYLE: Any = {"font.size": 8, "svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "0"}
 
 
@@ -125,41 +129,65 @@ def draw_side_view(structure: Structure) -> Figure:
     """
     planes = find_planes(structure)
     colors = layer_colors(planes)
-    width, height = structure.lattice.matrix[0, 0], structure.lattice.matrix[2, 2]
+    edges = _projected_cell(structure)
+    color_of = {site: colors[plane.layer] for plane in planes for site in plane.sites}
+    depth = structure.cart_coords @ np.cross(np.cross(*structure.lattice.matrix[:2]), structure.lattice.matrix[0])
+    circles = [
+        (point, structure[int(site)], color_of[int(site)])
+        for site in np.argsort(-depth)
+        for point in _images(structure.frac_coords[site], edges)
+    ]
+    corners = np.array([i * edges[0] + k * edges[2] for i in (0, 1) for k in (0, 1)])
+    points = np.vstack([corners, [point for point, _, _ in circles]])
+    low, right, top = points.min(axis=0) - 0.8, points[:, 0].max() + 1.0, points[:, 1].max() + 0.8
     with rc_context(_STYLE):
-        scale = 0.5
-        figure = Figure(figsize=(scale * (width + 5.6), scale * (height + 2.6)), layout="constrained")
-        axis = figure.subplots()
-        axis.plot([0, width, width, 0, 0], [0, 0, height, height, 0], color="#888888", linewidth=0.7, zorder=0)
+        size = (_INCHES_PER_ANGSTROM * (right + 3.7 - low[0]), _INCHES_PER_ANGSTROM * (top - low[1]))
+        figure = Figure(figsize=size)
+        axis = figure.add_axes((0, 0, 1, 1))
+        axis.plot(*corners[[0, 2, 3, 1, 0]].T, color="#888888", linewidth=0.7, zorder=0)
+        for order, (point, site, color) in enumerate(circles):
+            _draw_atom(axis, site, point, color, 2 + order / len(circles))
         for plane in planes:
-            for site in plane.sites:
-                _draw_atom(axis, structure, site, colors[plane.layer])
-            axis.text(width + 0.9, plane.height, plane.formula, va="center", fontsize=8)
-            axis.text(width + 2.7, plane.height, plane.layer, va="center", fontsize=7.5, color=colors[plane.layer])
-        defect = structure.properties.get("defect")
-        if defect:
-            x, _, z = defect["position"]
-            for image in _images(x, z, width, height):
-                axis.add_patch(Circle(image, 0.45, fill=False, linestyle="--", color="#c00000", zorder=4))
-                axis.text(*image, "V", ha="center", va="center", fontsize=7, color="#c00000", zorder=5)
-        axis.set(xlim=(-0.9, width + 4.7), ylim=(-1.0, height + 1.0), aspect="equal")
+            axis.text(right, plane.height, plane.formula, va="center", fontsize=8)
+            axis.text(right + 1.6, plane.height, plane.layer, va="center", fontsize=7.5, color=colors[plane.layer])
+        if structure.properties.get("defect"):
+            _draw_vacancy(axis, structure, edges)
+        axis.set(xlim=(low[0], right + 3.7), ylim=(low[1], top), aspect="equal")
         axis.axis("off")
     return figure
 
 
-def _draw_atom(axis: Axes, structure: Structure, index: int, color: str) -> None:
-    site = structure[index]
-    radius = 0.33 if site.specie.Z < 10 else 0.45 + 0.15 * min(site.specie.Z, 60) / 60
-    x, _, z = site.coords
-    width, height = structure.lattice.matrix[0, 0], structure.lattice.matrix[2, 2]
-    for image in _images(float(x), float(z), width, height):
-        depth = 2 + (site.specie.Z > 10)
-        axis.add_patch(Circle(image, radius, facecolor=color, edgecolor="black", linewidth=0.5, zorder=depth))
-        axis.text(*image, site.species_string, ha="center", va="center", fontsize=7, zorder=depth + 0.5)
+def _projected_cell(structure: Structure) -> NDArray[np.float64]:
+    """Return the cell vectors as drawn, shape (3, 2): seen from the front, a little from the right and above.
+
+    Atoms behind one another are so told apart.
+    """
+    matrix = structure.lattice.matrix
+    normal = np.cross(matrix[0], matrix[1])
+    axes = np.array([matrix[0] / np.linalg.norm(matrix[0]), normal / np.linalg.norm(normal)])
+    axes += np.outer(_OBLIQUE, np.cross(axes[1], axes[0]))
+    return np.asarray(matrix @ axes.T)
 
 
-def _images(x: float, z: float, width: float, height: float) -> list[tuple[float, float]]:
-    """Return a point and its copies on the opposite edges of the cell."""
-    xs = [x % width] + ([width] if x % width < 1e-3 else [])
-    zs = [z % height] + ([height] if z % height < 1e-3 else [])
-    return [(px, pz) for px in xs for pz in zs]
+def _draw_atom(axis: Axes, site: PeriodicSite, point: tuple[float, float], color: str, order: float) -> None:
+    number = site.specie.Z
+    radius = 0.33 if number < 10 else 0.45 + 0.15 * min(number, 60) / 60
+    ink = "white" if sum(to_rgb(color)) < 1.3 else "black"
+    axis.add_patch(Circle(point, radius, facecolor=color, edgecolor="black", linewidth=0.5, zorder=order))
+    axis.text(*point, site.species_string, ha="center", va="center", fontsize=7, color=ink, zorder=order)
+
+
+def _draw_vacancy(axis: Axes, structure: Structure, edges: NDArray[np.float64]) -> None:
+    place = structure.lattice.get_fractional_coords(structure.properties["defect"]["position"])
+    for point in _images(place, edges):
+        circle = Circle(point, 0.36, facecolor="white", linestyle="--", edgecolor="#c00000", zorder=4)
+        axis.add_patch(circle)
+        axis.text(*point, "V", ha="center", va="center", fontsize=7, color="#c00000", zorder=5)
+
+
+def _images(fractional: NDArray[np.float64], edges: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Return where an atom is drawn, and its copies on the opposite edges of the cell."""
+    inside = np.mod(np.round(fractional, 6), 1.0)
+    shifts = [(0, 1) if x < 1e-3 else (0,) for x in (inside[0], inside[2])]
+    places = [(inside + [i, 0, k]) @ edges for i in shifts[0] for k in shifts[1]]
+    return [(float(x), float(z)) for x, z in places]

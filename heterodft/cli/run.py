@@ -57,11 +57,12 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
     with running_workers(settings, jobs) as pool:
         (_watch_quietly if quiet else _watch_live if sys.stderr.isatty() else _watch_lines)(pool, settings)
         codes = pool.exit_codes()
+    if any(codes):
+        recover(settings)
+        click.echo(f"heterodft: a worker ended early; its log is in {pool.log_folder}", err=True)
     after = read_queue(settings)
-    done_before = sum(entry.state in ("done", "failed") for entry in before)
-    if any(codes) and any(entry.state == "ready" for entry in after):
-        click.echo(f"heterodft: a worker ended early; see {pool.log_folder}", err=True)
-    ran = sum(entry.state in ("done", "failed") for entry in after) - done_before
+    ended = ("done", "failed")
+    ran = sum(e.state in ended for e in after) - sum(e.state in ended for e in before)
     _finish(after, ran=ran, seconds=time.monotonic() - started)
 
 

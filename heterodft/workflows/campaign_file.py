@@ -69,7 +69,8 @@ def _yaml_message(path: Path, error: YAMLError) -> str:
 
 
 def _validation_message(path: Path, document: Any, error: ValidationError) -> str:
-    errors = error.errors()
+    # An unknown key first: it is often why another one is missing.
+    errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     first = errors[0]
     where = tuple(part for part in first["loc"] if not str(part).startswith(("function-", "constrained-")))
     where = tuple(part for part in where if part not in ("str", "float", "int", "bool"))

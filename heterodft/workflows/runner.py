@@ -14,7 +14,7 @@ from heterodft.analysis.readers import read_folder
 from heterodft.analysis.result import RESULT_FILE, Result
 from heterodft.errors import CalculationError, HeterodftError, InputError, InterruptedCalculation, ReaderError
 from heterodft.files import read_json, write_json, write_text
-from heterodft.templates.espresso import PROGRAMS, input_files, program_version
+from heterodft.templates.espresso import PREFIX, PROGRAMS, input_files, program_version
 from heterodft.templates.pseudopotentials import find_pseudopotentials
 from heterodft.workflows.calculation import read_request
 from heterodft.workflows.chains import hand_over
@@ -175,4 +175,15 @@ def _record(request: Request, folder: Path) -> Result:
         reached = {"verdict": verdict, "sites": sites}
     result.request["state"] = reached
     result.save(folder)
+    _remove_scratch(folder, request)
     return result
+
+
+def _remove_scratch(folder: Path, request: Request) -> None:
+    """Remove what no later step reads: work files of pw.x, and the wavefunctions of a step without children."""
+    patterns = [f"{PREFIX}.wfc*", f"{PREFIX}.hub*", f"{PREFIX}.mix*", f"{PREFIX}.restart*", f"{PREFIX}.xml"]
+    if request.step == "dos":
+        patterns.append(f"{PREFIX}.save/wfc*")
+    for path in (path for pattern in patterns for path in folder.glob(pattern)):
+        with suppress(OSError):
+            path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -135,4 +136,6 @@ def failure_reason(folder: Path) -> str:
     try:
         return str(read_json(folder / "failure.json")["reason"])
     except (ReaderError, KeyError):
+        if not os.access(folder, os.W_OK):
+            return f"{folder} cannot be written; make it writable or free some space, then: heterodft retry"
         return f"no reason recorded; see the files in {folder}"

@@ -87,8 +87,26 @@ def _stop(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(0)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Work until nothing is left; log whatever else happens.
+
+    The process ends without waiting for FireWorks' ping thread, which may sleep for an hour.
+    """
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    work(json.load(sys.stdin))
+    code = 1
+    try:
+        work(json.load(sys.stdin))
+        code = 0
+    except SystemExit:
+        code = 0
+    except Exception:  # noqa: BLE001, its log is all there is to find the cause
+        _log.exception("the worker stopped")
+    finally:
+        logging.shutdown()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+# make demo   from nothing to a layer-resolved report of a real calculation
+# make test   every check: style, types, architecture, tests with a real pw.x, the built wheel
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CAMPAIGN := examples/demo/campaign.yaml
+
+.PHONY: demo test system pseudos benchmarks clean
+
+demo: $(VENV)/.installed pseudos
+	$(BIN)/heterodft submit $(CAMPAIGN)
+	$(BIN)/heterodft run
+	$(BIN)/heterodft report $(CAMPAIGN) -o report
+
+test: $(VENV)/.installed-dev pseudos
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	PYTHON=$(BIN)/python tools/test_wheel.sh
+
+benchmarks: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/startup.py
+
+system:
+	@PYTHON=$(PYTHON) tools/install_system.sh
+
+pseudos: $(VENV)/.installed
+	$(BIN)/heterodft pseudos install
+
+$(VENV)/bin/python: | system
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs report dist build

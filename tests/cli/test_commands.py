@@ -1,0 +1,100 @@
+"""Every command as a user types it, without running a DFT code."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+COMMANDS = ("build", "plan", "inputs", "submit", "run", "status", "retry", "report", "pseudos")
+
+
+def test_help_lists_every_command(heterodft):
+    text = heterodft("--help").stdout
+    assert all(f"\n  {name} " in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_itself_with_an_example(heterodft, name):
+    words = (name, "install", "-h") if name == "pseudos" else (name, "-h")
+    assert f"Example: heterodft {name}" in " ".join(heterodft(*words).stdout.split())
+
+
+def test_a_misspelt_command_is_corrected(heterodft):
+    assert "no command 'stauts'; did you mean 'status'?" in heterodft("stauts", code=2).stderr
+
+
+def test_build_writes_every_structure_twice_and_says_what_it_made(heterodft, demo_file, tmp_path):
+    done = heterodft("build", str(demo_file), "-o", "made")
+    files = sorted(path.name for path in (tmp_path / "made" / "demo").iterdir())
+    assert len(files) == 10
+    assert {"sl.vasp", "sl.json", "sl-V_O_4.vasp"} <= set(files)
+    assert "V_O@SrTiO3:1 (TiO2)" in done.stdout
+    assert "P4mm" in done.stdout
+
+
+def test_build_can_be_read_by_a_program(heterodft, demo_file):
+    made = json.loads(heterodft("build", str(demo_file), "--json").stdout)
+    assert [entry["atoms"] for entry in made] == [10, 9, 9, 9, 9]
+    assert made[0]["strain"]["LaAlO3"] == pytest.approx(3.0343, abs=1e-4)
+
+
+def test_plan_writes_nothing(heterodft, demo_file, tmp_path):
+    plan = json.loads(heterodft("plan", str(demo_file), "--json").stdout)
+    assert len(plan["calculations"]) == 10
+    assert plan["calculations"][0]["electrons"] == 72
+    assert plan["core_hours"] > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_inputs_for_another_version_need_no_program(heterodft, demo_file, tmp_path):
+    heterodft("inputs", str(demo_file), "-o", "in", "--pw-version", "7.2", environment={"PATH": ""})
+    text = (tmp_path / "in/demo/sl/FM/Ti-3d-4eV/static/pw.in").read_text()
+    assert "HUBBARD {ortho-atomic}\nU Ti-3d 4\n" in text
+    assert "lda_plus_u" not in text
+
+
+def test_a_missing_program_stops_the_run_before_anything_starts(heterodft, tiny_file):
+    heterodft("submit", str(tiny_file))
+    done = heterodft("run", code=1, environment={"PATH": "/nowhere"})
+    assert done.stderr.startswith("heterodft: ")
+    assert "pw.x" in done.stderr or "projwfc.x" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert '"ready": 2' in heterodft("status", "--json").stdout
+
+
+def test_status_of_nothing_says_what_to_do(heterodft):
+    assert "submit one with: heterodft submit FILE" in heterodft("status").stdout
+
+
+def test_run_of_nothing_says_what_to_do(heterodft):
+    assert "The queue is empty" in heterodft("run").stdout
+
+
+def test_a_mistake_in_the_file_is_one_line_and_exit_code_one(heterodft, tiny_file):
+    tiny_file.write_text(tiny_file.read_text().replace("cutoff:", "cutof:"))
+    done = heterodft("submit", str(tiny_file), code=1)
+    assert "method.cutof: unknown key 'cutof'; did you mean 'cutoff'?" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_a_report_of_nothing_is_refused(heterodft, tiny_file):
+    done = heterodft("report", str(tiny_file), code=1)
+    assert "holds no calculation" in done.stderr
+
+
+def test_output_into_something_that_is_no_folder_leaves_nothing_behind(heterodft, demo_file, tmp_path):
+    (tmp_path / "made").write_text("in the way")
+    done = heterodft("build", str(demo_file), "-o", "made", code=1)
+    assert done.stderr.startswith("heterodft: cannot write made")
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_retry_needs_to_know_what(heterodft):
+    assert "give paths of failed calculations, or --all-failed" in heterodft("retry", code=2).stderr
+
+
+def test_a_pseudopotential_family_is_corrected(heterodft):
+    done = heterodft("pseudos", "install", "pseudodojo-0.4-pbe-sr-standrad", code=1)
+    assert "did you mean 'pseudodojo-0.4-pbe-sr-standard'?" in done.stderr

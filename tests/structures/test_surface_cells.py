@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Lattice, Structure
+
+from heterodft.errors import StructureError
+from heterodft.structures.materials import build_material
+from heterodft.structures.surface_cells import cut_surface_cell
+
+A = 3.905
+NORMALS = [(0, 0, 1), (1, 1, 0), (1, 1, 1), (2, 1, 0)]
+INDICES = st.integers(-3, 3)
+ANY_NORMAL = st.tuples(INDICES, INDICES, INDICES).filter(any)
+
+
+def cut(normal):
+    return cut_surface_cell(build_material("SrTiO3", a=A), normal)
+
+
+def as_structure(cell):
+    """One layer repeated along its leaning third vector."""
+    third = [*(cell.shift @ cell.in_plane), cell.thickness]
+    lattice = Lattice([[*cell.in_plane[0], 0.0], [*cell.in_plane[1], 0.0], third])
+    atoms = [
+        (element, [*(np.array([u, v]) @ cell.in_plane), plane.height])
+        for plane in cell.planes
+        for element, u, v in plane.atoms
+    ]
+    return Structure(lattice, [a for a, _ in atoms], [x for _, x in atoms], coords_are_cartesian=True)
+
+
+@pytest.mark.parametrize("normal", NORMALS)
+def test_a_layer_is_as_thick_as_the_interplanar_distance(normal):
+    assert cut(normal).thickness == pytest.approx(A / np.linalg.norm(normal))
+
+
+@pytest.mark.parametrize(
+    ("normal", "formulas"),
+    [
+        ((0, 0, 1), [{"Sr": 1, "O": 1}, {"Ti": 1, "O": 2}]),
+        ((1, 1, 0), [{"Sr": 1, "Ti": 1, "O": 1}, {"O": 2}]),
+        ((1, 1, 1), [{"Sr": 1, "O": 3}, {"Ti": 1}]),
+        ((2, 1, 0), [{"Sr": 1, "O": 1}, {"Ti": 1, "O": 2}]),
+    ],
+)
+def test_planes_have_the_composition_worked_out_by_hand_and_are_evenly_spaced(normal, formulas):
+    cell = cut(normal)
+    assert [Counter(element for element, _, _ in plane.atoms) for plane in cell.planes] == formulas
+    assert [plane.height for plane in cell.planes] == pytest.approx([0.0, cell.thickness / 2])
+
+
+@given(ANY_NORMAL)
+@settings(max_examples=25, deadline=None)
+def test_a_layer_is_one_formula_unit_of_the_volume_of_the_unit_cell(normal):
+    cell = cut(normal)
+    area = np.linalg.det(cell.in_plane)
+    assert Counter(e for plane in cell.planes for e, _, _ in plane.atoms) == {"Sr": 1, "Ti": 1, "O": 3}
+    assert area * cell.thickness == pytest.approx(A**3)
+
+
+@given(ANY_NORMAL)
+@settings(max_examples=25, deadline=None)
+def test_in_plane_vectors_are_lattice_vectors_perpendicular_to_the_normal(normal):
+    cell = cut(normal)
+    gram = np.round(cell.in_plane @ cell.in_plane.T / A**2, 6)
+    flat = [v for v in product(range(-5, 6), repeat=3) if any(v) and np.dot(v, normal) == 0]
+    pairs = {(np.dot(v, v), np.dot(w, w), np.dot(v, w)) for v in flat for w in flat}
+    assert (gram[0, 0], gram[1, 1], gram[0, 1]) in pairs
+
+
+@given(ANY_NORMAL)
+@settings(max_examples=25, deadline=None)
+def test_layers_repeated_along_the_leaning_vector_are_the_bulk_crystal(normal):
+    matcher = StructureMatcher(ltol=1e-3, stol=1e-3, angle_tol=0.1, scale=False)
+    assert matcher.fit(as_structure(cut(normal)), build_material("SrTiO3", a=A).cell)
+
+
+def test_the_first_vector_lies_along_x_and_the_pair_is_right_handed():
+    for normal in NORMALS:
+        (ax, ay), (bx, by) = cut(normal).in_plane
+        assert ay == pytest.approx(0.0, abs=1e-9)
+        assert ax > 0
+        assert ax * by - ay * bx > 0
+
+
+def test_the_hexagonal_plane_of_111_has_an_angle_of_120_degrees():
+    first, second = cut((1, 1, 1)).in_plane
+    assert np.linalg.norm(first) == pytest.approx(A * np.sqrt(2))
+    assert np.linalg.norm(second) == pytest.approx(A * np.sqrt(2))
+    assert np.degrees(np.arccos(first @ second / (first @ first))) == pytest.approx(120)
+
+
+def test_111_layers_are_shifted_by_thirds_and_001_layers_are_not():
+    assert sorted(np.mod(cut((1, 1, 1)).shift, 1.0)) == pytest.approx([1 / 3, 2 / 3])
+    assert cut((0, 0, 1)).shift == pytest.approx([0.0, 0.0])
+
+
+def test_a_common_divisor_of_the_indices_is_taken_out():
+    assert cut((2, 2, 2)).normal == (1, 1, 1)
+    assert cut((2, 2, 2)).thickness == pytest.approx(A / np.sqrt(3))
+    assert cut((0, 0, -2)).normal == (0, 0, -1)
+
+
+def test_the_zero_normal_is_refused():
+    with pytest.raises(StructureError, match=r"SrTiO3: the normal \(0 0 0\) has no direction; give Miller"):
+        cut((0, 0, 0))

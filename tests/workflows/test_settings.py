@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from heterodft.errors import ProgramNotFoundError, SettingsError
+from heterodft.workflows.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def empty_machine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("HETERODFT_SETTINGS", "HETERODFT_HOST", "ESPRESSO_BIN_DIR", "ESPRESSO_PSEUDO"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def write(text: str, path: str = "heterodft.yaml") -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text)
+
+
+def test_without_any_file_the_queue_is_one_file_below_runs(tmp_path):
+    settings = load_settings()
+    assert settings.queue_file == tmp_path / "runs" / "queue.sqlite"
+    assert settings.runs == tmp_path / "runs"
+
+
+def test_the_working_folder_wins_over_the_user(tmp_path):
+    write("cores: 3\nruns: a", "config/heterodft/settings.yaml")
+    write("runs: b")
+    settings = load_settings()
+    assert (settings.cores, settings.runs) == (3, tmp_path / "b")
+
+
+def test_a_relative_queue_file_is_relative_to_its_settings_file(tmp_path):
+    write("launchpad: {host: 'sqlite://q.sqlite'}", "config/heterodft/settings.yaml")
+    assert load_settings().queue_file == tmp_path / "config" / "heterodft" / "q.sqlite"
+
+
+def test_an_absolute_queue_file_stays():
+    write("launchpad: {host: 'sqlite:///scratch/q.sqlite'}")
+    assert load_settings().queue_file == Path("/scratch/q.sqlite")
+
+
+def test_a_server_is_taken_as_it_is():
+    write("launchpad: {host: 'mongodb://user:secret@server', name: mine}")
+    settings = load_settings()
+    assert (settings.host, settings.database) == ("mongodb://user:secret@server", "mine")
+    assert settings.queue_file is None
+
+
+def test_environment_variables_win_over_files(monkeypatch):
+    write("espresso: {pseudo_dir: /a}")
+    monkeypatch.setenv("ESPRESSO_PSEUDO", "/b")
+    assert load_settings().pseudo_dir == Path("/b")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("launchpat: {}", r"heterodft\.yaml: unknown key 'launchpat'; did you mean 'launchpad'"),
+        ("launchpad: {hots: x}", r"launchpad: unknown key 'hots'; did you mean 'host'"),
+        ("launchpad: here", "launchpad: expected keys host, name"),
+        ("cores: many", "cores: 'many' is no number of cores"),
+        ("launchpad: {host: 'mysql://x'}", "write sqlite://PATH or mongodb://SERVER"),
+        ("[", r"heterodft\.yaml: "),
+    ],
+)
+def test_a_mistake_is_one_line(text, message):
+    write(text)
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_settings_file_is_named(monkeypatch):
+    monkeypatch.setenv("HETERODFT_SETTINGS", "gone.yaml")
+    with pytest.raises(SettingsError, match=r"gone\.yaml, which does not exist"):
+        load_settings()
+
+
+def programs(folder: Path, *names: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+
+
+def test_the_command_serves_every_program_and_any_number_of_cores(tmp_path, monkeypatch):
+    programs(tmp_path / "bin", "pw.x", "projwfc.x", "srun")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    settings = load_settings(command="srun -n {cores} pw.x -nk 2")
+    words = settings.command_for("projwfc.x", 4)
+    assert words == ["srun", "-n", "4", str(tmp_path / "bin" / "projwfc.x"), "-nk", "2"]
+
+
+def test_one_core_needs_no_mpi(tmp_path, monkeypatch):
+    programs(tmp_path / "bin", "pw.x", "mpirun")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert load_settings().command_for("pw.x", 1) == [str(tmp_path / "bin" / "pw.x")]
+    assert load_settings().command_for("pw.x", 2)[:3] == ["mpirun", "-np", "2"]
+
+
+def test_a_missing_program_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProgramNotFoundError, match=r"pw\.x is not installed .*apt-get install quantum-espresso"):
+        load_settings().command_for("pw.x", 2)
+
+
+def test_a_command_must_name_pw(tmp_path):
+    with pytest.raises(SettingsError, match=r"must name pw\.x once"):
+        load_settings(command="mpirun vasp").command_for("pw.x", 2)
