@@ -18,6 +18,7 @@ test: $(VENV)/.installed-dev pseudos
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python benchmarks/startup.py
 	PYTHON=$(BIN)/python tools/test_wheel.sh
 
 benchmarks: $(VENV)/.installed-dev

@@ -48,9 +48,15 @@ def test_a_number_without_unit_is_kept(value, dimension):
     assert parse_quantity(str(value), dimension) == value
 
 
-@pytest.mark.parametrize("value", ["", "Ry", "sixty Ry", "60,5 Ry", "1 2", None, [60], True, "nan", "--1"])
+@pytest.mark.parametrize("value", ["", "Ry", "sixty Ry", None, [60], True, "nan", "--1"])
 def test_what_is_no_quantity_is_refused(value):
-    with pytest.raises(ValueError, match=r"expected a number with an optional unit|unknown unit '2'"):
+    with pytest.raises(ValueError, match="expected a number with an optional unit"):
+        parse_quantity(value, "energy")
+
+
+@pytest.mark.parametrize("value", ["60,5 Ry", "1 2", "60 Ry Ry", "60 ry"])
+def test_a_decimal_comma_a_second_number_and_a_small_letter_are_no_units(value):
+    with pytest.raises(ValueError, match="unknown unit '.*' of energy"):
         parse_quantity(value, "energy")
 
 
