@@ -1,0 +1,6 @@
+"""Tables and the self-contained HTML page of a campaign, made from its folders alone."""
+
+from heterodft.analysis.report.collect import ConfigurationReport, LayerRow, StepReport, collect
+from heterodft.analysis.report.html import write_report
+
+__all__ = ["ConfigurationReport", "LayerRow", "StepReport", "collect", "write_report"]

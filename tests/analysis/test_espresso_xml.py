@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import gzip
+import re
+
+import numpy as np
+import pytest
+from ase.io import read
+
+from heterodft.analysis.readers.espresso_xml import _element, read_pw_xml
+from heterodft.errors import ReaderError
+from heterodft.units import HARTREE, RYDBERG
+
+COLLINEAR = [
+    "pw_lsda_v75",
+    "pw_hubbard_v72",
+    "pw_two_fermi_v66",
+    "pw_not_converged_v66",
+    "projwfc_fe2_collinear_v66",
+    "projwfc_ldos_boxes_v72",
+]
+
+
+@pytest.fixture
+def qe(shared_data):
+    return lambda name: shared_data / "qe" / name / "data-file-schema.xml"
+
+
+@pytest.fixture
+def nio_crn(shared_data, tmp_path):
+    source = shared_data / "qe" / "nio_crn_superlattice_v67"
+    for name in ("data-file-schema.xml", "scf.out"):
+        (tmp_path / name).write_bytes(gzip.decompress((source / f"{name}.gz").read_bytes()))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "energy", "levels", "shape", "formula"),
+    [
+        ("pw_lsda_v75", "7.5", -234.8575554023765, (0.2219154845151907,), (2, 126, 21), "Zn1 I2"),
+        ("pw_hubbard_v72", "7.2", -198.0487930903449, (9.09217 / HARTREE,), (1, 13, 16), "Li1 Co1 O2"),
+        ("pw_two_fermi_v66", "6.6", -22.80554665 / 2, (0.2482970754441729, 0.2065524454763539), (2, 3, 9), "Si2"),
+    ],
+)
+def test_energies_are_converted_from_hartree(qe, name, version, energy, levels, shape, formula):
+    found = read_pw_xml(qe(name))
+    assert (found.version, found.calculation, found.converged) == (version, "scf", True)
+    assert found.energy / HARTREE == pytest.approx(energy, abs=1e-8)
+    assert np.array(found.fermi_levels) / HARTREE == pytest.approx(levels, abs=1e-6)
+    assert found.bands.energies.shape == found.bands.occupations.shape == shape
+    assert found.structure.formula == formula
+
+
+@pytest.mark.parametrize("name", COLLINEAR)
+def test_the_occupations_of_all_bands_add_up_to_the_electrons(qe, name):
+    found = read_pw_xml(qe(name))
+    spins = len(found.bands.energies)
+    per_band = {1: 2, 2: 1}[spins]
+    counted = per_band * (found.bands.occupations * found.bands.weights[None, :, None]).sum()
+    assert counted == pytest.approx(found.electrons, abs=1e-5)
+    assert found.bands.weights.sum() == pytest.approx(1.0)
+
+
+@pytest.mark.xfail(strict=True, reason="a noncollinear band holds one electron, but is read as an unpolarized one of two")
+def test_a_noncollinear_run_is_refused_or_counted_right(qe):
+    try:
+        found = read_pw_xml(qe("projwfc_fe2_noncollinear_v66"))
+    except ReaderError:
+        return
+    counted = (found.bands.occupations * found.bands.weights[None, :, None]).sum() * (3 - len(found.bands.energies))
+    assert counted == pytest.approx(found.electrons)
+
+
+def test_up_and_down_bands_are_told_apart_by_the_moment(qe):
+    found = read_pw_xml(qe("pw_two_fermi_v66"))
+    up, down = (found.bands.occupations * found.bands.weights[None, :, None]).sum(axis=(1, 2))
+    assert (up - down, found.total_moment) == pytest.approx((1.0, 1.0), abs=1e-6)
+    assert found.fermi_levels[0] > found.fermi_levels[1]
+
+
+@pytest.mark.parametrize("name", ["pw_lsda_v75", "pw_hubbard_v72", "pw_two_fermi_v66"])
+def test_ase_reads_the_same_structure_and_fermi_level_from_the_output(qe, name):
+    path = qe(name)
+    found, atoms = read_pw_xml(path), read(path.with_name("aiida.out"), format="espresso-out")
+    assert [site.species_string for site in found.structure] == atoms.get_chemical_symbols()
+    np.testing.assert_allclose(found.structure.lattice.matrix, atoms.cell[:], atol=2e-5)
+    np.testing.assert_allclose(found.structure.cart_coords, atoms.positions, atol=2e-5)
+    if name != "pw_two_fermi_v66":
+        assert found.fermi_levels[0] == pytest.approx(atoms.calc.get_fermi_level(), abs=5e-5)
+    assert found.energy == pytest.approx(atoms.get_potential_energy(), rel=5e-7)
+
+
+def test_k_points_are_fractional_as_pw_prints_them(nio_crn):
+    found = read_pw_xml(nio_crn / "data-file-schema.xml")
+    text = (nio_crn / "scf.out").read_text()
+    block = re.search(r"cryst\. coord\.\n((?: +k\( +\d+\).*\n)+)", text)[1]
+    printed = np.array([[float(x) for x in re.findall(r"-?\d\.\d+", line)] for line in block.splitlines()])
+    points = len(found.bands.weights)  # pw.x lists them once more for spin down
+    np.testing.assert_allclose(found.bands.kpoints, printed[:points, :3], atol=1e-6)
+    np.testing.assert_allclose(found.bands.weights, printed[:points, 3] / printed[:points, 3].sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "mesh"), [("pw_two_fermi_v66", (2, 2, 2)), ("pw_hubbard_v72", (4, 4, 4))])
+def test_k_points_of_an_oblique_cell_lie_on_the_mesh(qe, name, mesh):
+    points = read_pw_xml(qe(name)).bands.kpoints * mesh
+    np.testing.assert_allclose(points, np.round(points), atol=1e-6)
+    assert len(np.unique(np.round(points), axis=0)) == len(points)
+
+
+def test_the_superlattice_is_read_in_the_order_of_its_input(nio_crn):
+    found = read_pw_xml(nio_crn / "data-file-schema.xml")
+    assert [site.species_string for site in found.structure] == ["Ni", "O", "Ni", "O", "Cr", "N", "Cr", "N"]
+    assert found.structure.lattice.abc == pytest.approx((2.938, 2.938, 8.31), abs=1e-6)
+    assert found.structure.frac_coords[:, 2] == pytest.approx([0, 0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75], abs=1e-6)
+    assert found.energy / RYDBERG == pytest.approx(-771.97554371, abs=1e-8)
+    assert found.fermi_levels == pytest.approx((14.2760,), abs=5e-5)
+    assert found.total_moment == pytest.approx(0.0, abs=1e-3)
+    assert found.absolute_moment == pytest.approx(9.74, abs=5e-3)
+    assert found.bands.energies.shape == (2, 12, 52)
+
+
+def test_with_fixed_occupations_the_level_is_that_of_the_highest_filled_band(qe):
+    found = read_pw_xml(qe("pw_hubbard_v72"))
+    assert found.fermi_levels == pytest.approx((9.0922,), abs=5e-5)
+    assert found.fermi_levels == pytest.approx((found.bands.energies.max(),))
+
+
+def test_an_nscf_has_bands_but_neither_energy_nor_convergence(qe):
+    found = read_pw_xml(qe("projwfc_fe2_collinear_v66"))
+    assert found.calculation == "nscf"
+    assert (found.energy, found.converged, found.iterations, found.total_moment) == (None, None, None, None)
+    assert found.fermi_levels == pytest.approx((0.6936257632541607 * HARTREE,))
+
+
+def test_an_unpolarized_run_has_no_moment_and_an_unconverged_one_says_so(qe):
+    assert read_pw_xml(qe("pw_hubbard_v72")).total_moment is None
+    assert read_pw_xml(qe("pw_not_converged_v66")).converged is False
+
+
+def test_a_file_cut_off_is_a_reader_error_with_its_path(nio_crn):
+    path = nio_crn / "data-file-schema.xml"
+    whole = path.read_bytes()
+    for share in (0.0, 0.1, 0.5, 0.99):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(ReaderError, match=r"cannot read .*data-file-schema.xml: "):
+            read_pw_xml(path)
+
+
+def test_a_missing_file_is_a_reader_error(tmp_path):
+    with pytest.raises(ReaderError, match=r"cannot read .*gone.xml: "):
+        read_pw_xml(tmp_path / "gone.xml")
+
+
+def test_a_file_without_output_or_with_parts_missing_is_told(nio_crn):
+    path = nio_crn / "data-file-schema.xml"
+    text = path.read_text()
+    for tag in ("nelec", "atomic_positions", "fermi_energy", "k_point", "scf_conv"):
+        path.write_text(re.sub(rf"(</?){tag}(?=[\s>])", r"\1renamed", text))
+        with pytest.raises(ReaderError, match=r"data-file-schema.xml is not a complete pw.x XML file"):
+            read_pw_xml(path)
+    path.write_text(re.sub(r"<output>.*</output>", "", text, flags=re.DOTALL))
+    with pytest.raises(ReaderError, match=r"has no output; the run did not get that far"):
+        read_pw_xml(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "element"), [("Ti", "Ti"), ("Ti1", "Ti"), ("O", "O"), ("O2", "O"), ("Oa", "O"), ("ti3", "Ti"), ("K_1", "K")]
+)
+def test_the_element_is_read_from_a_kind(kind, element):
+    assert _element(kind) == element
