@@ -41,7 +41,8 @@ def test_a_unit_is_converted(text, dimension, value):
 
 
 @given(
-    st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(["energy", "length", "time", "inverse length"])
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["energy", "length", "time", "inverse length"]),
 )
 def test_a_number_without_unit_is_kept(value, dimension):
     assert parse_quantity(value, dimension) == value
@@ -56,18 +57,18 @@ def test_what_is_no_quantity_is_refused(value):
 
 @pytest.mark.parametrize("value", ["60,5 Ry", "1 2", "60 Ry Ry", "60 ry"])
 def test_a_decimal_comma_a_second_number_and_a_small_letter_are_no_units(value):
-    with pytest.raises(ValueError, match="unknown unit '.*' of energy"):
+    with pytest.raises(ValueError, match=r"unknown unit '.*' of energy"):
         parse_quantity(value, "energy")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "1e999 eV", 10**400])
 def test_what_is_not_finite_is_refused(value):
-    with pytest.raises(ValueError, match="expected a finite number|expected a number with an optional unit"):
+    with pytest.raises(ValueError, match=r"expected a finite number|expected a number with an optional unit"):
         parse_quantity(value, "energy")
 
 
 def test_a_mistyped_unit_is_told_with_a_near_match():
-    with pytest.raises(ValueError, match="unknown unit 'bohrs' of length; did you mean 'bohr'?"):
+    with pytest.raises(ValueError, match=r"unknown unit 'bohrs' of length; did you mean 'bohr'?"):
         parse_quantity("7 bohrs", "length")
 
 

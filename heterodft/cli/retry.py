@@ -16,8 +16,7 @@ def command(paths: tuple[str, ...], all_failed: bool) -> None:
     Example: heterodft retry --all-failed
     """
     from heterodft.errors import QueueError, did_you_mean
-    from heterodft.workflows.queue.launchpad import open_launchpad
-    from heterodft.workflows.queue.reconciliation import requeue
+    from heterodft.workflows.queue.reconciliation import retry
     from heterodft.workflows.queue.summary import read_queue
     from heterodft.workflows.settings import load_settings
 
@@ -29,9 +28,7 @@ def command(paths: tuple[str, ...], all_failed: bool) -> None:
         if path not in failed and path not in failed.values():
             raise QueueError(f"{path} is not a failed calculation{did_you_mean(path, failed)}")
     chosen = [i for p, i in failed.items() if all_failed or p in paths or i in paths]
-    launchpad = open_launchpad(settings)
-    found = launchpad.fireworks.find({"spec.calculation": {"$in": chosen}}, {"fw_id": 1})
-    requeued = requeue(launchpad, [fw["fw_id"] for fw in found])
+    requeued = retry(settings, chosen)
     click.echo(
         f"{len(requeued)} calculations back in the queue" + ("; run them with: heterodft run" if requeued else "")
     )

@@ -58,8 +58,8 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
         (_watch_quietly if quiet else _watch_live if sys.stderr.isatty() else _watch_lines)(pool, settings)
         codes = pool.exit_codes()
     if any(codes):
-        recover(settings)
         click.echo(f"heterodft: a worker ended early; its log is in {pool.log_folder}", err=True)
+        recover(settings)
     after = read_queue(settings)
     ended = ("done", "failed")
     ran = sum(e.state in ended for e in after) - sum(e.state in ended for e in before)

@@ -15,7 +15,9 @@ ALL = ["pw_lsda_v75", "pw_hubbard_v72", "pw_two_fermi_v66"]
 @pytest.fixture
 def nio_crn(shared_data, tmp_path):
     path = tmp_path / "pw.out"
-    path.write_bytes(gzip.decompress((shared_data / "qe" / "nio_crn_superlattice_v67" / "scf.out.gz").read_bytes()))
+    path.write_bytes(
+        gzip.decompress((shared_data / "qe" / "nio_crn_superlattice_v67" / "scf.out.gz").read_bytes())
+    )
     return path
 
 
@@ -39,7 +41,9 @@ def test_energy_iterations_and_moment_are_those_printed(shared_data, name, energ
 def test_ase_reads_the_same_energy(shared_data, name):
     path = shared_data / "qe" / name / "aiida.out"
     # ASE converts with constants of CODATA 2006
-    assert read_pw_output(path).energy == pytest.approx(read(path, format="espresso-out").get_potential_energy(), rel=5e-7)
+    assert read_pw_output(path).energy == pytest.approx(
+        read(path, format="espresso-out").get_potential_energy(), rel=5e-7
+    )
 
 
 def test_ase_reads_the_same_moments_of_the_newer_format(shared_data):
@@ -86,7 +90,13 @@ def test_a_cycle_that_did_not_converge_says_so_though_the_job_is_done(shared_dat
 
 def test_an_empty_output_says_nothing(shared_data):
     found = read_pw_output(shared_data / "qe" / "pw_crash" / "aiida.out")
-    assert (found.converged, found.finished, found.energy, found.moments, found.error) == (None, False, None, (), None)
+    assert (found.converged, found.finished, found.energy, found.moments, found.error) == (
+        None,
+        False,
+        None,
+        (),
+        None,
+    )
 
 
 def test_an_error_box_is_told_in_one_line(shared_data):
@@ -119,7 +129,9 @@ def test_progress_counts_iterations_of_a_running_cycle(nio_crn):
 
 def test_progress_counts_k_points_of_a_band_calculation(tmp_path):
     path = tmp_path / "pw.out"
-    path.write_text("     Computing kpt #:     3  of    11\n     total cpu time\n     Computing kpt #:     4  of    11\n")
+    path.write_text(
+        "     Computing kpt #:     3  of    11\n     total cpu time\n     Computing kpt #:     4  of    11\n"
+    )
     assert read_progress(path).text == "k-point 4 of 11"
 
 

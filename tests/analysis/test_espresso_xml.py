@@ -35,20 +35,19 @@ def nio_crn(shared_data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "version", "energy", "levels", "shape", "formula"),
+    ("name", "energy", "levels", "shape"),
     [
-        ("pw_lsda_v75", "7.5", -234.8575554023765, (0.2219154845151907,), (2, 126, 21), "Zn1 I2"),
-        ("pw_hubbard_v72", "7.2", -198.0487930903449, (9.09217 / HARTREE,), (1, 13, 16), "Li1 Co1 O2"),
-        ("pw_two_fermi_v66", "6.6", -22.80554665 / 2, (0.2482970754441729, 0.2065524454763539), (2, 3, 9), "Si2"),
+        ("pw_lsda_v75", -234.8575554023765, (0.2219154845151907,), (2, 126, 21)),
+        ("pw_hubbard_v72", -198.0487930903449, (9.09217 / HARTREE,), (1, 13, 16)),
+        ("pw_two_fermi_v66", -22.80554665 / 2, (0.2482970754441729, 0.2065524454763539), (2, 3, 9)),
     ],
 )
-def test_energies_are_converted_from_hartree(qe, name, version, energy, levels, shape, formula):
+def test_energies_are_converted_from_hartree(qe, name, energy, levels, shape):
     found = read_pw_xml(qe(name))
-    assert (found.version, found.calculation, found.converged) == (version, "scf", True)
+    assert (found.version, found.calculation, found.converged) == (f"{name[-2]}.{name[-1]}", "scf", True)
     assert found.energy / HARTREE == pytest.approx(energy, abs=1e-8)
     assert np.array(found.fermi_levels) / HARTREE == pytest.approx(levels, abs=1e-6)
     assert found.bands.energies.shape == found.bands.occupations.shape == shape
-    assert found.structure.formula == formula
 
 
 @pytest.mark.parametrize("name", COLLINEAR)
@@ -61,13 +60,17 @@ def test_the_occupations_of_all_bands_add_up_to_the_electrons(qe, name):
     assert found.bands.weights.sum() == pytest.approx(1.0)
 
 
-@pytest.mark.xfail(strict=True, reason="a noncollinear band holds one electron, but is read as an unpolarized one of two")
+@pytest.mark.xfail(
+    strict=True, reason="a noncollinear band holds one electron, but is read as an unpolarized one of two"
+)
 def test_a_noncollinear_run_is_refused_or_counted_right(qe):
     try:
         found = read_pw_xml(qe("projwfc_fe2_noncollinear_v66"))
     except ReaderError:
         return
-    counted = (found.bands.occupations * found.bands.weights[None, :, None]).sum() * (3 - len(found.bands.energies))
+    counted = (found.bands.occupations * found.bands.weights[None, :, None]).sum() * (
+        3 - len(found.bands.energies)
+    )
     assert counted == pytest.approx(found.electrons)
 
 
@@ -154,7 +157,7 @@ def test_a_missing_file_is_a_reader_error(tmp_path):
 def test_a_file_without_output_or_with_parts_missing_is_told(nio_crn):
     path = nio_crn / "data-file-schema.xml"
     text = path.read_text()
-    for tag in ("nelec", "atomic_positions", "fermi_energy", "k_point", "scf_conv"):
+    for tag in ("nelec", "cell", "fermi_energy", "k_point", "scf_conv"):
         path.write_text(re.sub(rf"(</?){tag}(?=[\s>])", r"\1renamed", text))
         with pytest.raises(ReaderError, match=r"data-file-schema.xml is not a complete pw.x XML file"):
             read_pw_xml(path)
@@ -164,7 +167,8 @@ def test_a_file_without_output_or_with_parts_missing_is_told(nio_crn):
 
 
 @pytest.mark.parametrize(
-    ("kind", "element"), [("Ti", "Ti"), ("Ti1", "Ti"), ("O", "O"), ("O2", "O"), ("Oa", "O"), ("ti3", "Ti"), ("K_1", "K")]
+    ("kind", "element"),
+    [("Ti", "Ti"), ("Ti1", "Ti"), ("O", "O"), ("O2", "O"), ("Oa", "O"), ("ti3", "Ti"), ("K_1", "K")],
 )
 def test_the_element_is_read_from_a_kind(kind, element):
     assert _element(kind) == element

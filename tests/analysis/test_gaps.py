@@ -22,7 +22,8 @@ def result(energies, electrons, fermi=0.0, *, kpoints=None, structure=CELL):
     bands = Bands(energies, (energies <= 0) * 1.0, points, np.full(count, 1 / count))
     levels = tuple(np.atleast_1d(fermi).tolist())
     return Result(
-        "espresso", "6.7", "static", structure, electrons, -1.0, levels, None, None, {}, True, 5, 0.0, 1.0, 1.0, bands
+        "espresso", "6.7", "static", structure, electrons, -1.0, levels, None, None, {}, True, 5, 0.0, 1.0, 1.0,
+        bands,
     )  # fmt: skip
 
 
@@ -88,7 +89,8 @@ def test_a_half_metal_has_a_gap_in_one_spin():
 
 
 @pytest.mark.xfail(
-    strict=True, reason="the electron count of both spins is compared at once, and a metallic spin never counts whole"
+    strict=True,
+    reason="the electron count of both spins is compared at once, and a metallic spin never counts whole",
 )
 def test_a_half_metal_on_a_coarse_mesh_keeps_the_gap_of_its_insulating_spin():
     up = [[-2.0, 2.0], [-1.0, 3.0]] * 2
@@ -152,8 +154,8 @@ def test_a_common_shift_of_all_energies_changes_no_gap(tops, width, shift):
 def from_xml(path):
     xml = read_pw_xml(path)
     return xml, Result(
-        "espresso", xml.version, "static", xml.structure, xml.electrons, xml.energy, xml.fermi_levels, None, None, {},
-        True, 1, 0.0, 1.0, 1.0, xml.bands,
+        "espresso", xml.version, "static", xml.structure, xml.electrons, xml.energy, xml.fermi_levels, None, None,
+        {}, True, 1, 0.0, 1.0, 1.0, xml.bands,
     )  # fmt: skip
 
 

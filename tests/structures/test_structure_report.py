@@ -36,7 +36,9 @@ def test_spacings_of_planes_add_up_to_the_period_and_the_last_crosses_the_bounda
         (5, "LaAlO3:2", "AlO2"),
     ]
     assert [p.spacing for p in report.planes] == pytest.approx([own, mean, other, other, other, mean])
-    assert [p.height for p in report.planes] == pytest.approx([0, own, own + mean, *own + mean + np.arange(1, 4) * other])
+    assert [p.height for p in report.planes] == pytest.approx(
+        [0, own, own + mean, *own + mean + np.arange(1, 4) * other]
+    )
     assert sum(p.spacing for p in report.planes) == pytest.approx(3.905 + 2 * LAYER)
 
 

@@ -173,7 +173,7 @@ def test_planes_are_numbered_from_the_bottom_and_lie_flat(stack, normal, superce
     means = [heights[numbers == plane].mean() for plane in range(numbers.max() + 1)]
     assert (np.diff(means) > 0.3).all()
     np.testing.assert_allclose(heights, np.array(means)[numbers], atol=1e-6)
-    assert 0 <= min(heights)
+    assert min(heights) >= 0
     assert max(heights) < structure.lattice.matrix[2, 2]
 
 

@@ -104,7 +104,16 @@ def settings(step="static", **changes):
     return resolve_settings(STRUCTURE, step, protocol="fast", campaign=changes)
 
 
-def write(step="static", *, structure=STRUCTURE, moments=MOMENTS, hubbard=(U,), version=(6, 7), pseudos=PSEUDOS, **changes):
+def write(
+    step="static",
+    *,
+    structure=STRUCTURE,
+    moments=MOMENTS,
+    hubbard=(U,),
+    version=(6, 7),
+    pseudos=PSEUDOS,
+    **changes,
+):
     return input_files(
         structure,
         step=step,
@@ -120,7 +129,9 @@ def namelists(text):
     """Values of a file by namelist and key, as text; keys in lower case."""
     found = {}
     for name, body in re.findall(r"&(\w+)\n(.*?)^/", text, re.DOTALL | re.MULTILINE):
-        found[name.lower()] = {k.strip().lower(): v.strip() for k, v in (line.split("=") for line in body.splitlines())}
+        found[name.lower()] = {
+            k.strip().lower(): v.strip() for k, v in (line.split("=") for line in body.splitlines())
+        }
     return found
 
 
@@ -178,7 +189,9 @@ def test_each_species_of_an_element_gets_its_u():
     assert "\nTi1    47.8670 Ti.upf\nTi2    47.8670 Ti.upf\n" in old
 
 
-@pytest.mark.xfail(strict=True, reason="U is kept by element, so of two shells of one element the first is dropped")
+@pytest.mark.xfail(
+    strict=True, reason="U is kept by element, so of two shells of one element the first is dropped"
+)
 def test_two_shells_of_one_element_are_both_written_or_refused():
     two = (U, HubbardU("Ti", "3p", 2.0))
     try:
@@ -255,24 +268,32 @@ def test_raw_settings_go_into_the_namelist_that_documents_them():
 
 
 def test_an_unknown_raw_setting_is_told_with_a_near_match():
-    with pytest.raises(InputError, match="espresso: pw.x has no setting 'mixing_betta'; did you mean 'mixing_beta'?"):
+    with pytest.raises(
+        InputError, match=r"espresso: pw.x has no setting 'mixing_betta'; did you mean 'mixing_beta'?"
+    ):
         write(raw={"mixing_betta": 0.1})
 
 
-@pytest.mark.parametrize("key", ["nspin", "ecutwfc", "starting_magnetization(1)", "nat", "calculation", "input_dft"])
+@pytest.mark.parametrize(
+    "key", ["nspin", "ecutwfc", "starting_magnetization(1)", "nat", "calculation", "input_dft"]
+)
 def test_a_raw_setting_that_contradicts_the_request_is_refused(key):
     with pytest.raises(InputError, match=f"espresso: {re.escape(key)} is set by the request .*change it there"):
         write(raw={key: 1})
 
 
-@pytest.mark.xfail(strict=True, reason="the key is looked up in ASE's list, in lower case and of 7.x, before _OURS")
+@pytest.mark.xfail(
+    strict=True, reason="the key is looked up in ASE's list, in lower case and of 7.x, before _OURS"
+)
 @pytest.mark.parametrize("key", ["Hubbard_U(3)", "hubbard_u(3)", "lda_plus_u", "ECUTWFC"])
 def test_a_contradicting_raw_setting_is_refused_in_any_case_and_version(key):
     with pytest.raises(InputError, match=f"espresso: {re.escape(key)} is set by the request"):
         write(raw={key: 1})
 
 
-@pytest.mark.xfail(strict=True, reason="ASE's keys are in lower case and searched with case; pw.x does not mind case")
+@pytest.mark.xfail(
+    strict=True, reason="ASE's keys are in lower case and searched with case; pw.x does not mind case"
+)
 def test_a_raw_setting_may_be_spelled_as_in_the_manual_of_pw():
     assert namelists(write(raw={"Hubbard_alpha(3)": 0.05})["pw.in"])["system"]["hubbard_alpha(3)"] == "0.05"
 
@@ -315,9 +336,11 @@ def test_the_version_is_read_from_the_banner_of_pw_even_though_it_fails(tmp_path
 
 
 def test_a_missing_or_other_program_is_told(tmp_path):
-    with pytest.raises(ProgramNotFoundError, match=r"gone/pw.x is not installed or not on PATH; .*apt-get install"):
+    with pytest.raises(
+        ProgramNotFoundError, match=r"gone/pw.x is not installed or not on PATH; .*apt-get install"
+    ):
         program_version(str(tmp_path / "gone" / "pw.x"))
-    with pytest.raises(ProgramNotFoundError, match="does not print a version of pw.x"):
+    with pytest.raises(ProgramNotFoundError, match=r"does not print a version of pw.x"):
         program_version(script(tmp_path, "echo hello"))
 
 

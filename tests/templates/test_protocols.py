@@ -90,7 +90,9 @@ def test_protocols_are_ordered_from_coarse_to_fine():
     st.sampled_from([CELL, LEANING]),
 )
 @settings(max_examples=40, deadline=None)
-def test_the_mesh_of_a_density_of_states_is_never_coarser_than_the_static_one(protocol, kspacing, kpoints, structure):
+def test_the_mesh_of_a_density_of_states_is_never_coarser_than_the_static_one(
+    protocol, kspacing, kpoints, structure
+):
     campaign = {k: v for k, v in {"kspacing": kspacing, "kpoints": kpoints}.items() if v is not None}
     static, dos = (
         resolve_settings(structure, step, protocol=protocol, campaign=campaign).kpoints for step in STEPS
@@ -126,7 +128,9 @@ def test_a_mesh_is_traced_to_who_gave_it_or_its_spacing():
     assert mesh(campaign={"kspacing": 0.5}, overrides={"kpoints": (5, 5, 5)}) == ((5, 5, 5), "step")
 
 
-@pytest.mark.xfail(strict=True, reason="_denser_for_dos keeps the key, so the protocol's mesh is said to be the campaign's")
+@pytest.mark.xfail(
+    strict=True, reason="_denser_for_dos keeps the key, so the protocol's mesh is said to be the campaign's"
+)
 def test_a_dos_mesh_that_the_protocol_refines_is_not_said_to_be_the_campaigns():
     found = resolve_settings(CELL, "dos", campaign={"kspacing": 0.85})
     assert found.kpoints == k_mesh(CELL, 0.18)
@@ -165,11 +169,14 @@ def test_raw_settings_are_carried_along():
 @pytest.mark.xfail(strict=True, reason="the raw settings of a step replace those of the campaign as a whole")
 def test_raw_settings_of_a_step_are_added_to_those_of_the_campaign():
     found = resolve_settings(
-        CELL, "static", campaign={"raw": {"mixing_mode": "local-TF", "nosym": False}}, overrides={"raw": {"nosym": True}}
+        CELL,
+        "static",
+        campaign={"raw": {"mixing_mode": "local-TF", "nosym": False}},
+        overrides={"raw": {"nosym": True}},
     )
     assert found.raw == {"mixing_mode": "local-TF", "nosym": True}
 
 
 def test_an_unknown_protocol_is_told_with_a_near_match():
-    with pytest.raises(InputError, match="method: unknown protocol 'fastest'; did you mean 'fast'?"):
+    with pytest.raises(InputError, match=r"method: unknown protocol 'fastest'; did you mean 'fast'?"):
         resolve_settings(CELL, "static", protocol="fastest")

@@ -65,13 +65,17 @@ def test_the_element_is_spelled_as_the_periodic_table_does():
     assert parse_upf_header(upf(element="TI")).element == "Ti"
 
 
-@pytest.mark.parametrize("text", ["", "<PP_HEADER>\n 0 Version\n Ti Element\n</PP_HEADER>", upf().replace("z_val", "val")])
+@pytest.mark.parametrize(
+    "text", ["", "<PP_HEADER>\n 0 Version\n Ti Element\n</PP_HEADER>", upf().replace("z_val", "val")]
+)
 def test_a_file_of_another_format_is_told(text):
     with pytest.raises(PseudopotentialError, match="not a UPF file of format 2: its header lacks"):
         parse_upf_header(text)
 
 
-@pytest.mark.parametrize("name", ["Ti.upf", "ti.UPF", "Ti.pbe-spn-rrkjus_psl.1.0.0.UPF", "Ti_ONCV_PBE-1.0.upf", "ti-x.upf"])
+@pytest.mark.parametrize(
+    "name", ["Ti.upf", "ti.UPF", "Ti.pbe-spn-rrkjus_psl.1.0.0.UPF", "Ti_ONCV_PBE-1.0.upf", "ti-x.upf"]
+)
 def test_a_file_is_found_by_its_element_at_the_start_of_its_name(folder, name):
     (folder / name).write_text(upf())
     (folder / "Tix.upf").write_text(upf("O"))
@@ -140,7 +144,9 @@ def test_an_altered_file_is_detected_and_installed_again(family, tmp_path):
 
 
 def test_what_is_not_installed_or_not_in_the_family_is_told(family):
-    with pytest.raises(PseudopotentialError, match=r"Ti.upf is not installed; run: heterodft pseudos install tiny"):
+    with pytest.raises(
+        PseudopotentialError, match=r"Ti.upf is not installed; run: heterodft pseudos install tiny"
+    ):
         find_pseudopotentials(["Ti"], xc="PBE")
     with pytest.raises(PseudopotentialError, match="the family tiny has no pseudopotential for U"):
         find_pseudopotentials(["U"], xc="PBE")
@@ -150,7 +156,9 @@ def test_an_archive_with_another_file_inside_is_refused_and_the_file_not_written
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
         archive.writestr("inside/Ti.upf", upf(valence="4.0"))
         archive.writestr("inside/O.upf", upf("O", "6.0", 2))
-    with pytest.raises(PseudopotentialError, match=r"bad.zip: Ti.upf has another checksum .*use the archive tiny==1.0"):
+    with pytest.raises(
+        PseudopotentialError, match=r"bad.zip: Ti.upf has another checksum .*use the archive tiny==1.0"
+    ):
         install_family(family, archive=tmp_path / "bad.zip")
     assert not (family.folder / "Ti.upf").exists()
 
@@ -189,7 +197,9 @@ def test_every_functional_has_one_family_with_whole_checksums():
 
 
 def test_an_unknown_functional_is_told():
-    with pytest.raises(PseudopotentialError, match="no pseudopotential family for the functional PBESol; did you mean 'PBEsol'"):
+    with pytest.raises(
+        PseudopotentialError, match="no pseudopotential family for the functional PBESol; did you mean 'PBEsol'"
+    ):
         family_for("PBESol")
 
 

@@ -32,7 +32,11 @@ def test_two_moments_on_one_element_make_two_species():
         chain(["Ti", "O", "Ti", "Ti"]), moments=[1.0, 0.0, -1.0, 1.0], hubbard=[HubbardU("Ti", "3d", 4.0)]
     )
     assert table.site_labels == ("Ti1", "O", "Ti2", "Ti1")
-    assert [(s.label, s.u, s.moment) for s in table.species] == [("Ti1", 4.0, 1.0), ("O", 0.0, 0.0), ("Ti2", 4.0, -1.0)]
+    assert [(s.label, s.u, s.moment) for s in table.species] == [
+        ("Ti1", 4.0, 1.0),
+        ("O", 0.0, 0.0),
+        ("Ti2", 4.0, -1.0),
+    ]
 
 
 def test_no_moment_is_a_species_of_its_own_beside_a_moment():
@@ -55,18 +59,22 @@ def test_ten_species_are_written_with_labels_of_three_characters_and_eleven_refu
     table = build_species_table(chain(["Ti"] * 10), moments=moments[:10], hubbard=[])
     assert len(set(table.site_labels)) == 10
     assert {len(label) for label in table.site_labels} == {3}
-    with pytest.raises(InputError, match="Ti11 needs 11 species .*takes 10; give fewer distinct moments or U"):
+    with pytest.raises(InputError, match=r"Ti11 needs 11 species .*takes 10; give fewer distinct moments or U"):
         build_species_table(chain(["Ti"] * 11), moments=moments, hubbard=[])
 
 
 @pytest.mark.parametrize("element", ["Ti", "O", "K", "V", "Y"])
 def test_the_reader_recovers_the_element_from_each_of_ten_labels(element):
-    labels = build_species_table(chain([element] * 10), moments=[0.1 * i for i in range(10)], hubbard=[]).site_labels
+    labels = build_species_table(
+        chain([element] * 10), moments=[0.1 * i for i in range(10)], hubbard=[]
+    ).site_labels
     assert {_element(label) for label in labels} == {element}
 
 
 @pytest.mark.xfail(strict=True, reason="the tenth kind of N is called Na, which reads back as sodium")
 @pytest.mark.parametrize("element", ["N", "C", "B", "P"])
 def test_the_reader_recovers_elements_whose_letter_begins_another(element):
-    labels = build_species_table(chain([element] * 10), moments=[0.1 * i for i in range(10)], hubbard=[]).site_labels
+    labels = build_species_table(
+        chain([element] * 10), moments=[0.1 * i for i in range(10)], hubbard=[]
+    ).site_labels
     assert {_element(label) for label in labels} == {element}

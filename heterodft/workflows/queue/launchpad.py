@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +16,12 @@ from heterodft.files import make_folder
 from heterodft.workflows.queue.store import SqliteClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from heterodft.workflows.settings import Settings
 
-__all__ = ["EmbeddedLaunchPad", "open_launchpad"]
+__all__ = ["EmbeddedLaunchPad", "open_launchpad", "queue_errors"]
 
 
 def _atomic(name: str) -> Callable[..., Any]:
@@ -98,12 +100,13 @@ def open_launchpad(settings: Settings) -> LaunchPad:
         If the file cannot be used or the server does not answer.
     """
     path = settings.queue_file
-    try:
+    with queue_errors(settings):
         if path is not None:
             make_folder(path.parent)
             launchpad = EmbeddedLaunchPad(path, settings.database)
-            with launchpad.connection.transaction():
-                _initialize(launchpad)
+            if launchpad.fw_id_assigner.find_one() is None:
+                with launchpad.connection.transaction():
+                    _initialize(launchpad)
             return launchpad
         launchpad = LaunchPad(
             host=settings.host,
@@ -114,13 +117,29 @@ def open_launchpad(settings: Settings) -> LaunchPad:
         )
         _initialize(launchpad)
         launchpad.fireworks.create_index("spec.calculation", unique=True, sparse=True)
-    except (PyMongoError, ValueError) as error:
-        place = path or _without_password(settings.host)
+        return launchpad
+
+
+@contextmanager
+def queue_errors(settings: Settings) -> Iterator[None]:
+    """Turn what the database says into one line for the user.
+
+    Raises
+    ------
+    QueueError
+        With the place of the queue, without its password, and the remedy.
+    """
+    try:
+        yield
+    except PyMongoError as error:
+        said = " ".join(str(error).split())[:200]
+        remedy = "check launchpad: host: in the settings (heterodft.yaml)"
+        path = settings.queue_file
+        if "full" in said or (path is not None and not os.access(path.parent, os.W_OK)):
+            remedy = "free some space or make it writable; nothing that was queued is lost"
         raise QueueError(
-            f"cannot use the queue {place}: {' '.join(str(error).split())[:200]}; "
-            "check launchpad: host: in the settings (heterodft.yaml)"
+            f"cannot use the queue {path or _without_password(settings.host)}: {said}; {remedy}"
         ) from error
-    return launchpad
 
 
 def _initialize(launchpad: LaunchPad) -> None:

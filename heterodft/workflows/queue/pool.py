@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from heterodft.errors import SettingsError
 from heterodft.files import make_folder
-from heterodft.workflows.queue.launchpad import open_launchpad
+from heterodft.workflows.queue.launchpad import open_launchpad, queue_errors
 from heterodft.workflows.queue.reconciliation import reconcile
 
 if TYPE_CHECKING:
@@ -28,8 +28,16 @@ _STOP_SECONDS = 30
 
 
 def recover(settings: Settings) -> list[str]:
-    """Put back what dead workers left behind and return the paths of those calculations."""
-    return reconcile(open_launchpad(settings))
+    """Put back what dead workers left behind and return the paths of those calculations.
+
+    Raises
+    ------
+    QueueError
+        If the queue cannot be used.
+    """
+    launchpad = open_launchpad(settings)
+    with queue_errors(settings):
+        return reconcile(launchpad)
 
 
 class WorkerPool:

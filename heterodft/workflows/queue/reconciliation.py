@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
 from heterodft.workflows.queue.identity import is_alive
+from heterodft.workflows.queue.launchpad import open_launchpad, queue_errors
 from heterodft.workflows.runner import FAILURE_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fireworks.core.launchpad import LaunchPad
 
-__all__ = ["reconcile", "requeue"]
+    from heterodft.workflows.settings import Settings
+
+__all__ = ["dead_workers", "reconcile", "requeue", "retry", "running_of"]
 
 
 def reconcile(launchpad: LaunchPad) -> list[str]:
@@ -31,6 +36,20 @@ def reconcile(launchpad: LaunchPad) -> list[str]:
     return requeue(launchpad, dead_workers(launchpad)) + requeue(launchpad, _interrupted(launchpad))
 
 
+def retry(settings: Settings, identities: Sequence[str]) -> list[str]:
+    """Put calculations, named by their hashes, back into the queue and return their paths.
+
+    Raises
+    ------
+    QueueError
+        If the queue cannot be used.
+    """
+    launchpad = open_launchpad(settings)
+    with queue_errors(settings):
+        found = launchpad.fireworks.find({"spec.calculation": {"$in": list(identities)}}, {"fw_id": 1})
+        return requeue(launchpad, [fw["fw_id"] for fw in found])
+
+
 def requeue(launchpad: LaunchPad, fw_ids: list[int]) -> list[str]:
     """Make calculations ready to run again and return their paths."""
     names = []
@@ -42,9 +61,15 @@ def requeue(launchpad: LaunchPad, fw_ids: list[int]) -> list[str]:
 
 def dead_workers(launchpad: LaunchPad) -> list[int]:
     """Return the running calculations whose worker, a process of this host, is gone."""
-    running = launchpad.launches.find({"state": "RUNNING"}, {"fw_id": 1, "fworker": 1})
-    lost = {launch["fw_id"] for launch in running if is_alive(launch["fworker"]["name"]) is False}
-    states = launchpad.fireworks.find({"fw_id": {"$in": sorted(lost)}, "state": "RUNNING"}, {"fw_id": 1})
+    names = launchpad.launches.distinct("fworker.name", {"state": "RUNNING"})
+    return running_of(launchpad, [name for name in names if is_alive(name) is False])
+
+
+def running_of(launchpad: LaunchPad, workers: Sequence[str]) -> list[int]:
+    """Return the calculations that are running by the name of some workers."""
+    launches = launchpad.launches.find({"state": "RUNNING", "fworker.name": {"$in": list(workers)}}, {"fw_id": 1})
+    wanted = sorted({launch["fw_id"] for launch in launches})
+    states = launchpad.fireworks.find({"fw_id": {"$in": wanted}, "state": "RUNNING"}, {"fw_id": 1})
     return sorted(fw["fw_id"] for fw in states)
 
 

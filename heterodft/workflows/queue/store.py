@@ -71,23 +71,27 @@ class SqliteClient:
         self.connect()
         with self.lock:
             connection = self.connect()
-            if not self._depth:
-                try:
-                    connection.execute("BEGIN IMMEDIATE")
-                except sqlite3.OperationalError as error:
-                    raise AutoReconnect(f"queue file {self.path}: {error}") from error
-            self._depth += 1
             try:
-                yield connection
-            except BaseException:
-                self._depth -= 1
                 if not self._depth:
-                    connection.execute("ROLLBACK")
-                    self.tables.clear()
+                    connection.execute("BEGIN IMMEDIATE")
+                self._depth += 1
+                try:
+                    yield connection
+                finally:
+                    self._depth -= 1
+                if not self._depth:
+                    connection.execute("COMMIT")
+            except BaseException as error:
+                if not self._depth:
+                    self._roll_back(connection)
+                if isinstance(error, sqlite3.OperationalError):
+                    raise AutoReconnect(f"queue file {self.path}: {error}") from error
                 raise
-            self._depth -= 1
-            if not self._depth:
-                connection.execute("COMMIT")
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        self.tables.clear()  # a table made inside is gone again
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
     def __getitem__(self, name: str) -> SqliteDatabase:
         return SqliteDatabase(self, name)

@@ -13,7 +13,7 @@ from heterodft.errors import QueueError, StorageError
 from heterodft.files import make_folder
 from heterodft.workflows.calculation import REQUEST_FILE, read_request, write_request
 from heterodft.workflows.queue.firetasks import RunCalculation
-from heterodft.workflows.queue.launchpad import EmbeddedLaunchPad, open_launchpad
+from heterodft.workflows.queue.launchpad import EmbeddedLaunchPad, open_launchpad, queue_errors
 from heterodft.workflows.runner import finished_id
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings) -> Submissio
     launchpad = open_launchpad(settings)
     transaction = launchpad.connection.transaction() if isinstance(launchpad, EmbeddedLaunchPad) else nullcontext()
     report = Submission()
-    with transaction:
+    with queue_errors(settings), transaction:
         known = _known(launchpad, [request.id for chain in chains for request in chain])
         workflows, appended = [], []
         for chain in chains:

@@ -81,13 +81,13 @@ def _rows_of_file(settings: Settings) -> list[tuple[str, str, str, str]]:
     path = settings.queue_file
     if path is None or not path.exists():
         return []
-    table = f'"{settings.database}.fireworks"'
-    sql = f'SELECT name, state, "spec.folder", "spec.calculation" FROM {table} ORDER BY fw_id'  # noqa: S608
+    table = f"{settings.database}.fireworks"
+    sql = f'SELECT name, state, "spec.folder", "spec.calculation" FROM "{table}" ORDER BY fw_id'  # noqa: S608
+    # A file that nobody can write has no writers to wait for, and SQLite could not make its lock file.
+    mode = "mode=ro" if os.access(path.parent, os.W_OK) else "immutable=1"
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
-            if not connection.execute(
-                "SELECT 1 FROM sqlite_master WHERE name = ?", (f"{settings.database}.fireworks",)
-            ).fetchone():
+        with closing(sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=30)) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
                 return []
             return [tuple(row) for row in connection.execute(sql) if row[3] is not None]
     except sqlite3.Error as error:

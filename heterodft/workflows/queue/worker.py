@@ -21,7 +21,7 @@ from pymongo.errors import PyMongoError
 
 from heterodft.workflows.queue.identity import worker_name
 from heterodft.workflows.queue.launchpad import open_launchpad
-from heterodft.workflows.queue.reconciliation import reconcile
+from heterodft.workflows.queue.reconciliation import reconcile, requeue, running_of
 from heterodft.workflows.settings import load_settings
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = ["work"]
 
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.5
+_MOST_FAILURES = 40
 
 
 def work(options: dict[str, Any]) -> None:
@@ -48,10 +49,24 @@ def work(options: dict[str, Any]) -> None:
     local = {key: options[key] for key in ("cores", "command", "bin_dir", "pseudo_dir") if options.get(key)}
     fworker = FWorker(name=worker_name(), env={"heterodft": local})
     parent, home = os.getppid(), Path.cwd()
+    failures = 0
     while os.getppid() == parent:  # a worker whose parent is gone stops after its calculation
         os.chdir(home)
-        if not _run_one(launchpad, fworker) and not _more_to_come(launchpad):
-            return
+        try:
+            if failures:
+                requeue(launchpad, running_of(launchpad, [fworker.name]))  # done, but not recorded
+            ran = _run_one(launchpad, fworker)
+            failures = 0
+            if not ran and not _more_to_come(launchpad):
+                return
+        except PyMongoError as error:
+            failures += 1
+            if failures > _MOST_FAILURES:
+                raise
+            _log.warning("the queue did not answer (%d): %s", failures, error)
+            ran = False
+        if not ran:
+            time.sleep(_IDLE_SECONDS)
 
 
 _PATHS = ("runs", "bin_dir", "pseudo_dir")
@@ -59,16 +74,10 @@ _PATHS = ("runs", "bin_dir", "pseudo_dir")
 
 def _run_one(launchpad: LaunchPad, fworker: FWorker) -> bool:
     """Run one calculation; return whether there was one."""
-    try:
-        ran = bool(Rocket(launchpad, fworker, None).run(err_file=sys.stderr))
-    except PyMongoError as error:
-        _log.warning("the queue did not answer: %s", error)
-        ran = False
+    ran = bool(Rocket(launchpad, fworker, None).run(err_file=sys.stderr))
     if _STOP:
         reconcile(launchpad)
         raise SystemExit(0)
-    if not ran:
-        time.sleep(_IDLE_SECONDS)
     return ran
 
 

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import gzip
+import shutil
+
+import pytest
+
+from heterodft.analysis.gaps import find_gap
+from heterodft.analysis.pdos import electrons_between, resolve_by_plane
+from heterodft.analysis.readers import read_folder
+from heterodft.analysis.result import Result
+from heterodft.errors import ReaderError
+from heterodft.files import write_json
+from heterodft.units import RYDBERG
+
+KINDS = ["Ni", "O", "Ni", "O", "Cr", "N", "Cr", "N"]
+LABELS = {
+    "material": ["NiO"] * 4 + ["CrN"] * 4,
+    "block": [1] * 4 + [2] * 4,
+    "layer": [1, 1, 2, 2, 1, 1, 2, 2],
+    "plane": [0, 0, 1, 1, 2, 2, 3, 3],
+}
+
+
+@pytest.fixture
+def finished(shared_data, tmp_path):
+    """The NiO/CrN superlattice as pw.x and projwfc.x would leave it in a folder of ours."""
+    source = shared_data / "qe" / "nio_crn_superlattice_v67"
+    (tmp_path / "pwscf.save").mkdir()
+    places = {
+        "scf.out": "pw.out",
+        "projwfc.out": "projwfc.out",
+        "data-file-schema.xml": "pwscf.save/data-file-schema.xml",
+    }
+    for name, place in places.items():
+        (tmp_path / place).write_bytes(gzip.decompress((source / f"{name}.gz").read_bytes()))
+    for path in source.glob("nc.pdos*"):
+        shutil.copyfile(path, tmp_path / path.name)
+    return tmp_path
+
+
+def label(folder, species):
+    write_json(
+        folder / "request.json",
+        {"id": "x", "request": {"structure": {"species": species, "site_properties": LABELS}}},
+    )
+
+
+def test_all_files_of_a_folder_become_one_result(finished):
+    found = read_folder(finished)
+    assert (found.code, found.version, found.step, found.converged) == ("espresso", "6.7MaX", "static", True)
+    assert found.energy / RYDBERG == pytest.approx(-771.97554371, abs=1e-8)
+    assert found.sites["sphere"].moments == (1.5673, 0.1359, -1.5673, -0.1359, 2.5108, -0.0850, -2.5113, 0.0848)
+    assert found.sites["Löwdin"].moments == (1.5929, 0.1477, -1.5930, -0.1477, 3.0046, -0.1097, -3.0048, 0.1096)
+    assert (found.spilling, found.electrons) == (0.0057, 70.0)
+    assert (found.cpu_seconds, found.wall_seconds) == pytest.approx((306.10, 623.96))
+    assert found.dos.values.shape[:3] == (8, 16, 2)
+    assert found.request == {}
+
+
+def test_a_result_read_from_a_folder_survives_saving(finished):
+    found = read_folder(finished)
+    found.save(finished)
+    assert find_gap(Result.load(finished)) == find_gap(found)
+
+
+def test_labels_of_the_request_are_taken_over_and_layers_alternate(finished):
+    label(finished, KINDS)
+    layers = resolve_by_plane(read_folder(finished))
+    assert [(p.layer, p.formula) for p in layers.planes] == [
+        ("NiO:1", "NiO"),
+        ("NiO:2", "NiO"),
+        ("CrN:1", "CrN"),
+        ("CrN:2", "CrN"),
+    ]
+    up, down = electrons_between(layers, -8, 0).T
+    assert [a > b for a, b in zip(up, down, strict=True)] == [True, False, True, False]
+    assert up == pytest.approx(down[[1, 0, 3, 2]], rel=0.01)
+
+
+def test_a_request_of_other_atoms_is_refused(finished):
+    label(finished, KINDS[::-1])
+    with pytest.raises(ReaderError, match=r"the result has other atoms than its request.json"):
+        read_folder(finished)
+
+
+def test_without_projections_there_is_no_density_of_states(finished):
+    (finished / "projwfc.out").unlink()
+    found = read_folder(finished)
+    assert (found.dos, found.spilling, set(found.sites)) == (None, None, {"sphere"})
+
+
+def test_a_cycle_that_did_not_converge_says_so_and_has_no_moments(shared_data, tmp_path):
+    source = shared_data / "qe" / "pw_not_converged_v66"
+    (tmp_path / "x.save").mkdir()
+    shutil.copyfile(source / "data-file-schema.xml", tmp_path / "x.save" / "data-file-schema.xml")
+    shutil.copyfile(source / "aiida.out", tmp_path / "pw.out")
+    found = read_folder(tmp_path)
+    assert (found.converged, found.sites, found.total_moment) == (False, {}, None)
+
+
+def test_an_nscf_with_projections_is_a_dos_step_without_energy(shared_data, tmp_path):
+    source = shared_data / "qe" / "projwfc_fe2_collinear_v66"
+    (tmp_path / "aiida.save").mkdir()
+    shutil.copyfile(source / "data-file-schema.xml", tmp_path / "aiida.save" / "data-file-schema.xml")
+    for path in source.glob("aiida.pdos*"):
+        shutil.copyfile(path, tmp_path / path.name)
+    shutil.copyfile(source / "aiida.out", tmp_path / "projwfc.out")
+    (tmp_path / "pw.out").write_text("     JOB DONE.\n")
+    found = read_folder(tmp_path)
+    assert (found.step, found.energy, found.converged, set(found.sites)) == ("dos", None, None, {"Löwdin"})
+    assert found.sites["Löwdin"].moments == (2.9911, 3.1716)
+
+
+@pytest.mark.parametrize("name", ["pw.out", "pwscf.save/data-file-schema.xml", "nc.pdos_tot"])
+def test_a_missing_file_is_told(finished, name):
+    (finished / name).unlink()
+    with pytest.raises(ReaderError, match=r"cannot read .*pw.out|holds 0 "):
+        read_folder(finished)
+
+
+def test_two_results_in_one_folder_are_told(finished):
+    shutil.copytree(finished / "pwscf.save", finished / "other.save")
+    with pytest.raises(ReaderError, match=r"holds 2 pw.x results .*; expected one"):
+        read_folder(finished)
