@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 
 import pytest
 
@@ -26,10 +27,7 @@ def remount(program, options):
 
 
 def fill(program):
-    with (
-        (program.folder / "filler").open("wb", buffering=0) as stream,
-        pytest.raises(OSError, match="No space left"),
-    ):
+    with (program.folder / "filler").open("wb", buffering=0) as stream, suppress(OSError):
         while True:
             stream.write(b"0" * 4096)
 
