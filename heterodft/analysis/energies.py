@@ -19,9 +19,11 @@ __all__ = ["comparison_key", "relative_energies"]
 _SETTINGS = ("xc", "cutoff", "density_cutoff", "kpoints", "shift", "smearing", "smearing_width", "raw")
 
 
-def comparison_key(result: Result) -> str:
-    """Return a text that is equal for results whose energies may be subtracted."""
-    request = result.request.get("request", {})
+def comparison_key(result: Result) -> str | None:
+    """Return a text, equal for results whose energies may be subtracted; None for unknown settings."""
+    request = result.request.get("request")
+    if request is None:
+        return None
     settings = request.get("settings", {})
     parts = [
         result.structure.composition.formula,

@@ -97,8 +97,8 @@ class Gap:
         return asdict(self)
 
 
-def find_gap(result: Result) -> Gap:
-    """Find the gap of a result.
+def find_gap(result: Result) -> Gap | None:
+    """Find the gap of a result; None when no empty band was computed, so that none can be told.
 
     Raises
     ------
@@ -113,13 +113,13 @@ def find_gap(result: Result) -> Gap:
     filled = (energies <= levels[:, None, None] + _AT_FERMI_LEVEL).sum(axis=2)
     per_band = 3 - energies.shape[0]  # electrons in a filled band: 2 without spin, else 1
     counted = per_band * float((filled @ bands.weights).sum())
-    partly = abs(counted - result.electrons) > _COUNT_TOLERANCE
+    crossing = [len(set(counts)) > 1 for counts in filled.tolist()]
+    # A metallic spin never counts whole, so that the sum tells nothing of the other one.
+    partly = not any(crossing) and abs(counted - result.electrons) > _COUNT_TOLERANCE
     steps = _nearest_points(bands.kpoints, result.structure.lattice.reciprocal_lattice.matrix)
     spins = tuple(
-        SpinGap(metal=True)
-        if partly or len(set(counts)) > 1
-        else _spin_gap(e, int(counts[0]), bands.kpoints, steps)
-        for e, counts in zip(energies, filled.tolist(), strict=True)
+        SpinGap(metal=True) if partly or crosses else _spin_gap(e, int(counts[0]), bands.kpoints, steps)
+        for e, counts, crosses in zip(energies, filled, crossing, strict=True)
     )
     if any(spin.metal for spin in spins):
         return Gap(0.0, metal=True, direct=False, spins=spins, kpoints=energies.shape[1])
@@ -127,7 +127,7 @@ def find_gap(result: Result) -> Gap:
     bottom = min((s.conduction_minimum for s in spins if s.conduction_minimum is not None), default=np.inf)
     value = float(bottom - top)
     if not np.isfinite(value):
-        raise ReaderError("the result holds no empty band, so no gap can be told; compute more bands")
+        return None
     direct = any(s.direct is not None and abs(s.direct - value) < 1e-6 for s in spins)
     resolved = value > 0 and all(s.mesh_error is not None and value > s.mesh_error for s in spins)
     return Gap(max(value, 0.0), value <= 0, direct, spins, energies.shape[1], resolved or value <= 0)

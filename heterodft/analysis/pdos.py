@@ -60,10 +60,10 @@ def reference_energy(result: Result) -> tuple[float, str]:
     empty bands), and an energy window below it would not be comparable.
     """
     gap = find_gap(result)
+    if gap is None or gap.metal:
+        return result.fermi_level, "Fermi level"
     tops = [spin.valence_maximum for spin in gap.spins if spin.valence_maximum is not None]
     bottoms = [spin.conduction_minimum for spin in gap.spins if spin.conduction_minimum is not None]
-    if gap.metal or not tops or not bottoms:
-        return result.fermi_level, "Fermi level"
     return (max(tops) + min(bottoms)) / 2, "middle of the gap"
 
 
@@ -90,7 +90,7 @@ def electrons_between(layer_dos: LayerDos, low: float = -2.0, high: float = 0.0)
     layer_dos
         Of `resolve_by_plane`.
     low, high
-        eV relative to its reference.
+        eV relative to its reference; there are no states beyond the energy grid.
 
     Returns
     -------
@@ -98,6 +98,7 @@ def electrons_between(layer_dos: LayerDos, low: float = -2.0, high: float = 0.0)
         Electrons, shape (plane, spin). Without spin the one column holds both spins.
     """
     energies = layer_dos.energies
+    low, high = max(low, float(energies[0])), min(high, float(energies[-1]))
     inside = energies[(energies > low) & (energies < high)]
     grid = np.concatenate([[low], inside, [high]])
     density = layer_dos.values.sum(axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -206,18 +207,25 @@ class Result:
         ReaderError
             If a file is missing, cut off, or of another version.
         """
-        from pymatgen.core import Structure
-
         data = read_json(folder / RESULT_FILE)
         if data.get("schema") != _SCHEMA:
             raise ReaderError(
                 f"{folder / RESULT_FILE}: schema {data.get('schema')} is not {_SCHEMA}; analyse it again"
             )
         try:
-            with np.load(folder / ARRAYS_FILE) as arrays:
+            with (folder / ARRAYS_FILE).open("rb") as stream, np.load(stream) as arrays:
                 held = {key: arrays[key] for key in arrays.files}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
             raise ReaderError(f"cannot read {folder / ARRAYS_FILE}: {error}; analyse the folder again") from error
+        try:
+            return cls._from_data(data, held)
+        except KeyError as error:
+            raise ReaderError(f"{folder / RESULT_FILE} lacks {error}; analyse the folder again") from error
+
+    @classmethod
+    def _from_data(cls, data: dict[str, Any], held: dict[str, Any]) -> Result:
+        from pymatgen.core import Structure
+
         names = ("energies", "occupations", "kpoints", "weights")
         keys = ("code", "version", "step", "electrons", "energy", "absolute_moment", "converged", "iterations")
         return cls(

@@ -158,5 +158,5 @@ def _screen(entries: list[QueueEntry], since: dict[str, float], started: float) 
             table.add_row(Text(entry.path, style="bold"), Text(describe_running(entry.folder)), Text(elapsed))
         else:
             since.pop(entry.path, None)
-    text = f"{done} of {len(entries)} finished{f', {failed} failed' if failed else ''}, {_clock(now - started)}"
+    text = f" {done} of {len(entries)} finished{f', {failed} failed' if failed else ''}, {_clock(now - started)}"
     return Group(table, ProgressBar(total=len(entries), completed=done, width=50), Text(text))

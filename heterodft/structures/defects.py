@@ -10,7 +10,7 @@ import numpy as np
 import spglib
 from pymatgen.core import Element
 
-from heterodft.errors import StructureError
+from heterodft.errors import StructureError, did_you_mean
 from heterodft.structures.superlattice import layer_labels
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _SYMPREC = 1e-3
+_PLACES = ("interface", "all")
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,12 @@ def enumerate_vacancies(
     Raises
     ------
     StructureError
-        If the host has no such site there.
+        If the host has no such site there, or `where` is neither.
     """
     element = parse_vacancy(kind)
     properties = structure.site_properties
+    if where not in _PLACES:
+        raise StructureError(f"defect {kind}: where: '{where}'{did_you_mean(where, _PLACES)}")
     allowed = interface_planes(structure) if where == "interface" else set(properties["plane"])
     candidates = []
     for index, site in enumerate(structure):

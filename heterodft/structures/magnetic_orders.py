@@ -27,7 +27,7 @@ def assign_moments(structure: Structure, order: str, moments: Mapping[str, float
     order
         One of `ORDERS`.
     moments
-        Starting moment in μB by element; elements left out start at zero.
+        Starting moment in μB by element; those left out start at zero, those the structure lacks are ignored.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def assign_moments(structure: Structure, order: str, moments: Mapping[str, float
     Raises
     ------
     StructureError
-        If the order is unknown, a moment names an absent element, or no site would carry a moment.
+        If the order is unknown or no site would carry a moment.
 
     Examples
     --------

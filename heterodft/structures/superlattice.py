@@ -144,9 +144,12 @@ def build_superlattice(
 def _check_counts(stack: Sequence[Block], supercell: tuple[int, int]) -> None:
     if not stack:
         raise StructureError("the stack is empty; give at least one block")
+    materials = {block.material.name: block.material for block in stack}
     for block in stack:
         if block.layers < 1:
             raise StructureError(f"{block.layers} layers of {block.material.name}; give at least 1")
+        if block.material != materials[block.material.name]:
+            raise StructureError(f"two materials are both called {block.material.name}; give them different names")
     if min(supercell) < 1:
         raise StructureError(f"supercell {list(supercell)}; give two repeats of at least 1")
 

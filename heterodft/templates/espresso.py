@@ -38,7 +38,7 @@ _XC = ("PBE", "PBEsol")
 _PROJECTION = "ortho-atomic"
 _OURS = {
     "calculation", "prefix", "outdir", "pseudo_dir", "ibrav", "nat", "ntyp", "nspin", "ecutwfc", "ecutrho",
-    "occupations", "starting_magnetization", "hubbard_u", "lda_plus_u", "input_dft",
+    "occupations", "starting_magnetization", "hubbard_u", "lda_plus_u", "u_projection_type", "input_dft",
 }  # fmt: skip
 """Keys that the request decides; a raw setting must not contradict them."""
 
@@ -232,17 +232,17 @@ def _merge_raw(namelists: dict[str, dict[str, Any]], raw: Mapping[str, Any]) -> 
     from ase.io.espresso_namelist.namelist import Namelist
 
     known = ALL_KEYS["pw"]
-    for key, value in raw.items():
-        section = Namelist.search_key(key, known)  # type: ignore[no-untyped-call]
-        base = key.split("(")[0].lower()
-        if section is None:
-            names = [name for group in known.values() for name in group]
-            raise InputError(f"method: espresso: pw.x has no setting '{key}'{did_you_mean(key, names)}")
-        if base in _OURS:
+    for given, value in raw.items():
+        key = given.lower()  # pw.x does not mind case
+        if key.split("(")[0] in _OURS:
             raise InputError(
-                f"method: espresso: {key} is set by the request (structure, moments, U, cutoff, step); "
+                f"method: espresso: {given} is set by the request (structure, moments, U, cutoff, step); "
                 "change it there"
             )
+        section = Namelist.search_key(key, known)  # type: ignore[no-untyped-call]
+        if section is None:
+            names = [name for group in known.values() for name in group]
+            raise InputError(f"method: espresso: pw.x has no setting '{given}'{did_you_mean(key, names)}")
         namelists.setdefault(section, {})[key] = value
 
 

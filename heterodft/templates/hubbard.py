@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from heterodft.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["HubbardU", "check_hubbard", "parse_hubbard"]
 
@@ -42,7 +42,7 @@ def parse_hubbard(values: Mapping[str, float]) -> tuple[HubbardU, ...]:
     Raises
     ------
     InputError
-        If a key is not ELEMENT-SHELL or a value is outside -10…20 eV.
+        If a key is not ELEMENT-SHELL, an element has two shells, or a value is outside -10…20 eV.
     """
     result = []
     for key, value in sorted(values.items()):
@@ -52,18 +52,27 @@ def parse_hubbard(values: Mapping[str, float]) -> tuple[HubbardU, ...]:
         if not -10 <= value <= 20:
             raise InputError(f"hubbard: {key} = {value:g} eV is no effective U; give eV between -10 and 20")
         result.append(HubbardU(match[1], match[2], float(value)))
+    _check_one_shell_each(result)
     return tuple(result)
 
 
-def check_hubbard(values: Iterable[HubbardU], elements: Iterable[str], version: tuple[int, int]) -> None:
+def _check_one_shell_each(values: Sequence[HubbardU]) -> None:
+    elements = [u.element for u in values]
+    for element in elements:
+        if elements.count(element) > 1:
+            raise InputError(f"hubbard: {element} has U on two shells; only one shell an element is written yet")
+
+
+def check_hubbard(values: Sequence[HubbardU], elements: Iterable[str], version: tuple[int, int]) -> None:
     """Refuse what a version of pw.x would refuse or drop.
 
     Raises
     ------
     InputError
-        If an element is absent, or the version cannot put U on that shell.
+        If an element is absent or has two shells, or the version cannot put U on that shell.
     """
     present = set(elements)
+    _check_one_shell_each(values)
     for u in values:
         if u.element not in present:
             raise InputError(f"hubbard: {u.element}-{u.shell} on a structure without {u.element}; remove it")

@@ -20,7 +20,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from heterodft.errors import PseudopotentialError, did_you_mean
+from heterodft.errors import PseudopotentialError, StorageError, did_you_mean
 from heterodft.files import atomic_writer, make_folder, write_text
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _from_folder(element: str, folder: Path) -> Pseudopotential:
     if header.element != element:
         raise PseudopotentialError(f"{files[0]} is a pseudopotential of {header.element}, not of {element}")
     digest = hashlib.sha256(data).hexdigest()
-    return Pseudopotential(element, files[0].resolve(), digest, header.valence, header.wavefunctions)
+    return Pseudopotential(element, files[0].absolute(), digest, header.valence, header.wavefunctions)
 
 
 def _from_family(element: str, family: Family) -> Pseudopotential:
@@ -267,6 +267,8 @@ def _unpack(family: Family, archive: Path, elements: list[str]) -> list[str]:
                     )
                 with atomic_writer(family.folder / entry["file"]) as stream:
                     stream.write(data)
+    except StorageError:
+        raise
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise PseudopotentialError(f"cannot read {archive}: {error}; use the archive {family.archive}") from error
     write_text(family.folder / "NOTICE.txt", family.notice + "\n")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["MAXIMUM_KINDS", "Species", "SpeciesTable", "build_species_table"]
 
 MAXIMUM_KINDS = 10
-_MARKS = string.digits[1:] + string.ascii_lowercase
+_MARKS = string.digits[1:] + "0"
+"""Digits only: with a letter, a kind of nitrogen could be called Na."""
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,11 @@ def _with_defects(key: str, name: str, pristine: Structure, spec: StructureSpec)
     numbers: dict[str, int] = {}
     for defect in spec.defects:
         place = defect.where.material
-        named = {} if place in ("interface", "all") else {"material": place, "layers": defect.where.layers}
-        for vacancy in enumerate_vacancies(pristine, defect.kind, where=place, **named):  # type: ignore[arg-type]
+        if place in ("interface", "all"):
+            found = enumerate_vacancies(pristine, defect.kind, where=place)
+        else:
+            found = enumerate_vacancies(pristine, defect.kind, material=place, layers=defect.where.layers)
+        for vacancy in found:
             numbers[defect.kind] = number = numbers.get(defect.kind, 0) + 1
             label = f"{vacancy.label} ({vacancy.plane})"
             built.append(BuiltStructure(key, f"{name}-{defect.kind}_{number}", label, vacancy.structure, spec))

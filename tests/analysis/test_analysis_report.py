@@ -272,9 +272,6 @@ def test_the_page_is_self_contained_and_its_links_lead_somewhere(written):
     assert not re.findall(r'(?:src|href)="(?!#)[^"]*"', text)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="both figures of a configuration get the same mark; it should hold their kind"
-)
 def test_no_two_elements_of_the_page_have_the_same_id(written):
     ids = Counter(re.findall(r'\bid="([^"]+)"', written.read_text()))
     assert {name for name, times in ids.items() if times > 1} == set()

@@ -46,6 +46,11 @@ def test_ase_reads_the_same_energy(shared_data, name):
     )
 
 
+def test_the_accuracy_of_the_last_iteration_is_in_ev(shared_data):
+    found = read_pw_output(shared_data / "qe" / "pw_lsda_v75" / "aiida.out")
+    assert found.accuracy == pytest.approx(4.2e-9 * 13.605693)
+
+
 def test_ase_reads_the_same_moments_of_the_newer_format(shared_data):
     path = shared_data / "qe" / "pw_lsda_v75" / "aiida.out"
     found = read_pw_output(path)

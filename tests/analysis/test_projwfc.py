@@ -130,9 +130,6 @@ def test_without_spin_charges_have_no_polarization(tmp_path):
         read_lowdin(path, polarized=True)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="columns up and down of a noncollinear run are read as orbitals of an unpolarized one"
-)
 def test_a_noncollinear_run_is_refused(shared_data):
     with pytest.raises(ReaderError, match="noncollinear"):
         read_projected_dos(shared_data / "qe" / "projwfc_fe2_noncollinear_v66", sites=2)
@@ -168,7 +165,6 @@ def test_a_file_that_is_cut_off_or_of_another_run_is_told(synthetic, change, mes
         read_projected_dos(synthetic, sites=1)
 
 
-@pytest.mark.xfail(strict=True, reason="numpy warns of a file without rows before the reader compares its grid")
 @pytest.mark.parametrize("name", ["x.pdos_tot", "x.pdos_atm#1(Ti1)_wfc#1(s)"])
 @pytest.mark.parametrize("text", ["", "# E (eV)\n"])
 def test_a_file_without_rows_is_a_reader_error(synthetic, name, text):

@@ -89,7 +89,6 @@ def test_the_fermi_level_is_the_higher_of_two_and_the_id_that_of_the_request():
     assert replace(result(), request={}).id is None
 
 
-@pytest.mark.xfail(strict=True, reason="to_dict asks for the gap, which raises where no empty band was computed")
 def test_a_run_without_empty_bands_can_be_saved(shared_data, tmp_path):
     xml = read_pw_xml(shared_data / "qe" / "pw_hubbard_v72" / "data-file-schema.xml")
     lco = replace(
@@ -112,12 +111,6 @@ def test_missing_and_cut_off_files_are_reader_errors_with_their_path(tmp_path):
         Result.load(tmp_path)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="numpy raises BadZipFile and EOFError, which are neither OSError nor ValueError"
-)
-@pytest.mark.filterwarnings(
-    "ignore:unclosed file:ResourceWarning"
-)  # np.load of a path that is no archive; open it first
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_arrays_cut_off_are_a_reader_error(tmp_path, share):
     result().save(tmp_path)
@@ -132,7 +125,6 @@ def test_arrays_cut_off_are_a_reader_error(tmp_path, share):
     assert re.search(r"cannot read .*result.npz: .*; analyse the folder again", text)
 
 
-@pytest.mark.xfail(strict=True, reason="a missing key is a KeyError")
 def test_a_file_with_a_key_missing_is_a_reader_error(tmp_path):
     result().save(tmp_path)
     data = read_json(tmp_path / "result.json")

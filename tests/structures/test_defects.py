@@ -161,7 +161,6 @@ def test_an_absent_element_layer_or_material_is_told():
         enumerate_vacancies(stack(1, 1), "V_Ti", material="LaAlO3")
 
 
-@pytest.mark.xfail(strict=True, reason="an unknown `where` is silently taken as 'all'")
 def test_an_unknown_place_is_refused():
     with pytest.raises(StructureError, match="interfaces"):
         enumerate_vacancies(stack(3, 3), "V_O", where="interfaces")

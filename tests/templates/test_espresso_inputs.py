@@ -189,9 +189,6 @@ def test_each_species_of_an_element_gets_its_u():
     assert "\nTi1    47.8670 Ti.upf\nTi2    47.8670 Ti.upf\n" in old
 
 
-@pytest.mark.xfail(
-    strict=True, reason="U is kept by element, so of two shells of one element the first is dropped"
-)
 def test_two_shells_of_one_element_are_both_written_or_refused():
     two = (U, HubbardU("Ti", "3p", 2.0))
     try:
@@ -282,18 +279,12 @@ def test_a_raw_setting_that_contradicts_the_request_is_refused(key):
         write(raw={key: 1})
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the key is looked up in ASE's list, in lower case and of 7.x, before _OURS"
-)
 @pytest.mark.parametrize("key", ["Hubbard_U(3)", "hubbard_u(3)", "lda_plus_u", "ECUTWFC"])
 def test_a_contradicting_raw_setting_is_refused_in_any_case_and_version(key):
     with pytest.raises(InputError, match=f"espresso: {re.escape(key)} is set by the request"):
         write(raw={key: 1})
 
 
-@pytest.mark.xfail(
-    strict=True, reason="ASE's keys are in lower case and searched with case; pw.x does not mind case"
-)
 def test_a_raw_setting_may_be_spelled_as_in_the_manual_of_pw():
     assert namelists(write(raw={"Hubbard_alpha(3)": 0.05})["pw.in"])["system"]["hubbard_alpha(3)"] == "0.05"
 

@@ -113,7 +113,6 @@ def test_a_missing_file_or_folder_names_the_remedy(folder):
         find_pseudopotentials(["La"], xc="PBE", folder=folder / "gone")
 
 
-@pytest.mark.xfail(strict=True, reason="path.resolve() follows the links out of the folder; absolute() would not")
 def test_a_folder_of_links_counts_as_one_folder(folder, tmp_path):
     for element in ("Ti", "O"):
         (tmp_path / element).mkdir()
@@ -172,7 +171,6 @@ def test_an_archive_that_lacks_files_or_is_none_is_told(family, tmp_path):
             install_family(family, archive=tmp_path / name)
 
 
-@pytest.mark.xfail(strict=True, reason="StorageError is an OSError, so _unpack blames the archive for a full disk")
 def test_a_folder_that_cannot_be_written_is_not_blamed_on_the_archive(family, tmp_path):
     (family.folder / "Ti.upf").mkdir(parents=True)
     with pytest.raises(StorageError, match=r"cannot write .*Ti.upf"):

@@ -76,10 +76,12 @@ def read_pw_xml(path: Path) -> PwXml:
     try:
         return _read(root, output)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ReaderError(f"{path} is not a complete pw.x XML file: {error}") from error
+        raise ReaderError(f"{path} cannot be read as a pw.x XML file: {error}") from error
 
 
 def _read(root: Any, output: Any) -> PwXml:
+    if output.findtext("magnetization/noncolin") == "true":
+        raise ValueError("noncollinear runs cannot be read yet")
     calculation = root.findtext("input/control_variables/calculation")
     selfconsistent = calculation not in ("nscf", "bands")
     polarized = output.findtext("magnetization/lsda") == "true"
@@ -112,6 +114,8 @@ def _read_structure(output: Any) -> tuple[Structure, NDArray[np.float64]]:
     atomic = output.find("atomic_structure")
     cell = np.array([_numbers(atomic.find(f"cell/a{i}")) for i in (1, 2, 3)]) * BOHR
     atoms = atomic.findall("atomic_positions/atom")
+    if not atoms:
+        raise ValueError("no atomic positions")
     positions = np.array([_numbers(atom) for atom in atoms]) * BOHR
     structure = Structure(
         Lattice(cell), [_element(atom.get("name")) for atom in atoms], positions, coords_are_cartesian=True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from io import StringIO
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +50,8 @@ def read_projected_dos(folder: Path, *, sites: int) -> ProjectedDos:
     energies = table[:, 0]
     # E, dos (1 or 2 columns), summed projections (1 or 2 columns)
     spins = 2 if table.shape[1] == 5 else 1
+    if table.shape[1] == 4:
+        raise ReaderError(f"{totals[0]} is of a noncollinear run, which cannot be read yet")
     values = np.zeros((sites, len(ORBITALS), spins, len(energies)))
     seen = set()
     for path in sorted(folder.glob("*.pdos_atm#*")):
@@ -74,12 +75,15 @@ def read_projected_dos(folder: Path, *, sites: int) -> ProjectedDos:
 
 def _read_table(path: Path) -> NDArray[np.float64]:
     text = path.read_text(encoding="utf-8", errors="replace")
+    rows = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not rows:
+        raise ReaderError(f"{path} holds no numbers; run projwfc.x again")
     try:
-        return np.loadtxt(StringIO(text), comments="#", ndmin=2)
+        return np.loadtxt(rows, ndmin=2)
     except ValueError:
         pass
     try:
-        return np.loadtxt(StringIO(_LOST_EXPONENT.sub(r"\1E\2", text)), comments="#", ndmin=2)
+        return np.loadtxt([_LOST_EXPONENT.sub(r"\1E\2", row) for row in rows], ndmin=2)
     except ValueError as error:
         raise ReaderError(f"cannot read {path}: {error}; run projwfc.x again") from error
 

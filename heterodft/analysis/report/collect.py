@@ -154,7 +154,11 @@ def collect(root: Path, order: Sequence[str] | None = None) -> list[Configuratio
         raise ReaderError(
             f"{root} holds no calculation (NAME/ORDER/U/STEP/request.json); submit the campaign first"
         )
-    wanted = [path for path in order if path in folders] if order is not None else sorted(folders)
+    wanted = (
+        [path for path in order if path in folders]
+        if order is not None
+        else sorted(folders, key=lambda p: p.split("/"))
+    )
     reports = [_configuration(path, folders[path]) for path in wanted]
     for report, relative in zip(reports, relative_energies([r.static for r in reports]), strict=True):
         report.relative_energy = relative
@@ -193,7 +197,7 @@ def _take(report: ConfigurationReport, result: Result) -> None:
     """Take over what one finished step says."""
     report.structure = result.structure
     report.structure.properties["defect"] = result.request.get("about", {}).get("defect")
-    report.gap, report.gap_step = find_gap(result), result.step
+    report.gap, report.gap_step = (None if result.bands is None else find_gap(result)), result.step
     if result.step == "static":
         report.static = result
         report.energy, report.moment, report.absolute_moment = (

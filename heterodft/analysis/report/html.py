@@ -56,7 +56,9 @@ def write_report(name: str, reports: Sequence[ConfigurationReport], folder: Path
             write_text(folder / f"{stem}_{kind}.svg", svg)
         if report.layer_dos is not None:
             write_text(folder / f"{stem}_layer_dos.csv", _dos_csv(report.layer_dos))
-        pages.append({"report": report, **{kind: Markup(_unique_ids(svg, stem)) for kind, svg in figures.items()}})  # noqa: S704
+        # Markup: our own figures, drawn above; every text in them is escaped by matplotlib.
+        inline = {kind: Markup(_unique_ids(svg, f"{stem}_{kind}")) for kind, svg in figures.items()}  # noqa: S704
+        pages.append({"report": report, **inline})
     write_text(folder / "summary.csv", _summary_csv(reports))
     write_text(folder / "layers.csv", _layers_csv(reports))
     template = _environment().get_template("page.html.j2")

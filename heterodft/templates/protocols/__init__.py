@@ -175,7 +175,7 @@ def resolve_settings(
         if "kspacing" in changes:
             values.pop("kpoints", None)
             origin.pop("kpoints", None)
-        values |= changes
+        values |= changes | {"raw": values.get("raw", {}) | changes.get("raw", {})}
         origin |= dict.fromkeys(changes, source)
     kpoints = values.get("kpoints") or k_mesh(structure, values["kspacing"])
     origin["kpoints"] = origin.get("kpoints", origin["kspacing"])
@@ -205,10 +205,13 @@ def _denser_for_dos(structure: Structure, given: dict[str, Any], kspacing: float
         for key, v in given.items()
         if key not in ("smearing", "smearing_width", "shift_mesh", "empty_bands")
     }
-    if "kspacing" in kept:
-        kept["kspacing"] = min(kept["kspacing"], kspacing)
+    if kept.get("kspacing", 0.0) > kspacing:
+        del kept["kspacing"]
     if "kpoints" in kept:
-        kept["kpoints"] = tuple(map(max, kept["kpoints"], k_mesh(structure, kspacing)))
+        protocol_mesh = k_mesh(structure, kspacing)
+        kept["kpoints"] = tuple(map(max, kept["kpoints"], protocol_mesh))
+        if kept["kpoints"] == protocol_mesh:
+            del kept["kpoints"]
     return kept
 
 
