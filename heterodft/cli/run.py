@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ __all__ = ["command"]
 
 _LOOK_SECONDS = 0.5
 _LINE_SECONDS = 15.0
+_NO_SPACE = 10_000_000
 
 
 @click.command("run")
@@ -58,7 +60,9 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
         (_watch_quietly if quiet else _watch_live if sys.stderr.isatty() else _watch_lines)(pool, settings)
         codes = pool.exit_codes()
     if any(codes):
-        click.echo(f"heterodft: a worker ended early; its log is in {pool.log_folder}", err=True)
+        full = shutil.disk_usage(settings.runs).free < _NO_SPACE
+        reason = f"the disk of {settings.runs} is full" if full else f"its log is in {pool.log_folder}"
+        click.echo(f"heterodft: a worker ended early; {reason}", err=True)
         recover(settings)
     after = read_queue(settings)
     ended = ("done", "failed")

@@ -101,6 +101,16 @@ class SqliteClient:
         """The database that takes ``command("ping")``."""
         return SqliteDatabase(self, "admin")
 
+    def drop_database(self, name: str) -> None:
+        """Remove every collection of a database."""
+        with self.transaction() as connection:
+            found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (table,) in found:
+                if table.startswith(f"{name}."):
+                    connection.execute(f'DROP TABLE "{table}"')
+                    connection.execute("DELETE FROM members WHERE collection = ?", (table,))
+        self.tables.clear()
+
     def close(self) -> None:
         """Close the connection of this process."""
         if self._process == os.getpid():
@@ -121,6 +131,10 @@ class SqliteDatabase:
         if name.startswith("_"):
             raise AttributeError(name)
         return SqliteCollection(self, name)
+
+    def get_collection(self, name: str) -> SqliteCollection:
+        """Return a collection, as pymongo does."""
+        return self[name]
 
     def command(self, *_arguments: Any, **_options: Any) -> dict[str, int]:
         """Answer ``ping`` and ``compact``."""
