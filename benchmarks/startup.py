@@ -42,9 +42,7 @@ def main() -> int:
         subprocess.run([*program, "submit", str(DEMO)], cwd=folder, check=True, capture_output=True)
         times = {name: cpu_seconds(command, folder, repeats) for name, command in cases.items()}
     for name, seconds in times.items():
-        print(
-            f"{name:18} {seconds:6.3f} s CPU   {seconds / times['import fireworks']:5.2f} of importing FireWorks"
-        )
+        print(f"{name:18} {seconds:6.3f} s CPU   {seconds / times['import fireworks']:5.2f} of importing FireWorks")
     slow = [name for name, seconds in times.items() if name.startswith("heterodft") and seconds > LIMIT]
     return 1 if slow else 0
 

@@ -34,9 +34,7 @@ def test_a_writer_that_fails_leaves_the_old_file_whole(tmp_path):
 
 
 def test_a_missing_folder_and_a_full_disk_are_storage_errors_that_name_the_file(tmp_path):
-    with pytest.raises(
-        StorageError, match=r"cannot write .*gone/a.txt: No such file or directory; free some space"
-    ):
+    with pytest.raises(StorageError, match=r"cannot write .*gone/a.txt: No such file or directory; free some space"):
         write_text(tmp_path / "gone" / "a.txt", "new")
     path = write_text(tmp_path / "a.txt", "old")
     with pytest.raises(StorageError, match=r"cannot write .*a.txt: No space left on device"), atomic_writer(path):
@@ -53,9 +51,7 @@ def test_folders_are_made_with_their_parents_and_may_exist(tmp_path):
 
 def test_a_folder_below_a_file_is_a_storage_error(tmp_path):
     write_text(tmp_path / "file", "")
-    with pytest.raises(
-        StorageError, match=r"cannot write .*file/folder: Not a directory; .* choose another folder"
-    ):
+    with pytest.raises(StorageError, match=r"cannot write .*file/folder: Not a directory; .* choose another folder"):
         make_folder(tmp_path / "file" / "folder")
 
 

@@ -54,9 +54,7 @@ def find_planes(structure: Structure) -> list[AtomicPlane]:
     """
     missing = {"material", "block", "layer", "plane"} - set(structure.site_properties)
     if missing:
-        raise ReaderError(
-            f"{structure.formula}: sites carry no {', '.join(sorted(missing))}; layers cannot be told"
-        )
+        raise ReaderError(f"{structure.formula}: sites carry no {', '.join(sorted(missing))}; layers cannot be told")
     numbers = np.array(structure.site_properties["plane"])
     labels = layer_labels(structure)
     normal = np.cross(structure.lattice.matrix[0], structure.lattice.matrix[1])

@@ -229,9 +229,7 @@ class Result:
         names = ("energies", "occupations", "kpoints", "weights")
         keys = ("code", "version", "step", "electrons", "energy", "absolute_moment", "converged", "iterations")
         return cls(
-            **{
-                key: data[key] for key in (*keys, "accuracy", "cpu_seconds", "wall_seconds", "spilling", "request")
-            },
+            **{key: data[key] for key in (*keys, "accuracy", "cpu_seconds", "wall_seconds", "spilling", "request")},
             structure=Structure.from_dict(data["structure"]),
             total_moment=data["moment"],
             fermi_levels=tuple(data["fermi_levels"]),

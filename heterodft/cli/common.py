@@ -40,9 +40,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(
-        title=escape(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
-    )
+    table = Table(title=escape(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for column in columns:
         table.add_column(escape(column.lstrip(">")), justify="right" if column.startswith(">") else "left")
     for row in rows:

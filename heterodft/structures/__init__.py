@@ -2,7 +2,7 @@
 
 from heterodft.structures.defects import Vacancy, enumerate_vacancies, plane_formulas
 from heterodft.structures.magnetic_orders import assign_moments
-from heterodft.structures.materials import Material, build_material
+from heterodft.structures.materials import Material, build_material, read_material
 from heterodft.structures.report import StructureReport, describe
 from heterodft.structures.superlattice import Block, build_superlattice, layer_labels
 from heterodft.structures.surface_cells import SurfaceCell, cut_surface_cell
@@ -21,4 +21,5 @@ __all__ = [
     "enumerate_vacancies",
     "layer_labels",
     "plane_formulas",
+    "read_material",
 ]

@@ -1,18 +1,20 @@
-"""Bulk end members: a prototype with lattice constants of known source."""
+"""Bulk end members: a prototype with its parameters, or any structure file."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Composition, Lattice, Structure
 
 from heterodft.errors import StructureError, did_you_mean
+from heterodft.structures.reference_lattices import REFERENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
-__all__ = ["PROTOTYPES", "Material", "build_material"]
+__all__ = ["PROTOTYPES", "Material", "Prototype", "build_material", "read_material"]
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class Material:
     name
         How the campaign calls it, usually its formula.
     prototype
-        Crystal structure type, a key of `PROTOTYPES`.
+        Crystal structure type, a key of `PROTOTYPES`, or ``file``.
     cell
-        Unit cell in the orientation that Miller indices refer to.
+        Conventional cell, which Miller indices refer to.
     source
         Where the lattice constants come from.
     """
@@ -37,38 +39,62 @@ class Material:
     source: str
 
 
-REFERENCE_LATTICES: dict[str, tuple[float, str]] = {
-    # pseudo-cubic a in Å at room temperature
-    "SrTiO3": (3.905, "cubic, Okazaki & Kawaminami, Mater. Res. Bull. 8, 545 (1973)"),
-    "LaAlO3": (3.790, "pseudo-cubic, Hayward et al., Phys. Rev. B 72, 054110 (2005)"),
-    "KTaO3": (3.989, "cubic, Zhurova et al., Acta Cryst. B 56, 594 (2000)"),
-}
+@dataclass(frozen=True)
+class Prototype:
+    """A crystal structure type.
+
+    Attributes
+    ----------
+    space_group
+        International number.
+    hexagonal
+        Whether the cell is hexagonal, with c beside a; otherwise cubic.
+    amounts
+        Atoms of each element in a formula unit, in the order of `sites`.
+    sites
+        Coordinates of each element; a text names a parameter.
+    parameters
+        Internal parameters with their ideal or typical values.
+    example
+        A formula, for messages.
+    """
+
+    space_group: int
+    hexagonal: bool
+    amounts: tuple[int, ...]
+    sites: tuple[tuple[float | str, float | str, float | str], ...]
+    parameters: dict[str, float]
+    example: str
 
 
-def _perovskite(formula: str, a: float) -> Structure:
-    """ABX3, cubic, space group 221: A at the corner, B at the centre, X at the face centres."""
-    amounts = Composition(formula).get_el_amt_dict()
-    cations = [element for element, amount in amounts.items() if amount == 1]
-    anions = [element for element, amount in amounts.items() if amount == 3]
-    if len(cations) != 2 or len(anions) != 1:
-        raise StructureError(f"material {formula}: a perovskite is written ABX3, A first, such as SrTiO3")
-    a_site, b_site, anion = *cations, anions[0]
-    return Structure(
-        Lattice.cubic(a),
-        [a_site, b_site, anion, anion, anion],
-        [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]],
-    )
+PROTOTYPES: dict[str, Prototype] = {
+    "perovskite": Prototype(221, False, (1, 1, 3), ((0, 0, 0), (0.5, 0.5, 0.5), (0.5, 0.5, 0)), {}, "SrTiO3"),
+    "rocksalt": Prototype(225, False, (1, 1), ((0, 0, 0), (0.5, 0.5, 0.5)), {}, "MgO"),
+    "zincblende": Prototype(216, False, (1, 1), ((0, 0, 0), (0.25, 0.25, 0.25)), {}, "GaAs"),
+    "fluorite": Prototype(225, False, (1, 2), ((0, 0, 0), (0.25, 0.25, 0.25)), {}, "CaF2"),
+    # A on the tetrahedral site at the origin (-43m), B on the octahedral one; u = 3/8 is ideal
+    "spinel": Prototype(
+        227, False, (1, 2, 4), ((0, 0, 0), (0.625, 0.625, 0.625), ("u", "u", "u")), {"u": 0.3875}, "MgAl2O4"
+    ),
+    "wurtzite": Prototype(186, True, (1, 1), ((1 / 3, 2 / 3, 0), (1 / 3, 2 / 3, "u")), {"u": 0.375}, "GaN"),
+    "corundum": Prototype(
+        167, True, (2, 3), ((0, 0, "z_cation"), ("x_anion", 0, 0.25)), {"z_cation": 0.352, "x_anion": 0.306}, "Al2O3"
+    ),
+}  # fmt: skip
 
 
-PROTOTYPES: dict[str, Callable[[str, float], Structure]] = {"perovskite": _perovskite}
+_LARGEST = {"a": 20.0, "c": 60.0}
+"""Å."""
 
 
 def build_material(
     name: str,
     *,
-    prototype: str = "perovskite",
+    prototype: str | None = None,
     a: float | None = None,
+    c: float | None = None,
     formula: str | None = None,
+    parameters: dict[str, float] | None = None,
 ) -> Material:
     """Build a bulk end member from its prototype.
 
@@ -77,11 +103,13 @@ def build_material(
     name
         Name of the material; also its formula unless `formula` is given.
     prototype
-        A key of `PROTOTYPES`.
-    a
-        Cubic (or pseudo-cubic) lattice constant in Å; by default the reference value of the formula.
+        A key of `PROTOTYPES`; by default that of the reference, else perovskite.
+    a, c
+        Lattice constants in Å of the cubic (or pseudo-cubic) or hexagonal cell; by default the reference values.
     formula
-        Chemical formula.
+        Chemical formula, cations first.
+    parameters
+        Internal parameters of the prototype, such as ``u``, or ``z_cation`` and ``x_anion``.
 
     Raises
     ------
@@ -92,24 +120,91 @@ def build_material(
     --------
     >>> build_material("SrTiO3", a=3.905).cell.composition.reduced_formula
     'SrTiO3'
+    >>> len(build_material("Cr2O3").cell)
+    30
     """
     formula = formula or name
+    reference = REFERENCES.get(formula)
+    prototype = prototype or (reference.prototype if reference else "perovskite")
     if prototype not in PROTOTYPES:
-        raise StructureError(
-            f"material {name}: unknown prototype '{prototype}'{did_you_mean(prototype, PROTOTYPES)}"
-        )
+        raise StructureError(f"material {name}: unknown prototype '{prototype}'{did_you_mean(prototype, PROTOTYPES)}")
+    kind = PROTOTYPES[prototype]
+    known: dict[str, float] = {}
+    if reference is not None and reference.prototype == prototype:
+        known = reference.constants
+    given = {key: value for key, value in {"a": a, "c": c, **(parameters or {})}.items() if value is not None}
+    values = kind.parameters | known | given
+    _check_constants(name, kind, values)
+    lattice = Lattice.hexagonal(values["a"], values["c"]) if kind.hexagonal else Lattice.cubic(values["a"])
+    sites = [[values[x] if isinstance(x, str) else x for x in site] for site in kind.sites]
+    cell = Structure.from_spacegroup(kind.space_group, lattice, _elements(name, formula, prototype), sites)
+    source = "given" if "a" in given or reference is None else reference.source
+    return Material(name, prototype, cell, source)
+
+
+def _elements(name: str, formula: str, prototype: str) -> list[str]:
+    """Return the elements of a formula in the order of the prototype's sites."""
+    kind = PROTOTYPES[prototype]
     try:
-        Composition(formula)
+        composition = Composition(formula)
     except ValueError as error:
         raise StructureError(
             f"material {name}: '{formula}' is no chemical formula; give one with formula:"
         ) from error
-    if a is None:
-        if formula not in REFERENCE_LATTICES:
-            raise StructureError(f"material {name}: no reference lattice constant; give a: in Å")
-        a, source = REFERENCE_LATTICES[formula]
-    else:
-        source = "given"
-    if not 1.0 < a < 20.0:
-        raise StructureError(f"material {name}: a = {a:g} Å is no lattice constant of a crystal; give a: in Å")
-    return Material(name, prototype, PROTOTYPES[prototype](formula, a), source)
+    amounts = composition.get_el_amt_dict()
+    if sorted(amounts.values()) != sorted(kind.amounts):
+        raise StructureError(
+            f"material {name}: {formula} is not a {prototype} formula, which is written cations first, such as "
+            f"{kind.example}"
+        )
+    left = list(amounts.items())
+    elements = []
+    for amount in kind.amounts:
+        match = next(pair for pair in left if pair[1] == amount)
+        left.remove(match)
+        elements.append(match[0])
+    return elements
+
+
+def _check_constants(name: str, kind: Prototype, values: dict[str, float]) -> None:
+    wanted = ("a", "c") if kind.hexagonal else ("a",)
+    for key in wanted:
+        if key not in values:
+            raise StructureError(f"material {name}: no reference lattice constant; give {key}: in Å")
+        if not 1.0 < values[key] < _LARGEST[key]:
+            raise StructureError(
+                f"material {name}: {key} = {values[key]:g} Å is no lattice constant of a crystal; give {key}: in Å"
+            )
+    for key in values:
+        if key not in (*wanted, *kind.parameters):
+            raise StructureError(
+                f"material {name}: this prototype has no '{key}'{did_you_mean(key, [*wanted, *kind.parameters])}"
+            )
+
+
+def read_material(name: str, path: Path) -> Material:
+    """Read a bulk end member from any structure file that pymatgen reads.
+
+    Parameters
+    ----------
+    name
+        How the campaign calls it.
+    path
+        CIF, POSCAR, JSON …; Miller indices refer to the cell of the file.
+
+    Raises
+    ------
+    StructureError
+        If the file cannot be read or has partial occupations.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # CIF files are seldom without some remark
+            cell: Any = Structure.from_file(path)
+    except Exception as error:
+        raise StructureError(f"material {name}: cannot read {path}: {' '.join(str(error).split())[:150]}") from error
+    if not cell.is_ordered:
+        raise StructureError(f"material {name}: {path} has partly occupied sites; give an ordered cell")
+    cell.remove_oxidation_states()
+    plain = Structure(cell.lattice, [site.specie.symbol for site in cell], cell.frac_coords)
+    return Material(name, "file", plain, path.name)

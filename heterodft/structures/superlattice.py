@@ -15,7 +15,7 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from heterodft.errors import StructureError
-from heterodft.structures.surface_cells import SurfaceCell, cut_surface_cell
+from heterodft.structures.surface_cells import Plane, SurfaceCell, cut_surface_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,25 +46,37 @@ class _StrainedCell:
     stretch: float
     """Factor on every height, from constant volume."""
 
-    @property
-    def thickness(self) -> float:
-        return self.cell.thickness * self.stretch
+    def place(self, index: int) -> tuple[int, int, Plane, float]:
+        """Return what the plane of a number, counted from the bottom of a block, is.
 
-    def heights(self, layers: int) -> NDArray[np.float64]:
-        """Heights in Å of the planes of a block, shape (layers * planes,)."""
-        inside = np.array([plane.height for plane in self.cell.planes]) * self.stretch
-        return (np.arange(layers)[:, None] * self.thickness + inside).ravel()
+        Returns
+        -------
+        layer, repeat
+            Both from 0.
+        plane
+            Of the cell.
+        height
+            Å above the bottom of the block.
+        """
+        planes = self.cell.planes
+        repeat, inside = divmod(index, len(planes))
+        layer = index * self.cell.layers // len(planes)
+        height = (repeat * self.cell.thickness + planes[inside].height) * self.stretch
+        return layer, repeat, planes[inside], height
 
-    @property
-    def closing_gap(self) -> float:
-        """Å from the topmost plane of a layer to the next layer: the material's own spacing there."""
-        return self.thickness - self.cell.planes[-1].height * self.stretch
+    def plane_count(self, layers: int) -> int:
+        """Return the number of planes of a block."""
+        return layers * len(self.cell.planes) // self.cell.layers
+
+    def spacing_above(self, index: int) -> float:
+        """Å from a plane to the next one in the bulk."""
+        return self.place(index + 1)[3] - self.place(index)[3]
 
 
 def build_superlattice(
     stack: Sequence[Block],
     *,
-    normal: tuple[int, int, int] = (0, 0, 1),
+    normal: tuple[int, ...] = (0, 0, 1),
     in_plane: str | float | None = None,
     supercell: tuple[int, int] = (1, 1),
 ) -> Structure:
@@ -75,7 +87,7 @@ def build_superlattice(
     stack
         The blocks of one period, bottom to top.
     normal
-        Miller indices of the stacking normal, the same for all blocks.
+        Miller indices (hkl) or (hkil) of the stacking normal, the same for all blocks.
     in_plane
         Name of the material that sets the in-plane lattice, ``"mean"``, or a lattice constant of the cubic
         parent in Å; by default the first block's material.
@@ -112,20 +124,22 @@ def build_superlattice(
     height, origin, plane_number = 0.0, np.zeros(2), 0
     for number, block in enumerate(stack, start=1):
         part = strained[block.material.name]
-        planes = part.cell.planes
-        for index, z in enumerate(part.heights(block.layers)):
-            layer, plane = divmod(index, len(planes))
-            for element, u, v in planes[plane].atoms:
-                lateral = (np.array([u, v]) + origin + layer * part.cell.shift) @ reference
+        count = part.plane_count(block.layers)
+        for index in range(count):
+            layer, repeat, plane, z = part.place(index)
+            for (element, u, v), offset in zip(plane.atoms, plane.offsets, strict=True):
+                lateral = (np.array([u, v]) + origin + repeat * part.cell.shift) @ reference
                 species.append(element)
-                positions.append(np.array([*lateral, height + z]))
+                positions.append(np.array([*lateral, height + z + offset * part.stretch]))
                 labels: tuple[str | int, ...] = (block.material.name, number, layer + 1, plane_number)
                 for key, value in zip(properties, labels, strict=True):
                     properties[key].append(value)
             plane_number += 1
         above = strained[stack[number % len(stack)].material.name]
-        height += part.heights(block.layers)[-1] + (part.closing_gap + above.closing_gap) / 2
-        origin = origin + block.layers * part.cell.shift
+        # What the block above would have below its first plane: the space that closes its own repeat.
+        below_next = above.spacing_above(len(above.cell.planes) - 1)
+        height += part.place(count - 1)[3] + (part.spacing_above(count - 1) + below_next) / 2
+        origin = origin + block.layers // part.cell.layers * part.cell.shift
 
     lean = (origin - np.round(origin)) @ reference
     lattice = Lattice([[*reference[0], 0.0], [*reference[1], 0.0], [*lean, height]])
@@ -212,6 +226,4 @@ def layer_labels(structure: Structure) -> list[str]:
     for block, material in blocks:
         seen[material] += 1
         names[block] = material if totals[material] == 1 else f"{material}[{seen[material]}]"
-    return [
-        f"{names[block]}:{layer}" for block, layer in zip(properties["block"], properties["layer"], strict=True)
-    ]
+    return [f"{names[block]}:{layer}" for block, layer in zip(properties["block"], properties["layer"], strict=True)]

@@ -1,19 +1,21 @@
-"""A material cut along a Miller normal into identical layers of atomic planes.
+"""A material cut along a Miller normal into layers of atomic planes.
 
-The lattice is written in a basis whose first two vectors lie in the plane and whose third climbs by exactly
-one interplanar distance d(hkl). One *layer* is that cell. The third vector may lean: its lateral part is
-carried along, so that any number of layers closes.
+The primitive lattice is written in a basis whose first two vectors lie in the plane and whose third climbs by
+exactly one distance of lattice planes. That cell holds one *layer*, or several that differ only by a glide or screw,
+such as the two O3 + Cr2 layers of corundum (0001). The third vector may lean: its lateral part is carried along, so
+that any number of layers closes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
 from math import gcd
 from typing import TYPE_CHECKING
 
 import numpy as np
+import spglib
 
 from heterodft.errors import StructureError
 
@@ -26,6 +28,10 @@ __all__ = ["Plane", "SurfaceCell", "cut_surface_cell"]
 
 _PLANE_TOLERANCE = 0.05
 """Å; atoms whose heights differ by less share a plane."""
+_SAME_PLACE = 1e-4
+"""Fraction of the cell; atoms that are closer are the same one."""
+_CENTRING_FRACTION = 12
+"""Centring translations are halves and thirds of a conventional cell; a file may hold a doubled one."""
 
 
 @dataclass(frozen=True)
@@ -35,33 +41,38 @@ class Plane:
     Attributes
     ----------
     height
-        Å above the lowest plane of the layer.
+        Å above the lowest plane of the repeat, the mean of its atoms.
     atoms
         (element, u, v) with u, v fractional in the in-plane cell, in [0, 1).
+    offsets
+        Å of each atom from that height; zero unless the plane is a little rumpled.
     """
 
     height: float
     atoms: tuple[tuple[str, float, float], ...]
+    offsets: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class SurfaceCell:
-    """One layer of a material along a normal.
+    """The repeat of a material along a normal.
 
     Attributes
     ----------
     material
         The bulk end member.
     normal
-        Miller indices, coprime.
+        Miller indices, coprime, in the conventional cell.
     in_plane
         Shape (2, 2), Å: the in-plane vectors as rows, the first along x.
     thickness
-        Å: the distance of two layers, d(hkl).
+        Å: how far the third vector climbs.
     shift
-        Shape (2,): lateral offset of the next layer, fractional in the in-plane cell.
+        Shape (2,): lateral offset of the next repeat, fractional in the in-plane cell.
     planes
-        From the bottom of the layer up.
+        From the bottom of the repeat up.
+    layers
+        Number of layers in the repeat; the planes are shared out to them evenly, from the bottom.
     """
 
     material: Material
@@ -70,21 +81,123 @@ class SurfaceCell:
     thickness: float
     shift: NDArray[np.float64]
     planes: tuple[Plane, ...]
+    layers: int = 1
+
+    @property
+    def layer_thickness(self) -> float:
+        """Å from one layer to the next."""
+        return self.thickness / self.layers
 
 
-def _layer_basis(lattice: NDArray[np.float64], normal: tuple[int, int, int]) -> NDArray[np.int64]:
-    """Integer basis (3, 3) of the lattice: two shortest vectors in the plane, one that climbs by d(hkl).
+def cut_surface_cell(material: Material, normal: tuple[int, ...]) -> SurfaceCell:
+    """Cut a material along a Miller normal.
+
+    Parameters
+    ----------
+    material
+        The bulk end member.
+    normal
+        Miller indices (hkl), or (hkil) of a hexagonal cell, of the stacking normal in the conventional cell.
+
+    Returns
+    -------
+    SurfaceCell
+
+    Raises
+    ------
+    StructureError
+        If the normal is zero or its four indices contradict one another.
+
+    Examples
+    --------
+    >>> from heterodft.structures.materials import build_material
+    >>> cell = cut_surface_cell(build_material("SrTiO3"), (1, 1, 1))
+    >>> round(cell.thickness, 4), len(cell.planes)
+    (2.2546, 2)
+    >>> cut_surface_cell(build_material("Cr2O3"), (0, 0, 0, 1)).layers
+    2
+    """
+    indices = _three_indices(material, normal)
+    lattice, climbs = _primitive_lattice(material, indices)
+    basis = _layer_basis(lattice, climbs) @ lattice
+    x = basis[0] / np.linalg.norm(basis[0])
+    z = np.cross(basis[0], basis[1])
+    z /= np.linalg.norm(z)
+    axes = np.array([x, np.cross(z, x), z])
+    turned = basis @ axes.T
+    in_plane, thickness = turned[:2, :2], float(turned[2, 2])
+
+    elements, places = _atoms_inside(material, basis)
+    shift = np.round(turned[2, :2] @ np.linalg.inv(in_plane), 12)
+    lateral = np.mod(np.round(places[:, :2] + places[:, 2:] * shift, 9), 1.0)  # the third vector leans
+    planes = _group_planes(elements, places[:, 2] * thickness, lateral)
+    planes, layers = _split_layers(planes, thickness, shift)
+    return SurfaceCell(material, indices, in_plane, thickness, shift, planes, layers)
+
+
+def _atoms_inside(material: Material, basis: NDArray[np.float64]) -> tuple[list[str], NDArray[np.float64]]:
+    """Return the elements and fractional places, in [0, 1), of the atoms of a primitive cell."""
+    places = np.mod(np.asarray(material.cell.cart_coords) @ np.linalg.inv(basis), 1.0)
+    places[places > 1 - _SAME_PLACE] = 0.0
+    kept: list[int] = []
+    for index, site in enumerate(material.cell):
+        apart = places[kept] - places[index]
+        same = (np.abs(apart - np.round(apart)) < _SAME_PLACE).all(axis=1)
+        if not any(same[i] and material.cell[k].species == site.species for i, k in enumerate(kept)):
+            kept.append(index)
+    return [material.cell[i].species_string for i in kept], np.round(places[kept], 9)
+
+
+def _three_indices(material: Material, normal: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return coprime (hkl) of (hkl) or (hkil)."""
+    text = f"material {material.name}: the normal ({' '.join(map(str, normal))})"
+    if len(normal) not in (3, 4):
+        raise StructureError(f"{text} has {len(normal)} indices; give (h k l) or (h k i l)")
+    if len(normal) == 4 and normal[0] + normal[1] + normal[2] != 0:
+        raise StructureError(f"{text} breaks h + k + i = 0; correct the third index")
+    divisor = reduce(gcd, normal)
+    if divisor == 0:
+        raise StructureError(f"{text} has no direction; give Miller indices")
+    h, k, m = (index // divisor for index in (normal[0], normal[1], normal[-1]))
+    return h, k, m
+
+
+def _primitive_lattice(
+    material: Material, normal: tuple[int, int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return a primitive basis (3, 3) in Å, oriented as the cell, and how many lattice planes each vector climbs."""
+    cell = material.cell
+    numbers = [site.specie.Z for site in cell]
+    dataset = spglib.get_symmetry_dataset((cell.lattice.matrix.tolist(), cell.frac_coords.tolist(), numbers), 1e-3)
+    centring = [np.zeros(3)]
+    if dataset is not None:
+        pure = (dataset.rotations == np.eye(3, dtype=int)).all(axis=(1, 2))
+        centring = list(dataset.translations[pure])
+    candidates = np.array([t + shift for t in centring for shift in product((1, 0, -1), repeat=3)])
+    lengths = np.round(np.linalg.norm(candidates @ cell.lattice.matrix, axis=1), 6)
+    vectors = candidates[np.argsort(lengths, kind="stable")][1:]  # without the zero vector
+    first = vectors[0]
+    second = next(v for v in vectors if np.linalg.norm(np.cross(first, v)) > 1e-6)
+    volume = 1 / len(centring)  # positive: right-handed
+    third = next(v for v in vectors if np.isclose(np.linalg.det([first, second, v]), volume))
+    basis = np.array([first, second, third])
+    climbs = np.rint(basis @ np.array(normal) * _CENTRING_FRACTION).astype(np.int64)
+    return basis @ cell.lattice.matrix, climbs // np.gcd.reduce(climbs)
+
+
+def _layer_basis(lattice: NDArray[np.float64], climbs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Integer basis (3, 3) of the lattice: two shortest vectors in the plane, one that climbs by one lattice plane.
 
     The in-plane pair is right-handed about the normal and, where there is a choice, obtuse (120° for
     hexagonal planes); the climbing vector is the one that leans least.
     """
-    reach = max(map(abs, normal)) + 1
+    reach = int(max(abs(climbs))) + 1
     vectors = np.array(list(product(range(reach, -reach - 1, -1), repeat=3)))
-    climb = vectors @ normal
+    climb = vectors @ climbs
     length = np.round(np.linalg.norm(vectors @ lattice, axis=1), 8)
     flat = [v for _, v in sorted(zip(length[climb == 0], vectors[climb == 0], strict=True), key=lambda p: p[0])]
     first = next(v for v in flat if v.any())
-    seconds = [v for v in flat if np.array_equal(np.cross(first, v), normal)]
+    seconds = [v for v in flat if np.array_equal(np.cross(first, v), climbs)]
     second = min(
         seconds,
         key=lambda v: (
@@ -96,52 +209,38 @@ def _layer_basis(lattice: NDArray[np.float64], normal: tuple[int, int, int]) -> 
     return np.array([first, second, third])
 
 
-def cut_surface_cell(material: Material, normal: tuple[int, int, int]) -> SurfaceCell:
-    """Cut a material along a Miller normal.
+def _split_layers(
+    planes: tuple[Plane, ...], thickness: float, shift: NDArray[np.float64]
+) -> tuple[tuple[Plane, ...], int]:
+    """Find the most layers of equal composition and thickness in a repeat.
 
-    Parameters
-    ----------
-    material
-        The bulk end member.
-    normal
-        Miller indices (hkl) of the stacking normal in the material's own cell.
-
-    Returns
-    -------
-    SurfaceCell
-
-    Raises
-    ------
-    StructureError
-        If the normal is (0, 0, 0).
-
-    Examples
-    --------
-    >>> from heterodft.structures.materials import build_material
-    >>> cell = cut_surface_cell(build_material("SrTiO3"), (1, 1, 1))
-    >>> round(cell.thickness, 4), len(cell.planes)
-    (2.2546, 2)
+    Returns the planes, turned so that a layer comes first, and the number of layers. Where several planes may begin a
+    layer, it is the lowest of those with the widest space below, so that no close pair of planes is torn apart.
     """
-    divisor = reduce(gcd, normal)
-    if divisor == 0:
-        raise StructureError(f"material {material.name}: the normal (0 0 0) has no direction; give Miller indices")
-    h, k, m = (index // divisor for index in normal)
-    lattice = np.asarray(material.cell.lattice.matrix)
-    basis = _layer_basis(lattice, (h, k, m)) @ lattice
-    x = basis[0] / np.linalg.norm(basis[0])
-    z = np.cross(basis[0], basis[1])
-    z /= np.linalg.norm(z)
-    axes = np.array([x, np.cross(z, x), z])
-    basis = basis @ axes.T
-    in_plane, thickness = basis[:2, :2], float(basis[2, 2])
+    heights = np.array([plane.height for plane in planes])
+    space_below = np.round(np.diff(heights, prepend=heights[-1] - thickness), 3)
+    for layers in range(len(planes), 1, -1):
+        size, rest = divmod(len(planes), layers)
+        starts = sorted(range(size if rest == 0 else 0), key=lambda start: (-space_below[start], start))
+        for start in starts:
+            turned = _turn(planes, start, thickness, shift)
+            groups = [turned[i : i + size] for i in range(0, len(turned), size)]
+            contents = {tuple(sorted(atom[0] for plane in group for atom in plane.atoms)) for group in groups}
+            climbs = np.diff([group[0].height for group in groups])
+            if len(contents) == 1 and np.allclose(climbs, thickness / layers, atol=_PLANE_TOLERANCE):
+                return turned, layers
+    return planes, 1
 
-    cartesian = np.asarray(material.cell.cart_coords) @ axes.T
-    layer_number = np.floor(cartesian[:, 2] / thickness + 1e-6)
-    inside = cartesian - layer_number[:, None] * basis[2]
-    lateral = np.mod(np.round(inside[:, :2] @ np.linalg.inv(in_plane), 9), 1.0)
-    planes = _group_planes([str(site.specie) for site in material.cell], inside[:, 2], lateral)
-    shift = np.round(basis[2, :2] @ np.linalg.inv(in_plane), 12)
-    return SurfaceCell(material, (h, k, m), in_plane, thickness, shift, planes)
+
+def _turn(planes: tuple[Plane, ...], start: int, thickness: float, shift: NDArray[np.float64]) -> tuple[Plane, ...]:
+    """Return the planes of a repeat from another one on, which is put at height 0."""
+    bottom = planes[start].height
+    above = []
+    for plane in planes[:start]:
+        lateral = np.mod(np.round([atom[1:] + shift for atom in plane.atoms], 9), 1.0)
+        atoms = tuple((atom[0], float(u), float(v)) for atom, (u, v) in zip(plane.atoms, lateral, strict=True))
+        above.append(Plane(plane.height + thickness, atoms, plane.offsets))
+    return tuple(replace(plane, height=plane.height - bottom) for plane in (*planes[start:], *above))
 
 
 def _group_planes(
@@ -155,11 +254,12 @@ def _group_planes(
             groups[-1].append(int(index))
         else:
             groups.append([int(index)])
-    bottom = float(heights[order[0]])
+    means = [float(np.mean(heights[group])) for group in groups]
     return tuple(
         Plane(
-            float(np.mean(heights[group])) - bottom,
+            mean - means[0],
             tuple((elements[i], float(lateral[i, 0]), float(lateral[i, 1])) for i in group),
+            tuple(round(float(heights[i]) - mean, 9) for i in group),
         )
-        for group in groups
+        for mean, group in zip(means, groups, strict=True)
     )

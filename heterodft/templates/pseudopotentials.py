@@ -106,9 +106,7 @@ def family_for(xc: str) -> Family:
     """
     families = {family.xc: family for family in known_families().values()}
     if xc not in families:
-        raise PseudopotentialError(
-            f"no pseudopotential family for the functional {xc}{did_you_mean(xc, families)}"
-        )
+        raise PseudopotentialError(f"no pseudopotential family for the functional {xc}{did_you_mean(xc, families)}")
     return families[xc]
 
 

@@ -86,6 +86,4 @@ def build_species_table(
     for key in distinct:
         same = [other for other in distinct if other[0] == key[0]]
         labels[key] = key[0] if len(same) == 1 else key[0] + _MARKS[same.index(key)]
-    return SpeciesTable(
-        tuple(Species(labels[key], *key) for key in distinct), tuple(labels[site] for site in sites)
-    )
+    return SpeciesTable(tuple(Species(labels[key], *key) for key in distinct), tuple(labels[site] for site in sites))

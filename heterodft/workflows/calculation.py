@@ -152,11 +152,7 @@ def read_request(folder: Path) -> Request:
             about=data["about"],
         )
     except (ReaderError, KeyError, TypeError) as error:
-        raise CalculationError(
-            f"{folder}: no usable {REQUEST_FILE} ({error}); submit the campaign again"
-        ) from error
+        raise CalculationError(f"{folder}: no usable {REQUEST_FILE} ({error}); submit the campaign again") from error
     if request.id != data["id"]:
-        raise CalculationError(
-            f"{folder / REQUEST_FILE} was altered after it was written; submit the campaign again"
-        )
+        raise CalculationError(f"{folder / REQUEST_FILE} was altered after it was written; submit the campaign again")
     return request

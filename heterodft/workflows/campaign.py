@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from heterodft.errors import CampaignError, did_you_mean
@@ -48,20 +48,30 @@ class _Spec(BaseModel):
 
 
 class MaterialSpec(_Spec):
-    """A bulk end member: prototype and lattice constant (Å)."""
+    """A bulk end member: a prototype with lattice constants (Å) and internal parameters, or a structure file."""
 
-    prototype: str = "perovskite"
+    prototype: str | None = None
     a: Length | None = None
+    c: Length | None = None
+    u: float | None = None
+    z_cation: float | None = None
+    x_anion: float | None = None
     formula: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _file_or_prototype(self) -> MaterialSpec:
+        others = sorted(self.model_fields_set - {"file"})
+        if self.file is not None and others:
+            raise ValueError(f"a file gives the whole cell; remove {', '.join(others)}")
+        return self
 
 
 class BlockSpec(_Spec):
     """A run of one material; several layer numbers make a structure each."""
 
     material: str
-    layers: Annotated[
-        list[Annotated[int, Field(ge=1, strict=True)]], BeforeValidator(_as_list), Field(min_length=1)
-    ]
+    layers: Annotated[list[Annotated[int, Field(ge=1, strict=True)]], BeforeValidator(_as_list), Field(min_length=1)]
 
 
 class LayersOf(_Spec):
@@ -74,9 +84,7 @@ class LayersOf(_Spec):
 def _where(value: Any) -> Any:
     if isinstance(value, str):
         if value not in ("interface", "all"):
-            raise ValueError(
-                f"'{value}'{did_you_mean(value, ['interface', 'all'])}, or {{material: …, layers: […]}}"
-            )
+            raise ValueError(f"'{value}'{did_you_mean(value, ['interface', 'all'])}, or {{material: …, layers: […]}}")
         return {"material": value}
     return value
 
@@ -111,9 +119,9 @@ class MethodSpec(_Spec):
     cutoff: Energy | None = None
     density_cutoff: Energy | None = None
     kspacing: Spacing | None = None
-    kpoints: (
-        tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None
-    ) = None
+    kpoints: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = (
+        None
+    )
     shift_mesh: bool | None = None
     smearing: Literal["cold", "gaussian", "fermi-dirac", "methfessel-paxton"] | None = None
     smearing_width: Energy | None = None
@@ -162,7 +170,7 @@ class StructureSpec(_Spec):
     """A stack, its defects, and what differs from the campaign for it."""
 
     stack: Annotated[list[BlockSpec], Field(min_length=1)]
-    normal: tuple[int, int, int] = (0, 0, 1)
+    normal: Annotated[tuple[int, ...], Field(min_length=3, max_length=4)] = (0, 0, 1)
     in_plane: str | Length | None = None
     supercell: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1, 1)
     defects: list[DefectSpec] = []
@@ -198,6 +206,11 @@ class Campaign(_Spec):
 
     _path: Path = PrivateAttr(default=Path("campaign.yaml"))
     _lines: Any = PrivateAttr(default=None)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the file, which relative paths in it are relative to."""
+        return self._path.parent
 
     def error(self, where: tuple[str | int, ...], message: str) -> CampaignError:
         """Return an error that names the file, the line and the key."""

@@ -27,9 +27,7 @@ __all__ = ["build_chain", "hand_over"]
 _HANDED_ON = ("data-file-schema.xml", "charge-density.dat", "occup.txt")
 
 
-def build_chain(
-    campaign: Campaign, configuration: Configuration, *, pseudo_dir: Path | None = None
-) -> list[Request]:
+def build_chain(campaign: Campaign, configuration: Configuration, *, pseudo_dir: Path | None = None) -> list[Request]:
     """Return the requests of a configuration, in the order they run.
 
     Parameters

@@ -7,7 +7,15 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from heterodft.errors import HeterodftError
-from heterodft.structures import Block, assign_moments, build_material, build_superlattice, enumerate_vacancies
+from heterodft.structures import (
+    Block,
+    Material,
+    assign_moments,
+    build_material,
+    build_superlattice,
+    enumerate_vacancies,
+    read_material,
+)
 from heterodft.templates.hubbard import parse_hubbard
 
 if TYPE_CHECKING:
@@ -78,12 +86,17 @@ def build_structures(campaign: Campaign) -> list[BuiltStructure]:
 
 
 def _build(campaign: Campaign, spec: StructureSpec, counts: tuple[int, ...]) -> Structure:
-    materials = {
-        block.material: build_material(block.material, **campaign.materials[block.material].model_dump())
-        for block in spec.stack
-    }
+    materials = {block.material: _material(campaign, block.material) for block in spec.stack}
     stack = [Block(materials[block.material], layers) for block, layers in zip(spec.stack, counts, strict=True)]
     return build_superlattice(stack, normal=spec.normal, in_plane=spec.in_plane, supercell=spec.supercell)
+
+
+def _material(campaign: Campaign, name: str) -> Material:
+    spec = campaign.materials[name]
+    if spec.file is not None:
+        return read_material(name, campaign.folder / spec.file)
+    inner = spec.model_dump(include={"u", "z_cation", "x_anion"}, exclude_none=True)
+    return build_material(name, prototype=spec.prototype, a=spec.a, c=spec.c, formula=spec.formula, parameters=inner)
 
 
 def _with_defects(key: str, name: str, pristine: Structure, spec: StructureSpec) -> list[BuiltStructure]:

@@ -44,9 +44,7 @@ def finished_id(folder: Path) -> str | None:
     return None
 
 
-def prepare_inputs(
-    request: Request, settings: Settings, *, version: tuple[int, int] | None = None
-) -> dict[str, str]:
+def prepare_inputs(request: Request, settings: Settings, *, version: tuple[int, int] | None = None) -> dict[str, str]:
     """Return the text of every input file of a request, by file name.
 
     Parameters

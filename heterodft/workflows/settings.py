@@ -103,9 +103,7 @@ class Settings:
         words = shlex.split(self.command.replace("{cores}", str(cores)))
         places = [i for i, word in enumerate(words) if Path(word).name == "pw.x"]
         if len(places) != 1:
-            raise SettingsError(
-                f"espresso: command: '{self.command}' must name pw.x once, as in mpirun -np 2 pw.x"
-            )
+            raise SettingsError(f"espresso: command: '{self.command}' must name pw.x once, as in mpirun -np 2 pw.x")
         given = Path(words[places[0]])
         words[places[0]] = self.program(program) if given.name == str(given) else str(given.with_name(program))
         for word in {words[0], words[places[0]]}:
@@ -194,9 +192,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise SettingsError(f"{path}: {key}: expected keys {', '.join(_SECTIONS[key])}")
         for name in value:
             if name not in _SECTIONS[key]:
-                raise SettingsError(
-                    f"{path}: {key}: unknown key '{name}'{did_you_mean(str(name), _SECTIONS[key])}"
-                )
+                raise SettingsError(f"{path}: {key}: unknown key '{name}'{did_you_mean(str(name), _SECTIONS[key])}")
         flat |= value
     return flat
 

@@ -15,9 +15,7 @@ ALL = ["pw_lsda_v75", "pw_hubbard_v72", "pw_two_fermi_v66"]
 @pytest.fixture
 def nio_crn(shared_data, tmp_path):
     path = tmp_path / "pw.out"
-    path.write_bytes(
-        gzip.decompress((shared_data / "qe" / "nio_crn_superlattice_v67" / "scf.out.gz").read_bytes())
-    )
+    path.write_bytes(gzip.decompress((shared_data / "qe" / "nio_crn_superlattice_v67" / "scf.out.gz").read_bytes()))
     return path
 
 

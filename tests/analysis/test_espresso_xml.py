@@ -65,9 +65,7 @@ def test_a_noncollinear_run_is_refused_or_counted_right(qe):
         found = read_pw_xml(qe("projwfc_fe2_noncollinear_v66"))
     except ReaderError:
         return
-    counted = (found.bands.occupations * found.bands.weights[None, :, None]).sum() * (
-        3 - len(found.bands.energies)
-    )
+    counted = (found.bands.occupations * found.bands.weights[None, :, None]).sum() * (3 - len(found.bands.energies))
     assert counted == pytest.approx(found.electrons)
 
 

@@ -116,9 +116,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.addresses += [
-            value
-            for name, value in attributes
-            if name in ("src", "href", "xlink:href") and not value.startswith("#")
+            value for name, value in attributes if name in ("src", "href", "xlink:href") and not value.startswith("#")
         ]
 
 

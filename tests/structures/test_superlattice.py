@@ -230,3 +230,25 @@ def test_cells_are_right_handed_and_the_lean_stays_within_half_a_cell(layers, no
     assert np.linalg.det(matrix) > 0
     lean = matrix[2, :2] @ np.linalg.inv(matrix[:2, :2])
     assert (np.abs(lean) <= 0.5 + 1e-9).all()
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.sampled_from([(0, 0, 1), (1, 1, 0), (1, 1, 1)]))
+@settings(max_examples=10, deadline=None)
+def test_rocksalts_stack_and_close_like_perovskites(n, m, normal):
+    nitrides = [Block(build_material("TiN"), n), Block(build_material("VN"), m)]
+    single, double = (build_superlattice(nitrides * times, normal=normal) for times in (1, 2))
+    assert single.composition.get_el_amt_dict() == {"Ti": n, "V": m, "N": n + m}
+    matcher = StructureMatcher(ltol=1e-3, stol=1e-3, angle_tol=0.1, scale=False)
+    assert matcher.fit(single, double)
+    bulk = build_superlattice([Block(build_material("TiN"), n + m)], normal=normal)
+    assert matcher.fit(bulk, build_material("TiN").cell)
+
+
+@pytest.mark.parametrize("layers", [2, 4, 6])
+def test_layers_of_corundum_are_its_bulk(layers):
+    cell = build_material("Cr2O3").cell
+    stack = build_superlattice([Block(build_material("Cr2O3"), layers)], normal=(0, 0, 0, 1))
+    assert len(stack) == 5 * layers
+    assert stack.site_properties["layer"] == [1 + i // 5 for i in range(5 * layers)]
+    assert StructureMatcher(ltol=1e-3, stol=1e-3, angle_tol=0.1, scale=False).fit(stack, cell)
+    assert stack.lattice.matrix[2, 2] == pytest.approx(layers * 13.599 / 6)

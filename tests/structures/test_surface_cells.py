@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from heterodft.errors import StructureError
 from heterodft.structures.materials import build_material
@@ -29,9 +30,9 @@ def as_structure(cell):
     third = [*(cell.shift @ cell.in_plane), cell.thickness]
     lattice = Lattice([[*cell.in_plane[0], 0.0], [*cell.in_plane[1], 0.0], third])
     atoms = [
-        (element, [*(np.array([u, v]) @ cell.in_plane), plane.height])
+        (element, [*(np.array([u, v]) @ cell.in_plane), plane.height + offset])
         for plane in cell.planes
-        for element, u, v in plane.atoms
+        for (element, u, v), offset in zip(plane.atoms, plane.offsets, strict=True)
     ]
     return Structure(lattice, [a for a, _ in atoms], [x for _, x in atoms], coords_are_cartesian=True)
 
@@ -111,3 +112,66 @@ def test_a_common_divisor_of_the_indices_is_taken_out():
 def test_the_zero_normal_is_refused():
     with pytest.raises(StructureError, match=r"SrTiO3: the normal \(0 0 0\) has no direction; give Miller"):
         cut((0, 0, 0))
+
+
+MATERIALS = {
+    "MgO": {},
+    "Cr2O3": {},
+    "GaAs": {"prototype": "zincblende", "a": 5.653},
+    "CaF2": {"prototype": "fluorite", "a": 5.463},
+    "MgAl2O4": {"prototype": "spinel", "a": 8.083},
+    "GaN": {"prototype": "wurtzite", "a": 3.189, "c": 5.185},
+}
+
+
+@given(st.sampled_from(sorted(MATERIALS)), ANY_NORMAL.filter(lambda n: max(map(abs, n)) < 3))
+@settings(max_examples=40, deadline=None)
+def test_repeats_of_every_prototype_are_its_bulk_crystal(name, normal):
+    material = build_material(name, **MATERIALS[name])
+    repeat = as_structure(cut_surface_cell(material, normal))
+    assert repeat.composition.reduced_formula == material.cell.composition.reduced_formula
+    assert repeat.volume / len(repeat) == pytest.approx(material.cell.volume / len(material.cell))
+    assert surroundings(repeat) == surroundings(material.cell)
+    numbers = [SpacegroupAnalyzer(cell, symprec=1e-4).get_space_group_number() for cell in (repeat, material.cell)]
+    assert numbers[0] == numbers[1]
+
+
+def surroundings(cell):
+    """What every atom of a crystal sees within 3.5 Å: the kinds of atoms and their distances, in hundredths of Å."""
+    found = set()
+    for site in cell:
+        seen = sorted((n.species_string, round(100 * n.nn_distance + 0.123)) for n in cell.get_neighbors(site, 3.5))
+        found.add((site.species_string, tuple(seen)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "normal", "layers", "thickness", "first_layer"),
+    [
+        ("MgO", (0, 0, 1), 1, 4.211 / 2, [("Mg", "O")]),
+        ("MgO", (1, 1, 1), 1, 4.211 / np.sqrt(3), [("Mg",), ("O",)]),
+        ("Cr2O3", (0, 0, 0, 1), 2, 13.599 / 6, [("O", "O", "O"), ("Cr",), ("Cr",)]),
+        ("GaN", (0, 0, 0, 1), 2, 5.185 / 2, [("N",), ("Ga",)]),
+        ("CaF2", (1, 1, 1), 1, 5.463 / np.sqrt(3), [("Ca",), ("F",), ("F",)]),
+        ("GaAs", (0, 0, 1), 1, 5.653 / 2, [("Ga",), ("As",)]),
+    ],
+)
+def test_layers_are_those_that_papers_count(name, normal, layers, thickness, first_layer):
+    cell = cut_surface_cell(build_material(name, **MATERIALS[name]), normal)
+    assert cell.layers == layers
+    assert cell.layer_thickness == pytest.approx(thickness)
+    size = len(cell.planes) // layers
+    assert [tuple(sorted(a[0] for a in p.atoms)) for p in cell.planes[:size]] == first_layer
+
+
+def test_chromium_planes_of_crn_111_are_as_far_apart_as_measured():
+    assert cut_surface_cell(build_material("CrN"), (1, 1, 1)).layer_thickness == pytest.approx(2.40, abs=0.01)
+
+
+def test_four_indices_must_agree():
+    material = build_material("Cr2O3")
+    assert cut_surface_cell(material, (1, 1, -2, 0)).normal == (1, 1, 0)
+    with pytest.raises(StructureError, match=r"Cr2O3: the normal \(1 1 2 0\) breaks h \+ k \+ i = 0"):
+        cut_surface_cell(material, (1, 1, 2, 0))
+    with pytest.raises(StructureError, match=r"the normal \(1 1\) has 2 indices"):
+        cut_surface_cell(material, (1, 1))

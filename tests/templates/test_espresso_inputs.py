@@ -271,9 +271,7 @@ def test_an_unknown_raw_setting_is_told_with_a_near_match():
         write(raw={"mixing_betta": 0.1})
 
 
-@pytest.mark.parametrize(
-    "key", ["nspin", "ecutwfc", "starting_magnetization(1)", "nat", "calculation", "input_dft"]
-)
+@pytest.mark.parametrize("key", ["nspin", "ecutwfc", "starting_magnetization(1)", "nat", "calculation", "input_dft"])
 def test_a_raw_setting_that_contradicts_the_request_is_refused(key):
     with pytest.raises(InputError, match=f"espresso: {re.escape(key)} is set by the request .*change it there"):
         write(raw={key: 1})
@@ -327,9 +325,7 @@ def test_the_version_is_read_from_the_banner_of_pw_even_though_it_fails(tmp_path
 
 
 def test_a_missing_or_other_program_is_told(tmp_path):
-    with pytest.raises(
-        ProgramNotFoundError, match=r"gone/pw.x is not installed or not on PATH; .*apt-get install"
-    ):
+    with pytest.raises(ProgramNotFoundError, match=r"gone/pw.x is not installed or not on PATH; .*apt-get install"):
         program_version(str(tmp_path / "gone" / "pw.x"))
     with pytest.raises(ProgramNotFoundError, match=r"does not print a version of pw.x"):
         program_version(script(tmp_path, "echo hello"))

@@ -30,23 +30,17 @@ def test_an_absurd_u_is_refused(value):
         parse_hubbard({"Ti-3d": value})
 
 
-@pytest.mark.parametrize(
-    ("element", "shell"), [("Sr", "4d"), ("La", "5d"), ("La", "4f"), ("Al", "3p"), ("Ti", "3p")]
-)
+@pytest.mark.parametrize(("element", "shell"), [("Sr", "4d"), ("La", "5d"), ("La", "4f"), ("Al", "3p"), ("Ti", "3p")])
 def test_shells_that_6_7_does_not_know_need_the_hubbard_card_of_7_1(element, shell):
     u = HubbardU(element, shell, 4.0)
     for version in ((6, 7), (7, 0)):
-        with pytest.raises(
-            InputError, match=rf"pw.x {version[0]}\.{version[1]} cannot put U on {element}-{shell}"
-        ):
+        with pytest.raises(InputError, match=rf"pw.x {version[0]}\.{version[1]} cannot put U on {element}-{shell}"):
             check_hubbard([u], [element], version)
     for version in ((7, 1), (7, 2), (8, 0)):
         check_hubbard([u], [element], version)
 
 
-@pytest.mark.parametrize(
-    ("element", "shell"), [("Ti", "3d"), ("Ta", "5d"), ("Cr", "3d"), ("Fe", "3d"), ("O", "2p")]
-)
+@pytest.mark.parametrize(("element", "shell"), [("Ti", "3d"), ("Ta", "5d"), ("Cr", "3d"), ("Fe", "3d"), ("O", "2p")])
 def test_the_shells_of_the_papers_are_taken_by_every_version(element, shell):
     for version in ((6, 7), (7, 2)):
         check_hubbard([HubbardU(element, shell, 4.0)], [element], version)

@@ -90,13 +90,9 @@ def test_protocols_are_ordered_from_coarse_to_fine():
     st.sampled_from([CELL, LEANING]),
 )
 @settings(max_examples=40, deadline=None)
-def test_the_mesh_of_a_density_of_states_is_never_coarser_than_the_static_one(
-    protocol, kspacing, kpoints, structure
-):
+def test_the_mesh_of_a_density_of_states_is_never_coarser_than_the_static_one(protocol, kspacing, kpoints, structure):
     campaign = {k: v for k, v in {"kspacing": kspacing, "kpoints": kpoints}.items() if v is not None}
-    static, dos = (
-        resolve_settings(structure, step, protocol=protocol, campaign=campaign).kpoints for step in STEPS
-    )
+    static, dos = (resolve_settings(structure, step, protocol=protocol, campaign=campaign).kpoints for step in STEPS)
     assert all(d >= s for d, s in zip(dos, static, strict=True))
 
 
@@ -117,9 +113,7 @@ def test_a_density_of_states_is_integrated_with_tetrahedra_whatever_the_campaign
 
 
 def test_the_step_wins_over_the_campaign_and_the_campaign_over_the_protocol():
-    found = resolve_settings(
-        CELL, "static", campaign={"cutoff": 500.0, "mixing": 0.1}, overrides={"cutoff": 600.0}
-    )
+    found = resolve_settings(CELL, "static", campaign={"cutoff": 500.0, "mixing": 0.1}, overrides={"cutoff": 600.0})
     assert (found.cutoff, found.mixing, found.density_cutoff) == (600.0, 0.1, 2400.0)
     assert (found.origin["cutoff"], found.origin["mixing"]) == ("step", "campaign")
     assert found.origin["smearing"] == "protocol balanced"

@@ -143,9 +143,7 @@ def test_an_altered_file_is_detected_and_installed_again(family, tmp_path):
 
 
 def test_what_is_not_installed_or_not_in_the_family_is_told(family):
-    with pytest.raises(
-        PseudopotentialError, match=r"Ti.upf is not installed; run: heterodft pseudos install tiny"
-    ):
+    with pytest.raises(PseudopotentialError, match=r"Ti.upf is not installed; run: heterodft pseudos install tiny"):
         find_pseudopotentials(["Ti"], xc="PBE")
     with pytest.raises(PseudopotentialError, match="the family tiny has no pseudopotential for U"):
         find_pseudopotentials(["U"], xc="PBE")

@@ -65,15 +65,11 @@ def test_ten_species_are_written_with_labels_of_three_characters_and_eleven_refu
 
 @pytest.mark.parametrize("element", ["Ti", "O", "K", "V", "Y"])
 def test_the_reader_recovers_the_element_from_each_of_ten_labels(element):
-    labels = build_species_table(
-        chain([element] * 10), moments=[0.1 * i for i in range(10)], hubbard=[]
-    ).site_labels
+    labels = build_species_table(chain([element] * 10), moments=[0.1 * i for i in range(10)], hubbard=[]).site_labels
     assert {_element(label) for label in labels} == {element}
 
 
 @pytest.mark.parametrize("element", ["N", "C", "B", "P"])
 def test_the_reader_recovers_elements_whose_letter_begins_another(element):
-    labels = build_species_table(
-        chain([element] * 10), moments=[0.1 * i for i in range(10)], hubbard=[]
-    ).site_labels
+    labels = build_species_table(chain([element] * 10), moments=[0.1 * i for i in range(10)], hubbard=[]).site_labels
     assert {_element(label) for label in labels} == {element}

@@ -35,9 +35,7 @@ def test_a_run_that_never_started_says_so(folder):
 def test_an_output_that_breaks_off_shows_the_last_words_of_the_error_stream(folder):
     (folder / "pw.out").write_text("     Program PWSCF v.6.7 starts\n     iteration #  3\n")
     (folder / "pw.err").write_text("mpirun noticed that process rank 1 was killed\n------\n")
-    assert (
-        diagnose(folder, "pw.x") == "pw.x ended before it was done: mpirun noticed that process rank 1 was killed"
-    )
+    assert diagnose(folder, "pw.x") == "pw.x ended before it was done: mpirun noticed that process rank 1 was killed"
 
 
 def test_a_stop_inside_the_cycle_is_not_success_although_the_job_is_done(folder):

@@ -23,9 +23,7 @@ _ACHIEVED = re.compile(r"convergence has been achieved in\s+(\d+) iterations")
 _NOT_ACHIEVED = re.compile(r"convergence NOT achieved after\s+(\d+) iterations")
 # up to 7.0: "atom:    1    charge:    7.5226    magn:   -0.0000"
 # later:     "atom   1 (R=0.357)  charge=  7.5226  magn= -0.0000"
-_SPHERE = re.compile(
-    rf"^\s+atom:?\s+(\d+)\s+(?:\(R=.*?\)\s+)?charge[:=]\s*({_FLOAT})\s+magn[:=]\s*({_FLOAT})", re.M
-)
+_SPHERE = re.compile(rf"^\s+atom:?\s+(\d+)\s+(?:\(R=.*?\)\s+)?charge[:=]\s*({_FLOAT})\s+magn[:=]\s*({_FLOAT})", re.M)
 _TIMES = re.compile(r"^\s+PWSCF\s+:\s*(.*?)\s*CPU\s+(.*?)\s*WALL", re.MULTILINE)
 _ROUTINE = re.compile(r"Error in routine\s+(\S+)\s+\((-?\d+)\):\s*\n\s*(.*?)\s*\n")
 _ITERATION = re.compile(r"iteration #\s*(\d+)")

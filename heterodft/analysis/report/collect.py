@@ -151,9 +151,7 @@ def collect(root: Path, order: Sequence[str] | None = None) -> list[Configuratio
         if read_json(path)["request"]["step"] == step.name:  # others were moved aside by a later submission
             folders.setdefault(str(step.parent.relative_to(root.parent)), []).append(step)
     if not folders:
-        raise ReaderError(
-            f"{root} holds no calculation (NAME/ORDER/U/STEP/request.json); submit the campaign first"
-        )
+        raise ReaderError(f"{root} holds no calculation (NAME/ORDER/U/STEP/request.json); submit the campaign first")
     wanted = (
         [path for path in order if path in folders]
         if order is not None
@@ -244,16 +242,12 @@ def _caveats(report: ConfigurationReport, about: dict[str, Any]) -> list[str]:
     """Say what stands between these numbers and a result one may quote."""
     caveats = []
     if about.get("protocol") == "fast":
-        caveats.append(
-            "the protocol fast shows that a campaign runs; its numbers are a demonstration, not a result"
-        )
+        caveats.append("the protocol fast shows that a campaign runs; its numbers are a demonstration, not a result")
     static = report.static
     if static is not None:
         settings = static.request["request"]["settings"]
         if settings["cutoff"] < 59.9 * RYDBERG:
-            caveats.append(
-                f"a cutoff of {settings['cutoff'] / RYDBERG:.0f} Ry is not converged for these elements"
-            )
+            caveats.append(f"a cutoff of {settings['cutoff'] / RYDBERG:.0f} Ry is not converged for these elements")
         if static.bands is not None and len(static.bands.weights) == 1:
             caveats.append("the density rests on one k-point")
         if static.converged is False:

@@ -142,12 +142,9 @@ def _layers_csv(reports: Sequence[ConfigurationReport]) -> str:
 
 def _dos_csv(layer_dos: LayerDos) -> str:
     spins = ("up", "down") if layer_dos.values.shape[2] == 2 else ("both",)
-    names = [
-        f"{p.number}_{p.formula}_{shell}_{spin}" for p in layer_dos.planes for shell in SHELLS for spin in spins
-    ]
+    names = [f"{p.number}_{p.formula}_{shell}_{spin}" for p in layer_dos.planes for shell in SHELLS for spin in spins]
     columns = layer_dos.values.reshape(len(names), -1)
     rows = (
-        [f"{e:.3f}", *(f"{v:.4g}" for v in column)]
-        for e, column in zip(layer_dos.energies, columns.T, strict=True)
+        [f"{e:.3f}", *(f"{v:.4g}" for v in column)] for e, column in zip(layer_dos.energies, columns.T, strict=True)
     )
     return _csv([f"energy_eV_from_{layer_dos.reference_name.replace(' ', '_')}", *names], rows)

@@ -201,9 +201,7 @@ def resolve_settings(
 def _denser_for_dos(structure: Structure, given: dict[str, Any], kspacing: float) -> dict[str, Any]:
     """Campaign-wide values as a dos step takes them: tetrahedra stay, the mesh is at least the protocol's."""
     kept = {
-        key: v
-        for key, v in given.items()
-        if key not in ("smearing", "smearing_width", "shift_mesh", "empty_bands")
+        key: v for key, v in given.items() if key not in ("smearing", "smearing_width", "shift_mesh", "empty_bands")
     }
     if kept.get("kspacing", 0.0) > kspacing:
         del kept["kspacing"]

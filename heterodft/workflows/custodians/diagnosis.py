@@ -42,11 +42,7 @@ def diagnose(folder: Path, program: str) -> str | None:
     if not printed.finished:
         words = _last_words(folder / f"{name}.err")
         return f"{program} ended before it was done{f': {words}' if words else ''}"
-    if (
-        program == "pw.x"
-        and "calculation      = 'scf'" in (folder / "pw.in").read_text()
-        and not printed.converged
-    ):
+    if program == "pw.x" and "calculation      = 'scf'" in (folder / "pw.in").read_text() and not printed.converged:
         return "pw.x was stopped inside the SCF cycle (time limit or EXIT file)"
     return None
 

@@ -199,9 +199,7 @@ class SqliteCollection:
                 clauses.append(f"{_quote('oid' if key == '_id' else key)} {test}")
                 arguments.append(argument)
             elif key in self._arrays:
-                clauses.append(
-                    f"rid IN (SELECT rid FROM members WHERE collection = ? AND path = ? AND value {test})"
-                )
+                clauses.append(f"rid IN (SELECT rid FROM members WHERE collection = ? AND path = ? AND value {test})")
                 arguments += [self._table, key, argument]
         return (" WHERE " + " AND ".join(clauses) if clauses else ""), arguments
 
@@ -393,9 +391,7 @@ def _first(rows: Iterator[tuple[int, Document]]) -> Iterator[tuple[int, Document
 
 def _sorted(rows: Iterable[tuple[int, Document]], sort: Sort) -> list[tuple[int, Document]]:
     def rank(document: Document, key: str) -> list[tuple[str, Any]]:
-        return [
-            (type(value).__name__, _to_sql(value)) for value in values_at(document, key)[:1] if value is not None
-        ]
+        return [(type(value).__name__, _to_sql(value)) for value in values_at(document, key)[:1] if value is not None]
 
     ordered = list(rows)
     for key, way in reversed(sort):

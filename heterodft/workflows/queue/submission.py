@@ -95,9 +95,7 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings) -> Submissio
 
 
 def _known(launchpad: LaunchPad, identities: list[str]) -> dict[str, dict[str, Any]]:
-    found = launchpad.fireworks.find(
-        {"spec.calculation": {"$in": identities}}, {"fw_id": 1, "state": 1, "spec": 1}
-    )
+    found = launchpad.fireworks.find({"spec.calculation": {"$in": identities}}, {"fw_id": 1, "state": 1, "spec": 1})
     return {
         fw["spec"]["calculation"]: {"fw_id": fw["fw_id"], "state": fw["state"], "folder": fw["spec"]["folder"]}
         for fw in found
@@ -136,9 +134,7 @@ def _sort_out(
     return new, parent
 
 
-def _remind(
-    launchpad: LaunchPad, request: Request, folder: Path, entry: dict[str, Any], report: Submission
-) -> None:
+def _remind(launchpad: LaunchPad, request: Request, folder: Path, entry: dict[str, Any], report: Submission) -> None:
     """Deal with a calculation that is queued here already."""
     write_request(request, folder)
     if entry["state"] == "FIZZLED":

@@ -71,9 +71,7 @@ def read_queue(settings: Settings) -> list[QueueEntry]:
         If the queue cannot be read.
     """
     rows = _rows_of_file(settings) if settings.queue_file is not None else _rows_of_server(settings)
-    entries = [
-        QueueEntry(name, _STATE_OF[state], Path(folder), identity) for name, state, folder, identity in rows
-    ]
+    entries = [QueueEntry(name, _STATE_OF[state], Path(folder), identity) for name, state, folder, identity in rows]
     return _mark_blocked(entries)
 
 
