@@ -90,10 +90,13 @@ class ReaderError(HeterodftError, ValueError):
     """An output file cannot be read."""
 
 
+_MOST_CHOICES = 30
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint such as ``; did you mean 'layers'?``, or the choices when nothing is near."""
     choices = sorted(set(known))
     near = get_close_matches(word, choices, n=1, cutoff=0.6)
     if near:
         return f"; did you mean '{near[0]}'?"
-    return f"; known: {', '.join(choices)}" if choices else ""
+    return f"; known: {', '.join(choices)}" if 0 < len(choices) <= _MOST_CHOICES else ""

@@ -1,7 +1,7 @@
 """Energies of configurations, subtracted only where they may be.
 
-Two energies are comparable when composition, code, pseudopotentials, U, cutoffs, k-mesh, smearing and functional
-agree and both cycles converged.
+Two energies are comparable when composition, starting cell, code, pseudopotentials, U, cutoffs, k-mesh, smearing and
+functional agree and both cycles converged.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ def comparison_key(result: Result) -> str | None:
     if request is None:
         return None
     settings = request.get("settings", {})
+    cell = request.get("structure", {}).get("lattice", result.structure.lattice.matrix.tolist())
     parts = [
         result.structure.composition.formula,
         result.code,
         result.version,
+        [[round(x, 3) for x in vector] for vector in cell],
         request.get("pseudopotentials"),
         request.get("hubbard"),
         [settings.get(name) for name in _SETTINGS],

@@ -54,7 +54,7 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="heterodft")
 def cli() -> None:
-    r"""First-principles workflow manager for heterostructures.
+    """First-principles workflow manager for heterostructures.
 
     A campaign file goes in; structures, inputs, runs and layer-resolved answers come out:
 
@@ -64,7 +64,7 @@ def cli() -> None:
       heterodft report campaign.yaml -o report
 
     Exit codes: 0 done, 1 a foreseen error, 2 wrong usage, 3 finished with failed calculations.
-    """
+    """  # noqa: D301, the backspace tells click to keep the lines
 
 
 def main() -> None:

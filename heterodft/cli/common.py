@@ -69,7 +69,6 @@ def settings_for(campaign: Campaign) -> Settings:
 
 def request_chains(campaign: Campaign, settings: Settings) -> list[list[Request]]:
     """Return the requests of a campaign, a list for each configuration."""
-    from heterodft.workflows.chains import build_chain
-    from heterodft.workflows.configurations import expand
+    from heterodft.workflows.chains import campaign_chains
 
-    return [build_chain(campaign, c, pseudo_dir=settings.pseudo_dir) for c in expand(campaign)]
+    return campaign_chains(campaign, pseudo_dir=settings.pseudo_dir)

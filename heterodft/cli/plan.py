@@ -30,8 +30,8 @@ def command(file: Path, as_json: bool) -> None:
 
     Example: heterodft plan campaign.yaml
     """
+    from heterodft.workflows.calculation import finished_id
     from heterodft.workflows.cost import estimate_cost
-    from heterodft.workflows.runner import finished_id
 
     campaign = read_campaign(file)
     settings = settings_for(campaign)

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heterodft.cli.common import echo_json, json_option, print_table, read_campaign, settings_for
+from heterodft.cli.common import (
+    echo_json,
+    json_option,
+    print_table,
+    read_campaign,
+    request_chains,
+    settings_for,
+)
 
 if TYPE_CHECKING:
     from heterodft.analysis.report import ConfigurationReport
+    from heterodft.workflows.campaign import Campaign
+    from heterodft.workflows.settings import Settings
 
 __all__ = ["command"]
 
@@ -28,17 +37,15 @@ def command(source: Path, output: Path, as_json: bool) -> None:
     from heterodft.analysis.report import collect, write_report
 
     if source.is_dir():
-        root, order, expected = source.resolve(), None, []
+        root, order, expected = source.resolve(), None, None
     else:
-        from heterodft.workflows.configurations import expand
-
         campaign = read_campaign(source)
-        root = settings_for(campaign).runs / campaign.name
-        order = [f"{campaign.name}/{c.built.name}/{c.order}/{c.hubbard_label}" for c in expand(campaign)]
-        expected = order
-    reports = collect(root, order)
+        settings = settings_for(campaign)
+        root = settings.runs / campaign.name
+        order, expected = _expected(campaign, settings)
+    reports = collect(root, order, expected=expected)
     page = write_report(root.name, reports, output)
-    missing = sorted(set(expected) - {report.path for report in reports})
+    missing = [path for path in order or [] if path not in {report.path for report in reports}]
     unfinished = [step for report in reports for step in report.steps if step.state != "done"]
     if as_json:
         echo_json({"configurations": [r.to_dict() for r in reports], "missing": missing, "page": str(page)})
@@ -51,6 +58,25 @@ def command(source: Path, output: Path, as_json: bool) -> None:
         click.echo(f"Report: {page.resolve()}")
     if any(step.state == "failed" for step in unfinished):
         sys.exit(3)
+
+
+def _expected(campaign: Campaign, settings: Settings) -> tuple[list[str], dict[str, str] | None]:
+    """Return the configurations of a campaign and the identities of its calculations.
+
+    Without the pseudopotentials, whose checksums are part of them, the identities are not known and not compared.
+    """
+    from heterodft.errors import CampaignError, PseudopotentialError
+    from heterodft.workflows.configurations import expand
+
+    try:
+        chains = request_chains(campaign, settings)
+    except CampaignError as error:
+        if not isinstance(error.__cause__, PseudopotentialError):
+            raise
+        names = [f"{campaign.name}/{c.built.name}/{c.order}/{c.hubbard_label}" for c in expand(campaign)]
+        return list(dict.fromkeys(names)), None
+    identities = {request.path: request.id for chain in chains for request in chain}
+    return [chain[0].path.rpartition("/")[0] for chain in chains], identities
 
 
 def _print(name: str, reports: list[ConfigurationReport]) -> None:

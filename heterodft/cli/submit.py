@@ -35,8 +35,9 @@ def command(file: Path, as_json: bool) -> None:
     settings = settings_for(campaign)
     chains = request_chains(campaign, settings)
     from heterodft.workflows.queue.submission import submit
+    from heterodft.workflows.settings import absolute_command
 
-    report = submit(chains, settings)
+    report = submit(chains, settings, command=absolute_command(campaign.run.command))
     if as_json:
         echo_json({key: getattr(report, key) for key in _WORDS})
         return

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Block", "build_superlattice", "layer_labels"]
 
 _MAXIMUM_STRAIN = 0.15
+_MOST_ATOMS = 5000
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def build_superlattice(
     reference = _reference_lattice(cells, in_plane, stack[0].material.name)
     strained = {name: _strain_to(cell, reference) for name, cell in cells.items()}
 
+    _check_size(stack, cells, supercell)
     species: list[str] = []
     positions: list[NDArray[np.float64]] = []
     properties: dict[str, list[str | int]] = {"material": [], "block": [], "layer": [], "plane": []}
@@ -166,6 +168,16 @@ def _check_counts(stack: Sequence[Block], supercell: tuple[int, int]) -> None:
             raise StructureError(f"two materials are both called {block.material.name}; give them different names")
     if min(supercell) < 1:
         raise StructureError(f"supercell {list(supercell)}; give two repeats of at least 1")
+
+
+def _check_size(stack: Sequence[Block], cells: dict[str, SurfaceCell], supercell: tuple[int, int]) -> None:
+    atoms = 0
+    for block in stack:
+        cell = cells[block.material.name]
+        atoms += block.layers * sum(len(plane.atoms) for plane in cell.planes) // cell.layers
+    atoms *= supercell[0] * supercell[1]
+    if atoms > _MOST_ATOMS:
+        raise StructureError(f"a cell of {atoms} atoms is beyond {_MOST_ATOMS}; give fewer layers or repeats")
 
 
 def _reference_lattice(

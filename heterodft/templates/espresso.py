@@ -39,8 +39,14 @@ _PROJECTION = "ortho-atomic"
 _OURS = {
     "calculation", "prefix", "outdir", "pseudo_dir", "ibrav", "nat", "ntyp", "nspin", "ecutwfc", "ecutrho",
     "occupations", "starting_magnetization", "hubbard_u", "lda_plus_u", "u_projection_type", "input_dft",
+    "noncolin", "lspinorb", "disk_io", "startingpot", "restart_mode", "wf_collect", "verbosity", "max_seconds",
 }  # fmt: skip
-"""Keys that the request decides; a raw setting must not contradict them."""
+"""Keys that the request or the runner decides; a raw setting must not contradict them."""
+_NAMED = {
+    "nbnd": "empty_bands", "degauss": "smearing_width", "smearing": "smearing", "conv_thr": "scf_tolerance",
+    "electron_maxstep": "max_scf_steps", "mixing_beta": "mixing",
+}  # fmt: skip
+"""Keys that have a name of ours, and which."""
 
 
 @cache
@@ -239,6 +245,8 @@ def _merge_raw(namelists: dict[str, dict[str, Any]], raw: Mapping[str, Any]) -> 
                 f"method: espresso: {given} is set by the request (structure, moments, U, cutoff, step); "
                 "change it there"
             )
+        if key in _NAMED:
+            raise InputError(f"method: espresso: {given} is called {_NAMED[key]} in method; give it there")
         section = Namelist.search_key(key, known)  # type: ignore[no-untyped-call]
         if section is None:
             names = [name for group in known.values() for name in group]

@@ -36,6 +36,29 @@ class HubbardU:
         return f"{self.element}-{self.shell}-{self.value:g}eV"
 
 
+def known_shells(element: str) -> list[str]:
+    """Return the shells of an element that a U may be put on.
+
+    The d shells fill with the atomic numbers 21 to 30, 39 to 48 and 71 to 80 and stay as semicore states in the two
+    groups after; the f shells with 57 to 71 and 89 to 103; the p shells are those of the valence.
+
+    Examples
+    --------
+    >>> known_shells("Ti"), known_shells("La"), known_shells("O")
+    (['3d'], ['5d', '4f'], ['2p'])
+    """
+    from pymatgen.core import Element
+
+    if not Element.is_valid_symbol(element):
+        return []
+    number, group, row = Element(element).Z, Element(element).group, Element(element).row
+    shells = [shell for shell, low, high in (("3d", 21, 32), ("4d", 39, 50), ("5d", 71, 82)) if low <= number <= high]
+    if number == 57:
+        shells.append("5d")
+    shells += [shell for shell, low, high in (("4f", 57, 71), ("5f", 89, 103)) if low <= number <= high]
+    return shells + ([f"{row}p"] if group >= 13 and row > 1 else [])
+
+
 def parse_hubbard(values: Mapping[str, float]) -> tuple[HubbardU, ...]:
     """Read ``{"Ti-3d": 4.0}``; zeros are kept, since they name a configuration.
 
@@ -49,6 +72,9 @@ def parse_hubbard(values: Mapping[str, float]) -> tuple[HubbardU, ...]:
         match = _SHELL.fullmatch(key)
         if match is None:
             raise InputError(f"hubbard: '{key}'; write an element and a shell, such as Ti-3d")
+        if match[2] not in known_shells(match[1]):
+            has = " and ".join(known_shells(match[1])) or "no shell for a U"
+            raise InputError(f"hubbard: '{key}'; {match[1]} has {has}")
         if not -10 <= value <= 20:
             raise InputError(f"hubbard: {key} = {value:g} eV is no effective U; give eV between -10 and 20")
         result.append(HubbardU(match[1], match[2], float(value)))

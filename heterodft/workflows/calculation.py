@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from heterodft.analysis.result import ARRAYS_FILE, RESULT_FILE
 from heterodft.errors import CalculationError, ReaderError
 from heterodft.files import make_folder, read_json, write_json
 from heterodft.templates.hubbard import HubbardU
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-__all__ = ["REQUEST_FILE", "Request", "canonical_structure", "read_request", "write_request"]
+__all__ = ["REQUEST_FILE", "Request", "canonical_structure", "finished_id", "read_request", "write_request"]
 
 REQUEST_FILE = "request.json"
 _SCHEMA = 1
@@ -119,6 +121,16 @@ class Request:
         return Structure(
             Lattice(data["lattice"]), data["species"], data["positions"], site_properties=data["site_properties"]
         )
+
+
+def finished_id(folder: Path) -> str | None:
+    """Return the identity of the finished result in a folder, None when there is none or it is not whole."""
+    if not ((folder / RESULT_FILE).is_file() and (folder / ARRAYS_FILE).is_file()):
+        return None
+    with suppress(ReaderError):
+        identity = read_json(folder / RESULT_FILE).get("id")
+        return None if identity is None else str(identity)
+    return None
 
 
 def write_request(request: Request, folder: Path) -> Path:

@@ -43,6 +43,8 @@ def load_campaign(path: Path) -> Campaign:
         raise CampaignError(f"{path}: empty or not a set of keys; it needs name, materials, structures and steps")
     try:
         campaign = Campaign.model_validate(_plain(document))
+    except RecursionError as error:
+        raise CampaignError(f"{path}: a YAML alias contains itself; write its content out") from error
     except ValidationError as error:
         raise CampaignError(_validation_message(path, document, error)) from error
     campaign._path, campaign._lines = path, document

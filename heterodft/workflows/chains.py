@@ -13,8 +13,8 @@ from heterodft.errors import CalculationError, HeterodftError, StorageError
 from heterodft.templates.espresso import PREFIX
 from heterodft.templates.protocols import resolve_settings
 from heterodft.templates.pseudopotentials import find_pseudopotentials
-from heterodft.workflows.calculation import Request, canonical_structure
-from heterodft.workflows.campaign import MethodSpec
+from heterodft.workflows.calculation import Request, canonical_structure, finished_id
+from heterodft.workflows.configurations import expand
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.configurations import Configuration
 
-__all__ = ["build_chain", "hand_over"]
+__all__ = ["build_chain", "campaign_chains", "hand_over", "has_density"]
 
 _HANDED_ON = ("data-file-schema.xml", "charge-density.dat", "occup.txt")
 
@@ -47,19 +47,15 @@ def build_chain(campaign: Campaign, configuration: Configuration, *, pseudo_dir:
     structure = built.structure
     xc = method.xc or campaign.method.xc or "PBE"
     protocol = method.protocol or campaign.method.protocol or "balanced"
-    overrides = campaign.method.overrides() | (built.spec.method or MethodSpec()).overrides()
+    sources = [("campaign", campaign.method.overrides())]
+    if built.spec.method is not None:
+        sources.append(("structure", built.spec.method.overrides()))
     chain: list[Request] = []
     try:
         files = find_pseudopotentials((s.species_string for s in structure), xc=xc, folder=pseudo_dir)
         for step in built.spec.steps or campaign.steps:
-            settings = resolve_settings(
-                structure,
-                step.name,
-                xc=xc,
-                protocol=protocol,
-                campaign=overrides,
-                overrides=step.method.overrides(),
-            )
+            given = [*sources, ("step", step.method.overrides())]
+            settings = resolve_settings(structure, step.name, xc=xc, protocol=protocol, given=given)
             parent = chain[-1] if chain else None
             chain.append(
                 Request(
@@ -90,6 +86,32 @@ def build_chain(campaign: Campaign, configuration: Configuration, *, pseudo_dir:
     return chain
 
 
+def campaign_chains(campaign: Campaign, *, pseudo_dir: Path | None = None) -> list[list[Request]]:
+    """Return the requests of every configuration of a campaign, each configuration once.
+
+    Raises
+    ------
+    CampaignError
+        If two different configurations would share a folder.
+    """
+    chains: dict[str, list[Request]] = {}
+    for configuration in expand(campaign):
+        chain = build_chain(campaign, configuration, pseudo_dir=pseudo_dir)
+        known = chains.setdefault(chain[0].path, chain)
+        if [request.id for request in known] != [request.id for request in chain]:
+            raise campaign.error(
+                ("structures", configuration.built.key),
+                f"two different configurations are both called {chain[0].path.rpartition('/')[0]}; "
+                "rename one, or give U that differ in the first six digits",
+            )
+    return list(chains.values())
+
+
+def has_density(folder: Path) -> bool:
+    """Return whether a static step left the density that later steps start from."""
+    return (folder / f"{PREFIX}.save" / "charge-density.dat").is_file()
+
+
 def hand_over(request: Request, folder: Path) -> None:
     """Copy what a step needs of its parent into its folder.
 
@@ -100,10 +122,15 @@ def hand_over(request: Request, folder: Path) -> None:
     """
     if request.parent is None:
         return
-    source = folder / request.about["parent_folder"] / f"{PREFIX}.save"
+    parent = folder / request.about["parent_folder"]
+    if finished_id(parent) != request.parent:
+        raise CalculationError(
+            f"{parent} does not hold the step that this one starts from; submit the campaign again"
+        )
+    source = parent / f"{PREFIX}.save"
     target = folder / f"{PREFIX}.save"
-    if not (source / "charge-density.dat").is_file():
-        raise CalculationError(f"{source} holds no charge density; run the step before this one again")
+    if not has_density(parent):
+        raise CalculationError(f"{source} holds no charge density; submit the campaign again")
     try:
         target.mkdir(exist_ok=True)
         for name in _HANDED_ON:

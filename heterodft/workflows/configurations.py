@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from heterodft.errors import HeterodftError
+from heterodft.errors import HeterodftError, did_you_mean
 from heterodft.structures import (
     Block,
     Material,
@@ -17,6 +17,7 @@ from heterodft.structures import (
     read_material,
 )
 from heterodft.templates.hubbard import parse_hubbard
+from heterodft.workflows.campaign import MagnetismSpec
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -131,7 +132,9 @@ def expand(campaign: Campaign, structures: list[BuiltStructure] | None = None) -
         If an order or a U does not suit a structure.
     """
     configurations = []
-    for built in build_structures(campaign) if structures is None else structures:
+    structures = build_structures(campaign) if structures is None else structures
+    _check_elements(campaign, structures)
+    for built in structures:
         magnetism = built.spec.magnetism or campaign.magnetism
         scans = built.spec.hubbard if built.spec.hubbard is not None else campaign.hubbard
         present = {site.species_string for site in built.structure}
@@ -146,3 +149,20 @@ def expand(campaign: Campaign, structures: list[BuiltStructure] | None = None) -
         except HeterodftError as error:
             raise campaign.error(("structures", built.key), str(error)) from error
     return configurations
+
+
+def _check_elements(campaign: Campaign, structures: list[BuiltStructure]) -> None:
+    """Refuse moments and U of elements that no structure has: most likely a slip of the pen."""
+    present = {site.species_string for built in structures for site in built.structure}
+    places: list[tuple[tuple[str, ...], Campaign | StructureSpec]] = [((), campaign)]
+    places += [(("structures", key), spec) for key, spec in campaign.structures.items()]
+    for where, spec in places:
+        magnetism, hubbard = spec.magnetism or MagnetismSpec(), spec.hubbard or {}
+        for element in magnetism.moments:
+            if element not in present:
+                message = f"no structure holds {element}{did_you_mean(element, present)}"
+                raise campaign.error((*where, "magnetism", "moments", element), message)
+        for key in hubbard:
+            if key.split("-")[0] not in present:
+                message = f"no structure holds {key.split('-')[0]}{did_you_mean(key.split('-')[0], present)}"
+                raise campaign.error((*where, "hubbard", key), message)

@@ -11,13 +11,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.readers import read_folder
-from heterodft.analysis.result import RESULT_FILE, Result
-from heterodft.errors import CalculationError, HeterodftError, InputError, InterruptedCalculation, ReaderError
-from heterodft.files import read_json, write_json, write_text
+from heterodft.analysis.result import Result
+from heterodft.errors import CalculationError, HeterodftError, InputError, InterruptedCalculation
+from heterodft.files import write_json, write_text
 from heterodft.templates.espresso import PREFIX, PROGRAMS, input_files, program_version
 from heterodft.templates.pseudopotentials import find_pseudopotentials
-from heterodft.workflows.calculation import read_request
-from heterodft.workflows.chains import hand_over
+from heterodft.workflows.calculation import finished_id, read_request
+from heterodft.workflows.chains import hand_over, has_density
 from heterodft.workflows.custodians.diagnosis import diagnose
 from heterodft.workflows.state import compare_moments
 
@@ -28,20 +28,10 @@ if TYPE_CHECKING:
     from heterodft.workflows.custodians.espresso import EspressoJob
     from heterodft.workflows.settings import Settings
 
-__all__ = ["FAILURE_FILE", "finished_id", "prepare_inputs", "run_calculation"]
+__all__ = ["FAILURE_FILE", "prepare_inputs", "run_calculation"]
 
 FAILURE_FILE = "failure.json"
 _log = logging.getLogger(__name__)
-
-
-def finished_id(folder: Path) -> str | None:
-    """Return the identity of the finished result in a folder, None when there is none."""
-    if not (folder / RESULT_FILE).is_file():
-        return None
-    with suppress(ReaderError):
-        identity = read_json(folder / RESULT_FILE).get("id")
-        return None if identity is None else str(identity)
-    return None
 
 
 def prepare_inputs(request: Request, settings: Settings, *, version: tuple[int, int] | None = None) -> dict[str, str]:
@@ -96,21 +86,20 @@ def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:
     InterruptedCalculation
         If the worker was told to stop; the program is ended first.
     """
+    request = read_request(folder)
+    if request.id != identity:
+        raise CalculationError(f"{folder} now holds the request {request.id}, not {identity}; submit again")
     try:
-        request = read_request(folder)
-        if request.id != identity:
-            raise CalculationError(f"{folder} now holds the request {request.id}, not {identity}; submit again")
         if finished_id(folder) == identity:
             return Result.load(folder)
         (folder / FAILURE_FILE).unlink(missing_ok=True)
-        result = _run_programs(request, folder, settings)
-    except InterruptedCalculation:
+        return _run_programs(request, folder, settings)
+    except (InterruptedCalculation, KeyboardInterrupt, SystemExit):
         _write_failure(folder, "interrupted; it will be run again", interrupted=True)
         raise
     except HeterodftError as error:
         _write_failure(folder, str(error), interrupted=False)
         raise
-    return result
 
 
 def _write_failure(folder: Path, reason: str, *, interrupted: bool) -> None:
@@ -121,6 +110,8 @@ def _write_failure(folder: Path, reason: str, *, interrupted: bool) -> None:
 def _run_programs(request: Request, folder: Path, settings: Settings) -> Result:
     inputs = prepare_inputs(request, settings)
     done = [_ended_well(folder, program, inputs) for program in PROGRAMS[request.step]]
+    if request.step == "static" and not has_density(folder):
+        done = [False]
     if not done[0]:
         hand_over(request, folder)
     for index, program in enumerate(PROGRAMS[request.step]):

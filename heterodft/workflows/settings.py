@@ -23,12 +23,16 @@ import shlex
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heterodft.errors import ProgramNotFoundError, SettingsError, did_you_mean
 
-__all__ = ["Settings", "load_settings"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
+__all__ = ["Settings", "absolute_command", "load_settings"]
+
+_PATHS = ("runs", "bin_dir", "pseudo_dir")
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "launchpad": ("host", "name"),
     "espresso": ("command", "bin_dir", "pseudo_dir"),
@@ -70,6 +74,26 @@ class Settings:
         """The file of the embedded launchpad, or None on a server."""
         return Path(self.host.removeprefix("sqlite://")) if self.host.startswith("sqlite://") else None
 
+    def stored(self, folder: Path) -> str:
+        """Return a folder as the queue keeps it: relative to the queue file, so that both may move together."""
+        return str(folder) if self.queue_file is None else os.path.relpath(folder, self.queue_file.parent)
+
+    def resolved(self, stored: str) -> Path:
+        """Return the folder that `stored` stands for."""
+        base = Path("/") if self.queue_file is None else self.queue_file.parent
+        return Path(os.path.normpath(base / stored))
+
+    def to_dict(self, *, secret: bool = True) -> dict[str, Any]:
+        """Return plain JSON data; without `secret`, the address of a server is left out."""
+        data = {key: str(value) if isinstance(value, Path) else value for key, value in vars(self).items()}
+        return data if secret or self.queue_file is not None else data | {"host": "mongodb://"}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Settings:
+        """Rebuild settings from `to_dict`; nothing is read from files."""
+        values: Any = {key: Path(v) if key in _PATHS and v is not None else v for key, v in data.items()}
+        return cls(**values)
+
     def program(self, name: str) -> str:
         """Return the path of a program.
 
@@ -100,7 +124,10 @@ class Settings:
         if self.command is None:
             path = self.program(program)
             return ["mpirun", "-np", str(cores), path] if cores > 1 and shutil.which("mpirun") else [path]
-        words = shlex.split(self.command.replace("{cores}", str(cores)))
+        try:
+            words = shlex.split(self.command.replace("{cores}", str(cores)))
+        except ValueError as error:
+            raise SettingsError(f"espresso: command: '{self.command}': {error}; balance its quotes") from error
         places = [i for i, word in enumerate(words) if Path(word).name == "pw.x"]
         if len(places) != 1:
             raise SettingsError(f"espresso: command: '{self.command}' must name pw.x once, as in mpirun -np 2 pw.x")
@@ -143,12 +170,15 @@ def load_settings(**changes: Any) -> Settings:
         if os.environ.get(variable):
             values[key] = os.environ[variable]
             folder = Path.cwd() if key == "host" else folder
-    cores = values.get("cores") or len(os.sched_getaffinity(0))
+    cores = values.get("cores", len(os.sched_getaffinity(0)))
     if isinstance(cores, bool) or not isinstance(cores, int) or cores < 1:
         raise SettingsError(f"cores: {cores!r} is no number of cores; give an integer of at least 1")
+    for key in ("host", "name", "runs", "command", "bin_dir", "pseudo_dir"):
+        if not isinstance(values.get(key, ""), str):
+            raise SettingsError(f"{key}: {values[key]!r}; give a text")
     settings = Settings(
-        host=str(values["host"]),
-        database=str(values["name"]),
+        host=values["host"],
+        database=values["name"],
         runs=Path(values["runs"]).expanduser().absolute(),
         cores=cores,
         command=values.get("command"),
@@ -156,7 +186,15 @@ def load_settings(**changes: Any) -> Settings:
         pseudo_dir=_path(values.get("pseudo_dir")),
     )
     settings = replace(settings, **{key: value for key, value in changes.items() if value is not None})
-    return replace(settings, host=_absolute_host(settings.host, folder))
+    return replace(settings, host=_absolute_host(settings.host, folder), command=absolute_command(settings.command))
+
+
+def absolute_command(command: str | None) -> str | None:
+    """Make the programs of a command that are given by a relative path absolute; workers run elsewhere."""
+    if command is None:
+        return None
+    words = command.split(" ")
+    return " ".join(str(Path(w).absolute()) if w.startswith(("./", "../")) else w for w in words)
 
 
 def _files() -> list[Path]:
@@ -177,7 +215,7 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         data = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, YAMLError) as error:
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise SettingsError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise SettingsError(f"{path}: expected keys such as {', '.join(_SECTIONS)}")

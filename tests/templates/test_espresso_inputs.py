@@ -101,7 +101,7 @@ PROJWFC = """\
 
 
 def settings(step="static", **changes):
-    return resolve_settings(STRUCTURE, step, protocol="fast", campaign=changes)
+    return resolve_settings(STRUCTURE, step, protocol="fast", given=[("campaign", changes)])
 
 
 def write(
@@ -255,13 +255,17 @@ def test_smearings_go_by_the_names_of_pw(kind, name):
 
 
 def test_raw_settings_go_into_the_namelist_that_documents_them():
-    raw = {"tot_charge": 1, "mixing_mode": "local-TF", "tprnfor": True, "degauss": 0.002, "upscale": 50}
+    raw = {"tot_charge": 1, "mixing_mode": "local-TF", "tprnfor": True, "upscale": 50}
     found = namelists(write(raw=raw)["pw.in"])
     assert found["system"]["tot_charge"] == "1"
     assert found["electrons"]["mixing_mode"] == "'local-TF'"
     assert found["control"]["tprnfor"] == ".true."
-    assert found["system"]["degauss"] == "0.002"
     assert found["ions"]["upscale"] == "50"
+
+
+def test_a_raw_setting_that_has_a_name_of_ours_says_which():
+    with pytest.raises(InputError, match="espresso: conv_thr is called scf_tolerance in method"):
+        write(raw={"conv_thr": 1e-9})
 
 
 def test_an_unknown_raw_setting_is_told_with_a_near_match():

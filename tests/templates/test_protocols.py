@@ -12,12 +12,18 @@ from pymatgen.core import Lattice, Structure
 from heterodft.errors import InputError
 from heterodft.structures.materials import build_material
 from heterodft.structures.superlattice import Block, build_superlattice
-from heterodft.templates.protocols import PROTOCOLS, StepSettings, k_mesh, resolve_settings
+from heterodft.templates import protocols
+from heterodft.templates.protocols import PROTOCOLS, StepSettings, k_mesh
 from heterodft.units import RYDBERG
 
 CELL = build_material("SrTiO3").cell
 LEANING = build_superlattice([Block(build_material("SrTiO3"), 2)], normal=(1, 1, 1))
 STEPS = ("static", "dos")
+
+
+def resolve_settings(structure, step, *, campaign=None, overrides=None, **options):
+    given = [("campaign", campaign or {}), ("step", overrides or {})]
+    return protocols.resolve_settings(structure, step, given=given, **options)
 
 
 def box(a, b, c):

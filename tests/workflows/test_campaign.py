@@ -75,6 +75,19 @@ def test_a_step_may_carry_its_own_method(tmp_path):
         ("name: demo\n", "", r"c\.yaml: name: is missing"),
         ("name: demo", "name: demo\nname: again", r"c\.yaml:2: found duplicate key"),
         ("{a: 3.905}", "{a: 3.905", r"c\.yaml:\d+: "),
+        ("[static, dos]", "[1]", r"c\.yaml:9: steps\.0: write a step as its name"),
+        ("[static, dos]", "[static, {dos: {protocol: fast}}]", r"unknown key 'protocol'"),
+        ("cutoff: 40 Ry", "empty_bands: .inf", r"c\.yaml:8: method\.empty_bands: "),
+        (
+            "cutoff: 40 Ry",
+            "espresso: {conv_thr: .nan}",
+            r"c\.yaml:8: method\.espresso\.conv_thr: nan is no value of a setting",
+        ),
+        ("cutoff: 40 Ry", "kspacing: 0.3, kpoints: [2, 2, 2]", r"method: kspacing and kpoints both set the mesh"),
+        ("cutoff: 40 Ry", "cutoff: 1e9 Ry", r"c\.yaml:8: method\.cutoff: .*less than or equal to"),
+        ("layers: 1", "layers: 99999999999999999999", r"c\.yaml:6: .*less than or equal to 1000"),
+        ("name: demo", "name: workers", r"c\.yaml:1: name: 'workers' is a name of our own"),
+        ("name: demo", "name: &a [*a]", r"c\.yaml: a YAML alias contains itself|c\.yaml:1: name: "),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_a_remedy(tmp_path, old, new, message):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from heterodft.errors import CalculationError, CampaignError
 from heterodft.workflows.campaign_file import load_campaign
-from heterodft.workflows.chains import build_chain, hand_over
+from heterodft.workflows.chains import build_chain, campaign_chains, hand_over
 from heterodft.workflows.configurations import expand
 
 
@@ -36,22 +38,66 @@ def test_a_value_of_a_step_wins_over_the_campaign_and_says_so(tiny_file):
     assert dos.settings.origin["kspacing"] == "step"
 
 
-def test_the_density_and_occupations_are_copied_and_the_parents_stay(chain, tmp_path):
-    source = tmp_path / "static" / "pwscf.save"
-    source.mkdir(parents=True)
+@pytest.fixture
+def static(chain, tmp_path):
+    """A finished static step, as far as the next one looks at it."""
+    folder = tmp_path / "static"
+    (folder / "pwscf.save").mkdir(parents=True)
     for name in ("charge-density.dat", "data-file-schema.xml", "occup.txt", "wfcup1.dat"):
-        (source / name).write_text(name)
+        (folder / "pwscf.save" / name).write_text(name)
+    (folder / "result.json").write_text(json.dumps({"id": chain[0].id}))
+    (folder / "result.npz").write_bytes(b"")
     (tmp_path / "dos").mkdir()
+    return folder
+
+
+def test_the_density_and_occupations_are_copied_and_the_parents_stay(chain, static, tmp_path):
     hand_over(chain[1], tmp_path / "dos")
     target = tmp_path / "dos" / "pwscf.save"
     assert sorted(p.name for p in target.iterdir()) == ["charge-density.dat", "data-file-schema.xml", "occup.txt"]
     (target / "data-file-schema.xml").write_text("overwritten by the nscf")
-    assert (source / "data-file-schema.xml").read_text() == "data-file-schema.xml"
+    assert (static / "pwscf.save" / "data-file-schema.xml").read_text() == "data-file-schema.xml"
 
 
-def test_a_parent_without_density_is_an_error(chain, tmp_path):
-    with pytest.raises(CalculationError, match="holds no charge density"):
+def test_a_parent_without_density_is_an_error(chain, static, tmp_path):
+    (static / "pwscf.save" / "charge-density.dat").unlink()
+    with pytest.raises(CalculationError, match="holds no charge density; submit the campaign again"):
         hand_over(chain[1], tmp_path / "dos")
+
+
+def test_the_density_of_another_calculation_is_not_taken(chain, static, tmp_path):
+    (static / "result.json").write_text(json.dumps({"id": "another"}))
+    with pytest.raises(CalculationError, match="does not hold the step that this one starts from"):
+        hand_over(chain[1], tmp_path / "dos")
+
+
+def test_two_configurations_of_one_name_are_refused_and_the_same_one_counts_once(tiny_file):
+    text = tiny_file.read_text()
+    tiny_file.write_text(text.replace("Ti-3d: 4.0", "Ti-3d: [12.12345, 12.12346]"))
+    with pytest.raises(CampaignError, match="two different configurations are both called tiny/bulk/NM"):
+        campaign_chains(load_campaign(tiny_file))
+    tiny_file.write_text(text.replace("[NM, FM]", "[FM, FM]"))
+    assert len(campaign_chains(load_campaign(tiny_file))) == 1
+
+
+def test_what_a_structure_says_wins_over_the_campaign(tiny_file):
+    text = tiny_file.read_text()
+    text = text.replace("kspacing: 1.7", "kpoints: [3, 3, 3], espresso: {diagonalization: cg}")
+    own = "layers: 1}], method: {kspacing: 0.9, cutoff: 25 Ry, espresso: {nosym: true}}}"
+    tiny_file.write_text(text.replace("layers: 1}]}", own))
+    campaign = load_campaign(tiny_file)
+    static, _ = build_chain(campaign, expand(campaign)[0])
+    assert static.settings.kpoints == (2, 2, 2)
+    assert static.settings.origin["kpoints"] == "structure"
+    assert static.settings.raw == {"diagonalization": "cg", "nosym": True}
+    assert static.settings.density_cutoff == pytest.approx(4 * static.settings.cutoff)
+
+
+def test_a_density_cutoff_below_four_cutoffs_is_refused(tiny_file):
+    tiny_file.write_text(tiny_file.read_text().replace("cutoff: 20 Ry", "cutoff: 20 Ry, density_cutoff: 60 Ry"))
+    campaign = load_campaign(tiny_file)
+    with pytest.raises(CampaignError, match="is below four times the cutoff"):
+        build_chain(campaign, expand(campaign)[0])
 
 
 def test_an_element_without_pseudopotential_names_structure_and_element(tiny_file):

@@ -31,14 +31,25 @@ def test_orders_and_u_multiply(tiny_file):
     assert found == [("NM", "Ti-3d-0eV"), ("NM", "Ti-3d-4eV"), ("FM", "Ti-3d-0eV"), ("FM", "Ti-3d-4eV")]
 
 
-def test_u_on_an_element_that_a_structure_lacks_is_left_out_there(tiny_file):
-    tiny_file.write_text(tiny_file.read_text().replace("Ti-3d: 4.0", "Ta-5d: 2.0"))
-    assert {c.hubbard_label for c in expand(load_campaign(tiny_file))} == {"noU"}
+def test_u_on_an_element_that_a_structure_lacks_is_left_out_there(demo_file, tmp_path):
+    path = tmp_path / "c.yaml"
+    bulk = "structures:\n  lao: {stack: [{material: LaAlO3, layers: 1}], magnetism: {orders: [NM]}}\n"
+    path.write_text(demo_file.read_text().replace("structures:\n", bulk))
+    assert [c.hubbard_label for c in expand(load_campaign(path))][:2] == ["noU", "Ti-3d-4eV"]
 
 
-def test_an_order_without_a_moment_names_the_structure_and_the_remedy(tiny_file):
-    tiny_file.write_text(tiny_file.read_text().replace("moments: {Ti: 1.0}", "moments: {Fe: 1.0}"))
-    with pytest.raises(CampaignError, match=r"tiny\.yaml:6: structures\.bulk: .*has no moment to order; give"):
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Ti-3d", "T-3d", r"hubbard\.T-3d: no structure holds T; did you mean 'Ti'"),
+        ("Ti-3d", "Ti-4d", r"hubbard: 'Ti-4d'; Ti has 3d"),
+        ("moments: {Ti: 1.0}", "moments: {Fe: 1.0}", r"magnetism\.moments\.Fe: no structure holds Fe"),
+        ("moments: {Ti: 1.0}", "moments: {O: 0.0}", r"structures\.bulk: .*has no moment to order; give"),
+    ],
+)
+def test_a_slip_of_the_pen_does_not_silently_drop_moments_or_u(tiny_file, old, new, message):
+    tiny_file.write_text(tiny_file.read_text().replace(old, new))
+    with pytest.raises(CampaignError, match=message):
         expand(load_campaign(tiny_file))
 
 

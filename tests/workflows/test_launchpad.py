@@ -115,7 +115,7 @@ def test_the_calculations_of_a_dead_worker_are_found_and_put_back(launchpad):
     ).stdout.strip()
     launchpad.checkout_fw(FWorker(gone), os.fspath("."))
     assert states(launchpad) == {"a": "RUNNING"}
-    assert requeue(launchpad, dead_workers(launchpad)) == ["a"]
+    assert requeue(launchpad, dead_workers(launchpad), "RUNNING") == ["a"]
     assert states(launchpad) == {"a": "READY"}
 
 

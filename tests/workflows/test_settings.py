@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from heterodft.errors import ProgramNotFoundError, SettingsError
-from heterodft.workflows.settings import load_settings
+from heterodft.workflows.settings import Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +66,9 @@ def test_environment_variables_win_over_files(monkeypatch):
         ("cores: many", "cores: 'many' is no number of cores"),
         ("launchpad: {host: 'mysql://x'}", "write sqlite://PATH or mongodb://SERVER"),
         ("[", r"heterodft\.yaml: "),
+        ("cores: 0", "cores: 0 is no number of cores"),
+        ("runs: 5", "runs: 5; give a text"),
+        ("espresso: {bin_dir: [a]}", r"bin_dir: \['a'\]; give a text"),
     ],
 )
 def test_a_mistake_is_one_line(text, message):
@@ -112,3 +115,24 @@ def test_a_missing_program_says_how_to_get_it(tmp_path, monkeypatch):
 def test_a_command_must_name_pw(tmp_path):
     with pytest.raises(SettingsError, match=r"must name pw\.x once"):
         load_settings(command="mpirun vasp").command_for("pw.x", 2)
+
+
+def test_unbalanced_quotes_in_a_command_are_told():
+    with pytest.raises(SettingsError, match="No closing quotation; balance its quotes"):
+        load_settings(command="mpirun 'pw.x").command_for("pw.x", 2)
+
+
+def test_a_settings_file_that_is_no_text_is_told():
+    Path("heterodft.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match=r"heterodft\.yaml"):
+        load_settings()
+
+
+def test_a_program_given_by_a_relative_path_is_found_from_everywhere(tmp_path):
+    assert load_settings(command="./wrap.sh pw.x").command == f"{tmp_path}/wrap.sh pw.x"
+
+
+def test_settings_survive_the_way_to_a_worker_and_a_password_stays_behind():
+    settings = load_settings(host="mongodb://me:secret@server", cores=1)
+    assert Settings.from_dict(settings.to_dict()) == settings
+    assert "secret" not in str(settings.to_dict(secret=False))

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from heterodft.errors import QueueError
+from heterodft.workflows.calculation import read_request, write_request
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import build_chain
 from heterodft.workflows.configurations import expand
@@ -39,6 +40,10 @@ def set_state(settings, path, state):
 def finish(settings, request):
     folder = settings.runs / request.path
     (folder / "result.json").write_text(json.dumps({"id": request.id}))
+    (folder / "result.npz").write_bytes(b"")
+    if request.step == "static":
+        (folder / "pwscf.save").mkdir()
+        (folder / "pwscf.save" / "charge-density.dat").write_bytes(b"")
     set_state(settings, request.path, "COMPLETED")
 
 
@@ -132,9 +137,9 @@ def test_a_failed_calculation_blocks_the_next_step_until_it_is_retried(settings,
     assert states(settings)["tiny/bulk/FM/Ti-3d-4eV/dos"] == "blocked"
     assert failure_reason(settings.runs / path) == "no luck"
     assert submit(chains(tiny_file), settings).failed == [path]
-    assert reconcile(open_launchpad(settings)) == []
+    assert reconcile(open_launchpad(settings), settings) == []
     launchpad = open_launchpad(settings)
-    assert requeue(launchpad, [launchpad.fireworks.find_one({"name": path})["fw_id"]]) == [path]
+    assert requeue(launchpad, [launchpad.fireworks.find_one({"name": path})["fw_id"]], "FIZZLED") == [path]
     assert count_states(read_queue(settings)) == {"waiting": 2, "ready": 2}
 
 
@@ -143,7 +148,7 @@ def test_an_interrupted_calculation_is_put_back_by_itself(settings, tiny_file):
     path = "tiny/bulk/FM/Ti-3d-4eV/static"
     set_state(settings, path, "FIZZLED")
     (settings.runs / path / "failure.json").write_text('{"reason": "stopped", "interrupted": true}')
-    assert reconcile(open_launchpad(settings)) == [path]
+    assert reconcile(open_launchpad(settings), settings) == [path]
     assert states(settings)[path] == "ready"
 
 
@@ -164,3 +169,98 @@ def test_a_queue_in_a_folder_that_is_a_file_is_refused(tmp_path, settings, tiny_
     (tmp_path / "runs").write_text("in the way")
     with pytest.raises(OSError, match=r"cannot write .*runs"):
         submit(chains(tiny_file), settings)
+
+
+def twin(tiny_file):
+    """The same campaign under another name."""
+    path = tiny_file.with_name("twin.yaml")
+    path.write_text(tiny_file.read_text().replace("name: tiny", "name: twin"))
+    return path
+
+
+def test_a_shared_folder_follows_its_calculation_when_the_other_campaign_changes(settings, tiny_file):
+    other = twin(tiny_file)
+    submit(chains(tiny_file), settings)
+    submit(chains(other), settings)
+    shared = chains(other)[0][0]
+    tiny_file.write_text(tiny_file.read_text().replace("20 Ry", "22 Ry"))
+    submit(chains(tiny_file), settings)
+    assert submit(chains(other), settings).shared[0] == shared.path
+    assert read_request(settings.runs / shared.path).id == shared.id
+    assert (settings.runs / shared.path).is_symlink()
+
+
+def test_changing_one_campaign_leaves_the_calculations_of_the_other_alone(settings, tiny_file):
+    other = twin(tiny_file)
+    submit(chains(tiny_file), settings)
+    submit(chains(other), settings)
+    other.write_text(other.read_text().replace("20 Ry", "22 Ry"))
+    assert len(submit(chains(other), settings).queued) == 4
+    mine = {path: state for path, state in states(settings).items() if path.startswith("tiny/")}
+    assert sorted(mine.values()) == ["ready", "ready", "waiting", "waiting"]
+
+
+def test_a_step_waits_for_a_parent_that_another_configuration_of_the_campaign_brings(settings, tiny_file):
+    stack = "{stack: [{material: SrTiO3, layers: 1}]"
+    text = tiny_file.read_text().replace("orders: [NM, FM]", "orders: [FM]")
+    other = f"  other: {stack}, steps: [static, {{dos: {{dos_energy_step: 0.05 eV}}}}]}}\nmagnetism:"
+    tiny_file.write_text(text.replace("magnetism:", other, 1))
+    submit(chains(tiny_file), settings)
+    assert states(settings)["tiny/other/FM/Ti-3d-4eV/dos"] == "waiting"
+
+
+def test_a_refused_submission_moves_nothing(settings, tiny_file):
+    submit(chains(tiny_file), settings)
+    first, last = chains(tiny_file)[0][0], chains(tiny_file)[1][0]
+    finish(settings, first)
+    set_state(settings, last.path, "RUNNING")
+    tiny_file.write_text(tiny_file.read_text().replace("20 Ry", "22 Ry"))
+    with pytest.raises(QueueError, match="is running with other settings"):
+        submit(chains(tiny_file), settings)
+    assert read_request(settings.runs / first.path).id == first.id
+
+
+def test_an_entry_that_a_killed_submission_left_for_the_same_folder_is_taken_out(settings, tiny_file):
+    submit(chains(tiny_file), settings)
+    old = chains(tiny_file)[0][0]
+    tiny_file.write_text(tiny_file.read_text().replace("20 Ry", "22 Ry"))
+    new = chains(tiny_file)[0][0]
+    write_request(new, settings.runs / new.path)  # as far as it came
+    submit(chains(tiny_file), settings)
+    found = {e.identity: e.state for e in read_queue(settings)}
+    assert found[new.id] == "ready"
+    assert old.id not in found
+
+
+def test_a_project_that_is_moved_or_copied_keeps_its_queue(settings, tiny_file, tmp_path):
+    submit(chains(tiny_file), settings)
+    shutil.move(tmp_path / "runs", tmp_path / "elsewhere")
+    moved = load_settings(runs=tmp_path / "elsewhere", host=f"sqlite://{tmp_path}/elsewhere/queue.sqlite")
+    assert all(entry.folder.is_relative_to(tmp_path / "elsewhere") for entry in read_queue(moved))
+    assert len(submit(chains(tiny_file), moved).waiting) == 4
+
+
+def test_a_calculation_that_meanwhile_runs_is_not_put_back(settings, tiny_file):
+    submit(chains(tiny_file), settings)
+    path = chains(tiny_file)[0][0].path
+    set_state(settings, path, "RUNNING")
+    launchpad = open_launchpad(settings)
+    fw_id = launchpad.fireworks.find_one({"name": path})["fw_id"]
+    assert requeue(launchpad, [fw_id], "FIZZLED") == []
+    assert states(settings)[path] == "running"
+
+
+def test_what_replaced_a_cancelled_calculation_is_not_blocked_by_it(settings, tiny_file):
+    submit(chains(tiny_file), settings)
+    tiny_file.write_text(tiny_file.read_text().replace("20 Ry", "22 Ry"))
+    submit(chains(tiny_file), settings)
+    assert sorted(states(settings).values()) == ["ready", "ready", "waiting", "waiting"]
+    assert len(read_queue(settings)) == 4
+
+
+def test_a_static_step_without_its_density_runs_again_when_a_later_step_needs_it(settings, tiny_file):
+    submit(chains(tiny_file), settings)
+    first = chains(tiny_file)[0][0]
+    finish(settings, first)
+    shutil.rmtree(settings.runs / first.path / "pwscf.save")
+    assert submit(chains(tiny_file), settings).queued == [first.path]

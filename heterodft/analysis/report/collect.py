@@ -15,7 +15,7 @@ from heterodft.files import read_json
 from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pymatgen.core import Structure
@@ -130,7 +130,9 @@ class ConfigurationReport:
         }
 
 
-def collect(root: Path, order: Sequence[str] | None = None) -> list[ConfigurationReport]:
+def collect(
+    root: Path, order: Sequence[str] | None = None, *, expected: Mapping[str, str] | None = None
+) -> list[ConfigurationReport]:
     """Read every configuration below a folder.
 
     Parameters
@@ -139,6 +141,8 @@ def collect(root: Path, order: Sequence[str] | None = None) -> list[Configuratio
         Folder of a campaign: ``runs/demo``.
     order
         Paths of configurations below the folder's parent, in the order to show; by default alphabetical.
+    expected
+        Identity that each calculation must have, by its path; a folder that holds another one counts as not run.
 
     Raises
     ------
@@ -157,7 +161,7 @@ def collect(root: Path, order: Sequence[str] | None = None) -> list[Configuratio
         if order is not None
         else sorted(folders, key=lambda p: p.split("/"))
     )
-    reports = [_configuration(path, folders[path]) for path in wanted]
+    reports = [_configuration(path, folders[path], expected or {}) for path in wanted]
     for report, relative in zip(reports, relative_energies([r.static for r in reports]), strict=True):
         report.relative_energy = relative
     return reports
@@ -166,13 +170,12 @@ def collect(root: Path, order: Sequence[str] | None = None) -> list[Configuratio
 _STEP_ORDER = ("static", "dos")
 
 
-def _configuration(path: str, folders: list[Path]) -> ConfigurationReport:
+def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) -> ConfigurationReport:
     folders.sort(key=lambda folder: _STEP_ORDER.index(folder.name))
     request = read_json(folders[0] / "request.json")
     about = request["about"]
-    report = ConfigurationReport(
-        path, about["name"], about["label"], about["order"], about["hubbard"], [_step(f) for f in folders]
-    )
+    steps = [_step(folder, expected.get(f"{path}/{folder.name}")) for folder in folders]
+    report = ConfigurationReport(path, about["name"], about["label"], about["order"], about["hubbard"], steps)
     for folder, step in zip(folders, report.steps, strict=True):
         if step.state == "done":
             _take(report, Result.load(folder))
@@ -181,14 +184,24 @@ def _configuration(path: str, folders: list[Path]) -> ConfigurationReport:
     return report
 
 
-def _step(folder: Path) -> StepReport:
+def _step(folder: Path, expected: str | None) -> StepReport:
+    identity = read_json(folder / "request.json").get("id")
     state, reason = "not run", ""
-    if (folder / RESULT_FILE).is_file():
-        same = read_json(folder / RESULT_FILE).get("id") == read_json(folder / "request.json")["id"]
-        state, reason = ("done", "") if same else ("not run", "the result there is of another request")
+    if expected is not None and identity != expected:
+        reason = "the folder holds other settings; submit the campaign"
+    elif (folder / RESULT_FILE).is_file():
+        state, reason = _result_state(folder, identity)
     elif (folder / "failure.json").is_file():
         state, reason = "failed", str(read_json(folder / "failure.json").get("reason", ""))
     return StepReport(folder.name, state, reason, str(folder))
+
+
+def _result_state(folder: Path, identity: str | None) -> tuple[str, str]:
+    try:
+        result = Result.load(folder)
+    except ReaderError as error:
+        return "unreadable", str(error)
+    return ("done", "") if result.id == identity else ("not run", "the result there is of another request")
 
 
 def _take(report: ConfigurationReport, result: Result) -> None:

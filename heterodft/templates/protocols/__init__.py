@@ -17,7 +17,7 @@ from heterodft.errors import InputError, did_you_mean
 from heterodft.units import parse_quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pymatgen.core import Structure
 
@@ -132,8 +132,7 @@ def resolve_settings(
     *,
     xc: str = "PBE",
     protocol: str = "balanced",
-    campaign: Mapping[str, Any] | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    given: Sequence[tuple[str, Mapping[str, Any]]] = (),
 ) -> StepSettings:
     """Resolve the numbers of one step.
 
@@ -147,55 +146,60 @@ def resolve_settings(
         Functional.
     protocol
         One of `PROTOCOLS`.
-    campaign, overrides
-        Values of the campaign and of the step, which win over the protocol in this order. Keys are those of
-        `StepSettings` and ``kspacing``, ``density_factor``, ``shift_mesh``.
+    given
+        Values that win over the protocol, each source with its name (``campaign``, ``structure``, ``step``), later
+        ones over earlier ones. Keys are those of `StepSettings` and ``kspacing``, ``density_factor``, ``shift_mesh``.
 
     Raises
     ------
     InputError
-        If the protocol is unknown or a k-spacing is absurd.
+        If the protocol is unknown, a k-spacing is absurd, or the density cutoff is below four wavefunction cutoffs.
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"method: unknown protocol '{protocol}'{did_you_mean(protocol, PROTOCOLS)}")
-    values: dict[str, Any] = {}
-    origin: dict[str, str] = {}
-    for key, column in _table().items():
-        if not key.startswith("dos_") or key == "dos_energy_step":
-            values[key] = (
-                _table()[_DOS_KEYS[key]][protocol] if step == "dos" and key in _DOS_KEYS else column[protocol]
-            )
-            origin[key] = f"protocol {protocol}"
+    values = _protocol_values(step, protocol)
+    origin = dict.fromkeys(values, f"protocol {protocol}")
+    for source, changes in given:
+        kept = dict(changes)
+        if step == "dos" and source != "step":
+            kept = _denser_for_dos(structure, kept, _table()["dos_kspacing"][protocol])
+        _override(values, origin, kept, source)
+    if values["smearing"] != "tetrahedra" and not values["smearing_width"]:
+        values["smearing_width"] = _table()["smearing_width"][protocol]
+    values.setdefault("kpoints", k_mesh(structure, values["kspacing"]))
+    origin.setdefault("kpoints", origin["kspacing"])
+    values.setdefault("density_cutoff", values["cutoff"] * values["density_factor"])
+    origin.setdefault("density_cutoff", origin["density_factor"])
+    if values["density_cutoff"] < 3.999 * values["cutoff"]:
+        raise InputError(
+            f"method: a density cutoff of {values['density_cutoff']:.0f} eV is below four times the cutoff of "
+            f"{values['cutoff']:.0f} eV; raise it or leave it out"
+        )
+    values["shift"] = _shift(structure, values["kpoints"], wanted=values["shift_mesh"])
+    fields = StepSettings.__dataclass_fields__
+    return StepSettings(**{key: v for key, v in values.items() if key in fields}, xc=xc, origin=origin)
+
+
+def _protocol_values(step: StepName, protocol: str) -> dict[str, Any]:
+    """Return what the protocol says for a step: a dos step has its own mesh and bands, and integrates tetrahedra."""
+    values = {
+        key: _table()[_DOS_KEYS[key]][protocol] if step == "dos" and key in _DOS_KEYS else column[protocol]
+        for key, column in _table().items()
+        if key not in _DOS_KEYS.values()
+    }
     if step == "dos":
         values |= {"shift_mesh": False, "smearing": "tetrahedra", "smearing_width": 0.0}
-    given = dict(campaign or {})
-    if step == "dos":
-        given = _denser_for_dos(structure, given, values["kspacing"])
-    for source, changes in (("campaign", given), ("step", dict(overrides or {}))):
-        if "kspacing" in changes:
-            values.pop("kpoints", None)
-            origin.pop("kpoints", None)
-        values |= changes | {"raw": values.get("raw", {}) | changes.get("raw", {})}
-        origin |= dict.fromkeys(changes, source)
-    kpoints = values.get("kpoints") or k_mesh(structure, values["kspacing"])
-    origin["kpoints"] = origin.get("kpoints", origin["kspacing"])
-    origin["density_cutoff"] = origin.get("density_cutoff", origin["density_factor"])
-    return StepSettings(
-        xc=xc,
-        cutoff=float(values["cutoff"]),
-        density_cutoff=float(values.get("density_cutoff", values["cutoff"] * values["density_factor"])),
-        kpoints=(kpoints[0], kpoints[1], kpoints[2]),
-        shift=_shift(structure, kpoints, wanted=values["shift_mesh"]),
-        smearing=values["smearing"],
-        smearing_width=float(values["smearing_width"]),
-        scf_tolerance=float(values["scf_tolerance"]),
-        max_scf_steps=int(values["max_scf_steps"]),
-        mixing=float(values["mixing"]),
-        empty_bands=float(values["empty_bands"]),
-        dos_energy_step=float(values["dos_energy_step"]),
-        raw=dict(values.get("raw", {})),
-        origin=origin,
-    )
+    return values
+
+
+def _override(values: dict[str, Any], origin: dict[str, str], changes: dict[str, Any], source: str) -> None:
+    """Let a source win. What depends on a changed value falls with it; raw settings are added."""
+    for key, dependent in (("kspacing", "kpoints"), ("cutoff", "density_cutoff")):
+        if key in changes:
+            values.pop(dependent, None)
+            origin.pop(dependent, None)
+    values |= changes | {"raw": values.get("raw", {}) | changes.get("raw", {})}
+    origin |= dict.fromkeys(changes, source)
 
 
 def _denser_for_dos(structure: Structure, given: dict[str, Any], kspacing: float) -> dict[str, Any]:

@@ -32,14 +32,14 @@ Sort = list[tuple[str, int]]
 
 _SCALARS = (str, int, float, bool, datetime, ObjectId)
 _SEARCHED: dict[str, list[str]] = {
-    "fireworks": ["fw_id", "state", "name", "spec.calculation"],
+    "fireworks": ["fw_id", "state", "name", "spec.calculation", "spec.folder"],
     "launches": ["launch_id", "fw_id", "state"],
     "workflows": ["state", "name"],
     "offline_runs": ["launch_id"],
 }
 """Scalar paths that an equality or ``$in`` is answered from."""
 _SORTED: dict[str, list[str]] = {
-    "fireworks": ["spec._priority", "created_on", "updated_on", "spec.folder"],
+    "fireworks": ["spec._priority", "created_on", "updated_on"],
     "workflows": ["created_on", "updated_on"],
     "launches": ["time_start"],
 }
@@ -50,7 +50,13 @@ _ARRAYS: dict[str, list[str]] = {
     "launches": ["state_history.reservation_id"],
 }
 _INDEXES: dict[str, list[str]] = {
-    "fireworks": ['"fw_id"', '"state", "spec._priority" DESC, "created_on"', '"name"', '"spec.calculation"'],
+    "fireworks": [
+        '"fw_id"',
+        '"state", "spec._priority" DESC, "created_on"',
+        '"name"',
+        '"spec.calculation"',
+        '"spec.folder"',
+    ],
     "launches": ['"launch_id"', '"fw_id"', '"state"'],
     "workflows": ['"state"', '"name"'],
     "offline_runs": ['"launch_id"'],
@@ -214,7 +220,7 @@ class SqliteCollection:
             rows = ((rid, bson.decode(blob)) for rid, blob in self._connection().execute(sql, arguments))
             matches = ((rid, doc) for rid, doc in rows if not query or filter_applies(query, doc))
             yield from matches if by_column or not sort else _sorted(matches, sort)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise AutoReconnect(f"queue file {self.client.path}: {error}") from error
 
     @staticmethod

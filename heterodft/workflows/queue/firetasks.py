@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from fireworks import FiretaskBase, FWAction
 from fireworks.utilities.fw_utilities import explicit_serialize
 
 from heterodft.workflows.runner import run_calculation
-from heterodft.workflows.settings import load_settings
+from heterodft.workflows.settings import Settings, load_settings
 
 __all__ = ["RunCalculation"]
 
@@ -18,11 +18,14 @@ __all__ = ["RunCalculation"]
 class RunCalculation(FiretaskBase):
     """Run the calculation that the spec names with ``folder`` and ``calculation``.
 
-    The worker's environment gives cores, command and folders; without one, as under ``rlaunch``, the settings do.
+    The worker's environment holds its settings; without one, as under ``rlaunch``, they are read from the files.
     """
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         """Run it and store its energy and convergence."""
-        settings = load_settings(**fw_spec.get("_fw_env", {}).get("heterodft", {}))
-        result = run_calculation(Path(fw_spec["folder"]), fw_spec["calculation"], settings)
+        local = fw_spec.get("_fw_env", {}).get("heterodft")
+        settings = load_settings() if local is None else Settings.from_dict(local)
+        if "command" in fw_spec:
+            settings = replace(settings, command=fw_spec["command"])
+        result = run_calculation(settings.resolved(fw_spec["folder"]), fw_spec["calculation"], settings)
         return FWAction(stored_data={"energy": result.energy, "converged": result.converged})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.settings import Settings
 
-__all__ = ["EmbeddedLaunchPad", "open_launchpad", "queue_errors"]
+__all__ = ["EmbeddedLaunchPad", "atomic", "open_launchpad", "queue_errors"]
 
 
 def _atomic(name: str) -> Callable[..., Any]:
@@ -120,6 +120,11 @@ def open_launchpad(settings: Settings) -> LaunchPad:
         return launchpad
 
 
+def atomic(launchpad: LaunchPad) -> AbstractContextManager[Any]:
+    """Return a block that is one transaction on the embedded file; a server has none for whole methods."""
+    return launchpad.connection.transaction() if isinstance(launchpad, EmbeddedLaunchPad) else nullcontext()
+
+
 @contextmanager
 def queue_errors(settings: Settings) -> Iterator[None]:
     """Turn what the database says into one line for the user.
@@ -134,6 +139,8 @@ def queue_errors(settings: Settings) -> Iterator[None]:
     except PyMongoError as error:
         said = " ".join(str(error).split())[:200]
         remedy = "check launchpad: host: in the settings (heterodft.yaml)"
+        if "malformed" in said or "not a database" in said:
+            remedy = "delete it and submit again; finished results are kept"
         path = settings.queue_file
         if "full" in said or (path is not None and not os.access(path.parent, os.W_OK)):
             remedy = "free some space or make it writable; nothing that was queued is lost"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def recover(settings: Settings) -> list[str]:
     """
     launchpad = open_launchpad(settings)
     with queue_errors(settings):
-        return reconcile(launchpad)
+        return reconcile(launchpad, settings)
 
 
 class WorkerPool:
@@ -68,16 +69,8 @@ class WorkerPool:
 
     def start(self) -> None:
         """Start the workers, each in a session of its own so that Ctrl-C reaches only the watcher."""
-        settings = self._settings
-        options = {
-            "host": settings.host,
-            "database": settings.database,
-            "runs": str(settings.runs),
-            "cores": settings.cores // self._jobs,
-            "command": settings.command,
-            "bin_dir": str(settings.bin_dir) if settings.bin_dir else None,
-            "pseudo_dir": str(settings.pseudo_dir) if settings.pseudo_dir else None,
-        }
+        settings = replace(self._settings, cores=self._settings.cores // self._jobs)
+        options = {"settings": settings.to_dict(), "parent": os.getpid()}
         make_folder(self.log_folder)
         config = str(resources.files("heterodft.workflows.queue") / "fw_config.yaml")
         environment = {"FW_CONFIG_FILE": config} | dict(os.environ)

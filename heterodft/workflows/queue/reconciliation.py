@@ -6,13 +6,12 @@ A calculation whose result is on disk is then recorded, not run again, since run
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
 from heterodft.workflows.queue.identity import is_alive
-from heterodft.workflows.queue.launchpad import open_launchpad, queue_errors
+from heterodft.workflows.queue.launchpad import atomic, open_launchpad, queue_errors
 from heterodft.workflows.runner import FAILURE_FILE
 
 if TYPE_CHECKING:
@@ -25,19 +24,23 @@ if TYPE_CHECKING:
 __all__ = ["dead_workers", "reconcile", "requeue", "retry", "running_of"]
 
 
-def reconcile(launchpad: LaunchPad) -> list[str]:
+def reconcile(launchpad: LaunchPad, settings: Settings) -> list[str]:
     """Put back the calculations of dead workers on this host, and those stopped from outside.
+
+    On the embedded file, looking and putting back are one step, so that nobody can start one in between.
 
     Returns
     -------
     list of str
         Their paths.
     """
-    return requeue(launchpad, dead_workers(launchpad)) + requeue(launchpad, _interrupted(launchpad))
+    with atomic(launchpad):
+        dead = requeue(launchpad, dead_workers(launchpad), "RUNNING")
+        return dead + requeue(launchpad, _interrupted(launchpad, settings), "FIZZLED")
 
 
 def retry(settings: Settings, identities: Sequence[str]) -> list[str]:
-    """Put calculations, named by their hashes, back into the queue and return their paths.
+    """Put failed calculations, named by their hashes, back into the queue and return their paths.
 
     Raises
     ------
@@ -45,17 +48,20 @@ def retry(settings: Settings, identities: Sequence[str]) -> list[str]:
         If the queue cannot be used.
     """
     launchpad = open_launchpad(settings)
-    with queue_errors(settings):
+    with queue_errors(settings), atomic(launchpad):
         found = launchpad.fireworks.find({"spec.calculation": {"$in": list(identities)}}, {"fw_id": 1})
-        return requeue(launchpad, [fw["fw_id"] for fw in found])
+        return requeue(launchpad, [fw["fw_id"] for fw in found], "FIZZLED")
 
 
-def requeue(launchpad: LaunchPad, fw_ids: list[int]) -> list[str]:
-    """Make calculations ready to run again and return their paths."""
+def requeue(launchpad: LaunchPad, fw_ids: Sequence[int], state: str) -> list[str]:
+    """Make calculations that are still in a state ready to run again and return their paths."""
     names = []
     for fw_id in fw_ids:
-        launchpad.rerun_fw(fw_id)
-        names.append(str(launchpad.fireworks.find_one({"fw_id": fw_id}, {"name": 1})["name"]))
+        with atomic(launchpad):
+            found = launchpad.fireworks.find_one({"fw_id": fw_id, "state": state}, {"name": 1})
+            if found is not None:
+                launchpad.rerun_fw(fw_id)
+                names.append(str(found["name"]))
     return names
 
 
@@ -73,11 +79,12 @@ def running_of(launchpad: LaunchPad, workers: Sequence[str]) -> list[int]:
     return sorted(fw["fw_id"] for fw in states)
 
 
-def _interrupted(launchpad: LaunchPad) -> list[int]:
+def _interrupted(launchpad: LaunchPad, settings: Settings) -> list[int]:
     """Return the failed calculations whose failure says that they were stopped from outside."""
     found = []
     for fw in launchpad.fireworks.find({"state": "FIZZLED"}, {"fw_id": 1, "spec": 1}):
         with suppress(ReaderError):
-            if read_json(Path(fw["spec"].get("folder", "")) / FAILURE_FILE).get("interrupted"):
+            folder = settings.resolved(fw["spec"].get("folder", ""))
+            if read_json(folder / FAILURE_FILE).get("interrupted"):
                 found.append(int(fw["fw_id"]))
     return found

@@ -82,7 +82,7 @@ class SqliteClient:
             except BaseException as error:
                 if not self._depth:
                     self._roll_back(connection)
-                if isinstance(error, sqlite3.OperationalError):
+                if isinstance(error, sqlite3.DatabaseError):
                     raise AutoReconnect(f"queue file {self.path}: {error}") from error
                 raise
 

@@ -1,20 +1,23 @@
-"""Putting calculations into the queue, each once."""
+"""Putting calculations into the queue, each once.
+
+Everything is decided first; then folders are moved and written; the queue changes last, in one transaction where the
+launchpad can do so. A submission that is refused or killed can be repeated and ends in the same place.
+"""
 
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fireworks import Firework, Workflow
 
-from heterodft.errors import QueueError, StorageError
+from heterodft.errors import CalculationError, QueueError, StorageError
 from heterodft.files import make_folder
-from heterodft.workflows.calculation import REQUEST_FILE, read_request, write_request
+from heterodft.workflows.calculation import REQUEST_FILE, finished_id, read_request, write_request
+from heterodft.workflows.chains import has_density
 from heterodft.workflows.queue.firetasks import RunCalculation
-from heterodft.workflows.queue.launchpad import EmbeddedLaunchPad, open_launchpad, queue_errors
-from heterodft.workflows.runner import finished_id
+from heterodft.workflows.queue.launchpad import atomic, open_launchpad, queue_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from heterodft.workflows.settings import Settings
 
 __all__ = ["Submission", "submit"]
+
+_BUSY = ("RUNNING", "RESERVED")
 
 
 @dataclass
@@ -56,7 +61,7 @@ class Submission:
     replaced: list[str] = field(default_factory=list)
 
 
-def submit(chains: Sequence[Sequence[Request]], settings: Settings) -> Submission:
+def submit(chains: Sequence[Sequence[Request]], settings: Settings, *, command: str | None = None) -> Submission:
     """Put chains of requests into the queue, leaving out what is there or finished.
 
     Parameters
@@ -65,6 +70,8 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings) -> Submissio
         The steps of each configuration, in the order they run.
     settings
         Launchpad and folder of the runs.
+    command
+        How to start pw.x for these, instead of the settings of the worker.
 
     Raises
     ------
@@ -74,123 +81,151 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings) -> Submissio
         If the queue cannot be used, or a calculation in the way is running.
     """
     launchpad = open_launchpad(settings)
-    transaction = launchpad.connection.transaction() if isinstance(launchpad, EmbeddedLaunchPad) else nullcontext()
-    report = Submission()
-    with queue_errors(settings), transaction:
-        known = _known(launchpad, [request.id for chain in chains for request in chain])
-        workflows, appended = [], []
+    with queue_errors(settings), atomic(launchpad):
+        submitter = _Submitter(launchpad, settings, command)
         for chain in chains:
-            new, parent = _sort_out(chain, known, launchpad, settings.runs, report)
-            if new and parent is None:
-                workflows.append(_workflow(new, settings.runs))
-            elif new:
-                appended.append((_workflow(new, settings.runs), parent))
-            for request in new:
-                known[request.id] = {"state": "NEW", "folder": str(settings.runs / request.path), "fw_id": None}
-        for workflow in workflows:
-            launchpad.add_wf(workflow)
-        for workflow, parent in appended:
-            launchpad.append_wf(workflow, [parent])
-    return report
+            for request in chain:
+                submitter.refuse_running(request)
+        for chain in chains:
+            submitter.submit_chain(chain)
+    return submitter.report
 
 
-def _known(launchpad: LaunchPad, identities: list[str]) -> dict[str, dict[str, Any]]:
-    found = launchpad.fireworks.find({"spec.calculation": {"$in": identities}}, {"fw_id": 1, "state": 1, "spec": 1})
-    return {
-        fw["spec"]["calculation"]: {"fw_id": fw["fw_id"], "state": fw["state"], "folder": fw["spec"]["folder"]}
-        for fw in found
-    }
+class _Submitter:
+    """One submission under way."""
 
+    def __init__(self, launchpad: LaunchPad, settings: Settings, command: str | None):
+        self.launchpad, self.settings, self.command = launchpad, settings, command
+        self.report = Submission()
 
-def _sort_out(
-    chain: Sequence[Request],
-    known: dict[str, dict[str, Any]],
-    launchpad: LaunchPad,
-    runs: Path,
-    report: Submission,
-) -> tuple[list[Request], int | None]:
-    """Return the requests to queue, and the queued calculation they must wait for."""
-    new: list[Request] = []
-    parent = None
-    for request in chain:
-        folder = runs / request.path
-        entry = known.get(request.id)
-        if entry is not None and entry["folder"] != str(folder):
-            report.shared.append(request.path)
-            _link(folder, entry["folder"])
-            parent = entry["fw_id"]
-            continue
-        _clear(folder, request, launchpad, report)
-        if finished_id(folder) == request.id:
-            report.done.append(request.path)
-            parent = None
-        elif entry is None:
-            write_request(request, folder)
-            report.queued.append(request.path)
-            new.append(request)
+    def _find(self, query: dict[str, Any]) -> dict[str, Any] | None:
+        found = self.launchpad.fireworks.find_one(query, {"fw_id": 1, "state": 1, "spec": 1})
+        return None if found is None else dict(found)
+
+    def _folder(self, request: Request) -> Path:
+        return self.settings.runs / request.path
+
+    def refuse_running(self, request: Request) -> None:
+        """Refuse to touch a folder in which another calculation runs."""
+        folder = self._folder(request)
+        there = self.launchpad.fireworks.find({"spec.folder": self.settings.stored(folder)}, {"state": 1, "spec": 1})
+        if any(fw["state"] in _BUSY and fw["spec"]["calculation"] != request.id for fw in there):
+            raise QueueError(f"{folder} is running with other settings; wait until it ends, or use another name")
+
+    def submit_chain(self, chain: Sequence[Request]) -> None:
+        """Queue the steps of a configuration that are neither finished nor in the queue."""
+        new: list[Request] = []
+        parent = None
+        for number, request in enumerate(chain):
+            folder = self._folder(request)
+            self._clear(folder, request)
+            entry = self._find({"spec.calculation": request.id})
+            if entry is not None and entry["spec"]["folder"] != self.settings.stored(folder):
+                self.report.shared.append(request.path)
+                _link(folder, self.settings.resolved(entry["spec"]["folder"]))
+                parent = entry["fw_id"]
+            elif finished_id(folder) == request.id and self._is_complete(folder, chain[number + 1 :]):
+                self.report.done.append(request.path)
+                parent = None
+            elif entry is None:
+                write_request(request, folder)
+                self.report.queued.append(request.path)
+                new.append(request)
+            else:
+                self._remind(request, folder, entry)
+                parent = entry["fw_id"]
+        if new and parent is None:
+            self.launchpad.add_wf(self._workflow(new))
+        elif new:
+            self.launchpad.append_wf(self._workflow(new), [parent])
+
+    def _is_complete(self, folder: Path, later: Sequence[Request]) -> bool:
+        """Tell whether a finished step still has what a later, unfinished one needs; if not, it must run again."""
+        needed = any(finished_id(self._folder(r)) != r.id for r in later)
+        if not needed or has_density(folder):
+            return True
+        (folder / "result.json").replace(folder / "result-without-density.json")
+        return False
+
+    def _remind(self, request: Request, folder: Path, entry: dict[str, Any]) -> None:
+        """Deal with a calculation that is queued here already."""
+        write_request(request, folder)
+        if entry["state"] == "FIZZLED":
+            self.report.failed.append(request.path)
+        elif entry["state"] in ("COMPLETED", "DEFUSED", "ARCHIVED"):  # its result or its folder was taken away
+            if entry["state"] == "DEFUSED":
+                self.launchpad.reignite_fw(entry["fw_id"])
+            self.launchpad.rerun_fw(entry["fw_id"])
+            self.report.queued.append(request.path)
         else:
-            _remind(launchpad, request, folder, entry, report)
-            parent = entry["fw_id"]
-    return new, parent
+            self.report.waiting.append(request.path)
+
+    def _clear(self, folder: Path, request: Request) -> None:
+        """Move an older calculation with other settings out of the way; bring back an earlier one."""
+        here = _identity_in(folder)
+        if folder.is_symlink():
+            if here != request.id:
+                folder.unlink()
+            return
+        self._defuse_others(folder, request)
+        if here is not None and here != request.id:
+            self._move(folder, folder.with_name(f"{folder.name}-{here}"), here)
+            self.report.replaced.append(f"{request.path}-{here}")
+        kept = folder.with_name(f"{folder.name}-{request.id}")
+        if kept.is_dir() and not folder.exists():
+            self._move(kept, folder, request.id)
+
+    def _defuse_others(self, folder: Path, request: Request) -> None:
+        """Take older entries for the same folder out of the queue."""
+        query = {"spec.folder": self.settings.stored(folder), "spec.calculation": {"$ne": request.id}}
+        for fw in list(self.launchpad.fireworks.find(query, {"fw_id": 1, "state": 1})):
+            if fw["state"] in ("READY", "WAITING", "PAUSED", "FIZZLED"):
+                self.launchpad.defuse_fw(fw["fw_id"])
+
+    def _move(self, source: Path, target: Path, identity: str) -> None:
+        """Move a calculation to another folder and let the queue know."""
+        try:
+            source.rename(target)
+        except OSError as error:
+            raise StorageError(f"cannot move {source} to {target}: {error.strerror}") from error
+        self.launchpad.fireworks.update_many(
+            {"spec.calculation": identity, "spec.folder": self.settings.stored(source)},
+            {"$set": {"spec.folder": self.settings.stored(target)}},
+        )
+
+    def _workflow(self, requests: Sequence[Request]) -> Workflow:
+        fireworks: list[Firework] = []
+        for number, request in enumerate(requests, start=-len(requests)):  # lowest first: ids are given in this order
+            spec = {"folder": self.settings.stored(self._folder(request)), "calculation": request.id}
+            if self.command is not None:
+                spec["command"] = self.command
+            parents = fireworks[-1:]
+            fireworks.append(
+                Firework([RunCalculation()], spec=spec, name=request.path, parents=parents, fw_id=number)
+            )
+        first = requests[0]
+        name = first.path.rpartition("/")[0]
+        return Workflow(fireworks, name=name, metadata={"campaign": first.about["campaign"]})
 
 
-def _remind(launchpad: LaunchPad, request: Request, folder: Path, entry: dict[str, Any], report: Submission) -> None:
-    """Deal with a calculation that is queued here already."""
-    write_request(request, folder)
-    if entry["state"] == "FIZZLED":
-        report.failed.append(request.path)
-    elif entry["state"] in ("COMPLETED", "DEFUSED", "ARCHIVED"):  # its result or its folder was taken away
-        if entry["state"] == "DEFUSED":
-            launchpad.reignite_fw(entry["fw_id"])
-        launchpad.rerun_fw(entry["fw_id"])
-        report.queued.append(request.path)
-    else:
-        report.waiting.append(request.path)
+def _identity_in(folder: Path) -> str | None:
+    """Return the identity of the request in a folder; None when there is none, ``unreadable`` when it is damaged."""
+    if not (folder / REQUEST_FILE).is_file():
+        return None
+    try:
+        return read_request(folder).id
+    except CalculationError:
+        return "unreadable"
 
 
-def _link(folder: Path, target: str) -> None:
+def _link(folder: Path, target: Path) -> None:
     """Show the folder of a shared calculation where this campaign would have it."""
-    if folder.is_symlink() or folder.exists():
+    if folder.is_symlink():
+        folder.unlink()
+    if folder.exists():
         return
     make_folder(folder.parent)
     try:
         folder.symlink_to(os.path.relpath(target, folder.parent), target_is_directory=True)
     except OSError as error:
         raise StorageError(f"cannot link {folder}: {error.strerror}") from error
-
-
-def _clear(folder: Path, request: Request, launchpad: LaunchPad, report: Submission) -> None:
-    """Move an older calculation with other settings out of the way; bring back an earlier one."""
-    if (folder / REQUEST_FILE).is_file():
-        old = read_request(folder).id
-        if old == request.id:
-            return
-        queued = launchpad.fireworks.find_one({"spec.calculation": old}, {"fw_id": 1, "state": 1})
-        if queued is not None and queued["state"] in ("RUNNING", "RESERVED"):
-            raise QueueError(f"{folder} is running with other settings; wait until it ends, or use another name")
-        if queued is not None and queued["state"] in ("READY", "WAITING", "PAUSED", "FIZZLED"):
-            launchpad.defuse_fw(queued["fw_id"])
-        folder.rename(folder.with_name(f"{folder.name}-{old}"))
-        report.replaced.append(f"{request.path}-{old}")
-    kept = folder.with_name(f"{folder.name}-{request.id}")
-    if kept.is_dir():
-        kept.rename(folder)
-
-
-def _workflow(requests: Sequence[Request], runs: Path) -> Workflow:
-    fireworks: list[Firework] = []
-    for number, request in enumerate(requests, start=-len(requests)):  # lowest first: ids are given in this order
-        folder = str(runs / request.path)
-        fireworks.append(
-            Firework(
-                [RunCalculation()],
-                spec={"folder": folder, "calculation": request.id, "_launch_dir": folder},
-                name=request.path,
-                parents=fireworks[-1:],
-                fw_id=number,
-            )
-        )
-    first = requests[0]
-    return Workflow(
-        fireworks, name="/".join(first.path.split("/")[:-1]), metadata={"campaign": first.about["campaign"]}
-    )

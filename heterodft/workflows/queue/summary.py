@@ -6,8 +6,7 @@ import os
 import sqlite3
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from heterodft.errors import QueueError, ReaderError
@@ -15,6 +14,7 @@ from heterodft.files import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from heterodft.workflows.settings import Settings
 
@@ -71,7 +71,10 @@ def read_queue(settings: Settings) -> list[QueueEntry]:
         If the queue cannot be read.
     """
     rows = _rows_of_file(settings) if settings.queue_file is not None else _rows_of_server(settings)
-    entries = [QueueEntry(name, _STATE_OF[state], Path(folder), identity) for name, state, folder, identity in rows]
+    entries = [
+        QueueEntry(name, _STATE_OF[state], settings.resolved(folder), identity)
+        for name, state, folder, identity in rows
+    ]
     return _mark_blocked(entries)
 
 
@@ -113,13 +116,15 @@ def _rows_of_server(settings: Settings) -> list[tuple[str, str, str, str]]:
 
 
 def _mark_blocked(entries: list[QueueEntry]) -> list[QueueEntry]:
-    """A calculation that waits in a chain with a failed one will not run."""
-    broken = {str(PurePosixPath(e.path).parent) for e in entries if e.state in ("failed", "cancelled")}
+    """Leave out cancelled entries that were replaced, and mark what waits in a chain with a failed one."""
+    live = {entry.path for entry in entries if entry.state != "cancelled"}
+    kept = [entry for entry in entries if entry.state != "cancelled" or entry.path not in live]
+    broken = {entry.path.rpartition("/")[0] for entry in kept if entry.state in ("failed", "cancelled")}
     return [
-        QueueEntry(e.path, "blocked", e.folder, e.identity)
-        if e.state == "waiting" and str(PurePosixPath(e.path).parent) in broken
-        else e
-        for e in entries
+        replace(entry, state="blocked")
+        if entry.state == "waiting" and entry.path.rpartition("/")[0] in broken
+        else entry
+        for entry in kept
     ]
 
 
@@ -134,6 +139,8 @@ def failure_reason(folder: Path) -> str:
     try:
         return str(read_json(folder / "failure.json")["reason"])
     except (ReaderError, KeyError):
+        if not folder.is_dir():
+            return f"{folder} is gone; submit the campaign again"
         if not os.access(folder, os.W_OK):
             return f"{folder} cannot be written; make it writable or free some space, then: heterodft retry"
         return f"no reason recorded; see the files in {folder}"

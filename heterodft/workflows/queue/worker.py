@@ -20,9 +20,9 @@ from fireworks.core.rocket import Rocket
 from pymongo.errors import PyMongoError
 
 from heterodft.workflows.queue.identity import worker_name
-from heterodft.workflows.queue.launchpad import open_launchpad
+from heterodft.workflows.queue.launchpad import atomic, open_launchpad
 from heterodft.workflows.queue.reconciliation import reconcile, requeue, running_of
-from heterodft.workflows.settings import load_settings
+from heterodft.workflows.settings import Settings
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -42,20 +42,19 @@ def work(options: dict[str, Any]) -> None:
     Parameters
     ----------
     options
-        ``host``, ``database``, ``runs``, ``cores``, ``command``, ``bin_dir``, ``pseudo_dir`` as in `Settings`.
+        ``settings`` as of `Settings.to_dict`, and the process number of the ``parent``.
     """
-    settings = load_settings(**{key: Path(v) if key in _PATHS and v else v for key, v in options.items()})
+    settings = Settings.from_dict(options["settings"])
     launchpad = open_launchpad(settings)
-    local = {key: options[key] for key in ("cores", "command", "bin_dir", "pseudo_dir") if options.get(key)}
-    fworker = FWorker(name=worker_name(), env={"heterodft": local})
-    parent, home = os.getppid(), Path.cwd()
+    fworker = FWorker(name=worker_name(), env={"heterodft": settings.to_dict(secret=False)})
+    parent, home = options["parent"], Path.cwd()
     failures = 0
     while os.getppid() == parent:  # a worker whose parent is gone stops after its calculation
         os.chdir(home)
         try:
             if failures:
-                requeue(launchpad, running_of(launchpad, [fworker.name]))  # done, but not recorded
-            ran = _run_one(launchpad, fworker)
+                _put_back_own(launchpad, fworker)  # done, but not recorded
+            ran = _run_one(launchpad, fworker, settings)
             failures = 0
             if not ran and not _more_to_come(launchpad):
                 return
@@ -69,16 +68,23 @@ def work(options: dict[str, Any]) -> None:
             time.sleep(_IDLE_SECONDS)
 
 
-_PATHS = ("runs", "bin_dir", "pseudo_dir")
-
-
-def _run_one(launchpad: LaunchPad, fworker: FWorker) -> bool:
+def _run_one(launchpad: LaunchPad, fworker: FWorker, settings: Settings) -> bool:
     """Run one calculation; return whether there was one."""
-    ran = bool(Rocket(launchpad, fworker, None).run(err_file=sys.stderr))
+    try:
+        ran = bool(Rocket(launchpad, fworker, None).run(err_file=sys.stderr))
+    except SystemExit:  # told to stop before or after the task itself
+        _put_back_own(launchpad, fworker)
+        raise
     if _STOP:
-        reconcile(launchpad)
+        reconcile(launchpad, settings)
         raise SystemExit(0)
     return ran
+
+
+def _put_back_own(launchpad: LaunchPad, fworker: FWorker) -> None:
+    """Put back what runs by our own name, since we run nothing."""
+    with atomic(launchpad):
+        requeue(launchpad, running_of(launchpad, [fworker.name]), "RUNNING")
 
 
 def _more_to_come(launchpad: LaunchPad) -> bool:
