@@ -76,3 +76,9 @@ def test_results_without_a_request_are_not_compared():
     for one in bare:
         object.__setattr__(one, "request", {})
     assert relative_energies(bare) == [None, None]
+
+
+def test_energies_of_different_cells_are_not_subtracted():
+    """A 110 and a 111 stack of one composition have other k-points; only one and the same cell compares."""
+    other = build_material("SrTiO3", a=3.95).cell
+    assert relative_energies([result(-9.0), result(-10.0, structure=other)]) == [None, None]

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -227,6 +228,23 @@ def test_control_c_ends_the_program_and_keeps_the_calculation(heterodft, tiny_te
     assert run.returncode == 130
     assert "nothing is lost" in errors
     assert "Traceback" not in errors
+    assert processes_below(heterodft.folder) == []
+    assert json.loads(heterodft("status", "--json").stdout)["counts"] == {"ready": 1}
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.2, 0.5])
+def test_control_c_in_the_first_moments_of_a_calculation_keeps_it(heterodft, tiny_text, pw, delay):
+    one_static(heterodft, tiny_text, SLOW)
+    command = [sys.executable, "-m", "heterodft", "run", "--quiet"]
+    run = subprocess.Popen(command, cwd=heterodft.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    database = sqlite3.connect(f"file:{heterodft.folder}/runs/queue.sqlite?mode=ro", uri=True)
+    deadline = time.monotonic() + 60
+    while database.execute('SELECT state FROM "heterodft.fireworks"').fetchone()[0] != "RUNNING":
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    time.sleep(delay)
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=60)
     assert processes_below(heterodft.folder) == []
     assert json.loads(heterodft("status", "--json").stdout)["counts"] == {"ready": 1}
 

@@ -81,7 +81,7 @@ def test_a_step_may_carry_its_own_method(tmp_path):
         (
             "cutoff: 40 Ry",
             "espresso: {conv_thr: .nan}",
-            r"c\.yaml:8: method\.espresso\.conv_thr: nan is no value of a setting",
+            r"method\.espresso\.conv_thr: nan is no value of a setting",
         ),
         ("cutoff: 40 Ry", "kspacing: 0.3, kpoints: [2, 2, 2]", r"method: kspacing and kpoints both set the mesh"),
         ("cutoff: 40 Ry", "cutoff: 1e9 Ry", r"c\.yaml:8: method\.cutoff: .*less than or equal to"),
