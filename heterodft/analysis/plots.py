@@ -82,28 +82,27 @@ def draw_layer_dos(layer_dos: LayerDos, *, window: tuple[float, float] = (-8.0, 
         figure.legend(handles=patches, loc="outside upper right", ncols=len(used), frameon=False)
         axes[-1].set_xlim(*window)
         axes[-1].set_xlabel(f"energy from the {layer_dos.reference_name} (eV)")
-        figure.supylabel("density of states (1/eV), spin up above, down below", fontsize=7)
+        spins = ", spin up above, down below" if layer_dos.values.shape[2] == 2 else ""
+        figure.supylabel(f"density of states (1/eV){spins}", fontsize=7)
     return figure
 
 
 def _draw_plane(axis: Axes, layer_dos: LayerDos, index: int, inside: Any, used: list[int]) -> None:
     energies = layer_dos.energies[inside]
-    polarized = layer_dos.values.shape[2] == 2
     largest, top = float(layer_dos.values[index][:, :, inside].max()), 0.0
     for shell in used:
         values = layer_dos.values[index, shell][:, inside]
-        up, down = (values[0], values[1]) if polarized else (values[0] / 2, values[0] / 2)
-        if max(up.max(), down.max()) < 0.01 * largest:
+        if values.max() < 0.01 * largest:
             continue
         color = _SHELL_COLORS[SHELLS[shell]]
-        for sign, part in ((1, up), (-1, down)):
+        for sign, part in zip((1, -1), values, strict=False):  # up, and down where there are spins
             kept = _without_empty_stretches(part, 1e-3 * largest)
             axis.fill_between(
                 energies[kept], sign * part[kept], facecolor=(color, 0.25), edgecolor=color, linewidth=0.6
             )
-        top = max(top, float(np.max([up, down], initial=0.0)))
+        top = max(top, float(values.max()))
     limit = 1.1 * top or 1.0
-    axis.set_ylim(-limit, limit)
+    axis.set_ylim(-limit if len(layer_dos.values[index, 0]) == 2 else 0.0, limit)
     axis.axhline(0, color="black", linewidth=0.4)
     axis.axvline(0, color="black", linewidth=0.6, linestyle="--")
     axis.axvspan(-2, 0, color="#fff2b3", alpha=0.5, linewidth=0, zorder=0)
