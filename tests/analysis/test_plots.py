@@ -56,8 +56,11 @@ def test_spin_up_points_up_and_spin_down_down():
     assert drawn_heights(draw_layer_dos(dos), 1) == pytest.approx((3.0, -1.0))
 
 
-def test_without_spin_each_side_shows_half():
-    assert drawn_heights(draw_layer_dos(layer_dos(spins=1)), 1) == pytest.approx((0.5, -0.5))
+def test_without_spin_there_is_one_side_and_no_word_of_spin():
+    figure = draw_layer_dos(layer_dos(spins=1))
+    assert drawn_heights(figure, 1) == pytest.approx((1.0, 0.0))
+    assert figure.axes[1].get_ylim()[0] == 0
+    assert not any("spin" in text for text in texts(to_svg(figure)))
 
 
 @pytest.mark.parametrize("normal", [(0, 0, 1), (1, 1, 0), (1, 1, 1)])
