@@ -264,3 +264,9 @@ def test_a_static_step_without_its_density_runs_again_when_a_later_step_needs_it
     finish(settings, first)
     shutil.rmtree(settings.runs / first.path / "pwscf.save")
     assert submit(chains(tiny_file), settings).queued == [first.path]
+
+
+def test_the_command_of_a_campaign_goes_with_its_calculations(settings, tiny_file):
+    submit(chains(tiny_file), settings, command="srun pw.x")
+    found = open_launchpad(settings).fireworks.find({}, {"spec": 1})
+    assert {fw["spec"]["command"] for fw in found} == {"srun pw.x"}

@@ -1,0 +1,39 @@
+"""The reference pages name what the program has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from heterodft.analysis.result import Bands, Result
+from heterodft.structures import build_material
+from heterodft.workflows.campaign import Campaign, StructureSpec
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def words(page):
+    return set(re.findall(r"`([\w.]+)`", (DOCS / page).read_text()))
+
+
+def test_every_key_of_a_result_is_explained():
+    bands = Bands(np.zeros((1, 1, 1)), np.ones((1, 1, 1)), np.zeros((1, 3)), np.ones(1))
+    cell = build_material("SrTiO3").cell
+    result = Result(
+        "espresso", "6.7", "static", cell, 2.0, -1.0, (0.0,), None, None, {}, True, 1, 0.0, 1.0, 1.0, bands
+    )
+    assert set(result.to_dict()) <= words("results.md")
+
+
+def test_every_key_of_a_campaign_is_explained():
+    page = words("campaign.md")
+    for model in (Campaign, StructureSpec):
+        assert {name for name in model.model_fields if not any(w.split(".")[0] == name for w in page)} == set()
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in [*DOCS.glob("**/*.md"), DOCS.parent / "README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page}: {target}"
