@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
+import mongomock
 import pytest
+from fireworks import FWorker
 
 from heterodft.errors import QueueError
 from heterodft.workflows.calculation import read_request, write_request
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import build_chain
 from heterodft.workflows.configurations import expand
+from heterodft.workflows.queue.identity import worker_name
 from heterodft.workflows.queue.launchpad import open_launchpad
 from heterodft.workflows.queue.reconciliation import reconcile, requeue
 from heterodft.workflows.queue.submission import submit
@@ -270,3 +274,40 @@ def test_the_command_of_a_campaign_goes_with_its_calculations(settings, tiny_fil
     submit(chains(tiny_file), settings, command="srun pw.x")
     found = open_launchpad(settings).fireworks.find({}, {"spec": 1})
     assert {fw["spec"]["command"] for fw in found} == {"srun pw.x"}
+
+
+@pytest.fixture
+def server(settings, monkeypatch):
+    """A MongoDB that lives in memory: the same code as on a server, without its transactions."""
+    monkeypatch.setattr("fireworks.core.launchpad.MongoClient", mongomock.MongoClient)
+    monkeypatch.setattr("fireworks.core.launchpad.gridfs.GridFS", lambda *_: None)
+    store = mongomock.MongoClient()
+    monkeypatch.setattr("fireworks.core.launchpad.MongoClient", lambda *_a, **_k: store)
+    return replace(settings, host="mongodb://localhost")
+
+
+def test_on_a_server_calculations_are_queued_once_with_absolute_folders(server, tiny_file):
+    assert len(submit(chains(tiny_file), server).queued) == 4
+    again = submit(chains(tiny_file), server)
+    assert (again.queued, len(again.waiting)) == ([], 4)
+    found = list(open_launchpad(server).fireworks.find())
+    assert {fw["spec"]["folder"] for fw in found} == {str(server.runs / r.path) for c in chains(tiny_file) for r in c}
+    assert sorted(fw["state"] for fw in found) == ["READY", "READY", "WAITING", "WAITING"]
+
+
+def test_on_a_server_what_a_dead_worker_left_is_put_back(server, tiny_file):
+    submit(chains(tiny_file), server)
+    launchpad = open_launchpad(server)
+    host = worker_name().split(":")[0]
+    launchpad.checkout_fw(FWorker(f"{host}:999999:1.00"), ".")
+    assert len(reconcile(launchpad, server)) == 1
+    assert launchpad.fireworks.count_documents({"state": "RUNNING"}) == 0
+
+
+def test_a_server_that_does_not_answer_is_told_without_its_password(settings, tiny_file, monkeypatch):
+    away = replace(settings, host="mongodb://me:secret@127.0.0.1:1/?serverSelectionTimeoutMS=200")
+    for use in (lambda: submit(chains(tiny_file), away), lambda: read_queue(away)):
+        with pytest.raises(QueueError, match="check launchpad: host:") as caught:
+            use()
+        assert "secret" not in str(caught.value)
+        assert "\n" not in str(caught.value)

@@ -115,8 +115,12 @@ def open_launchpad(settings: Settings) -> LaunchPad:
             strm_lvl="ERROR",
             mongoclient_kwargs={"serverSelectionTimeoutMS": 5000},
         )
-        _initialize(launchpad)
-        launchpad.fireworks.create_index("spec.calculation", unique=True, sparse=True)
+        try:
+            _initialize(launchpad)
+            launchpad.fireworks.create_index("spec.calculation", unique=True, sparse=True)
+        except PyMongoError:
+            launchpad.connection.close()
+            raise
         return launchpad
 
 
