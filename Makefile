@@ -19,7 +19,7 @@ test: $(VENV)/.installed-dev pseudos
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 	$(BIN)/python benchmarks/startup.py
-	PYTHON=$(BIN)/python tools/test_wheel.sh
+	PYTHON=$(abspath $(BIN))/python tools/test_wheel.sh
 
 benchmarks: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/startup.py
