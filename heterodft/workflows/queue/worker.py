@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fireworks import FWorker
@@ -47,10 +46,8 @@ def work(options: dict[str, Any]) -> None:
     settings = Settings.from_dict(options["settings"])
     launchpad = open_launchpad(settings)
     fworker = FWorker(name=worker_name(), env={"heterodft": settings.to_dict(secret=False)})
-    parent, home = options["parent"], Path.cwd()
     failures = 0
-    while os.getppid() == parent:  # a worker whose parent is gone stops after its calculation
-        os.chdir(home)
+    while os.getppid() == options["parent"]:  # a worker whose parent is gone stops after its calculation
         try:
             if failures:
                 _put_back_own(launchpad, fworker)  # done, but not recorded
