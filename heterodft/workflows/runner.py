@@ -108,6 +108,10 @@ def _write_failure(folder: Path, reason: str, *, interrupted: bool) -> None:
 
 
 def _run_programs(request: Request, folder: Path, settings: Settings) -> Result:
+    from heterodft.workflows.custodians.espresso import end_orphan
+
+    if end_orphan(folder):
+        _log.warning("ended a program that outlived its worker in %s", folder)
     inputs = prepare_inputs(request, settings)
     done = [_ended_well(folder, program, inputs) for program in PROGRAMS[request.step]]
     if request.step == "static" and not has_density(folder):
@@ -131,10 +135,8 @@ def _ended_well(folder: Path, program: str, inputs: dict[str, str]) -> bool:
 def _run_program(program: str, folder: Path, text: str, settings: Settings) -> None:
     from custodian.custodian import Custodian, CustodianError
 
-    from heterodft.workflows.custodians.espresso import EspressoJob, EspressoValidator, end_orphan
+    from heterodft.workflows.custodians.espresso import EspressoJob, EspressoValidator
 
-    if end_orphan(folder):
-        _log.warning("ended a %s that outlived its worker in %s", program, folder)
     write_text(folder / f"{program.removesuffix('.x')}.in", text)
     job = EspressoJob(settings.command_for(program, settings.cores), program)
     custodian = Custodian([], [job], [EspressoValidator(program)], max_errors=1, directory=str(folder))
@@ -158,6 +160,8 @@ def _end(job: EspressoJob, folder: Path) -> None:
 def _record(request: Request, folder: Path) -> Result:
     """Read what came out and write it beside the outputs."""
     result = read_folder(folder)
+    if result.converged is False:
+        raise CalculationError(f"the SCF cycle did not converge; raise max_scf_steps or lower mixing [{folder}]")
     reached: dict[str, Any] = {}
     if "sphere" in result.sites:
         verdict, sites = compare_moments(request.moments, result.sites["sphere"].moments)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from heterodft.analysis.readers.espresso_output import read_pw_output
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["diagnose"]
+
+
+_SCF = re.compile(r"calculation\s*=\s*'scf'")
 
 
 def diagnose(folder: Path, program: str) -> str | None:
@@ -42,7 +46,7 @@ def diagnose(folder: Path, program: str) -> str | None:
     if not printed.finished:
         words = _last_words(folder / f"{name}.err")
         return f"{program} ended before it was done{f': {words}' if words else ''}"
-    if program == "pw.x" and "calculation      = 'scf'" in (folder / "pw.in").read_text() and not printed.converged:
+    if program == "pw.x" and not printed.converged and _SCF.search((folder / "pw.in").read_text(encoding="utf-8")):
         return "pw.x was stopped inside the SCF cycle (time limit or EXIT file)"
     return None
 
