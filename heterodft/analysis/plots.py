@@ -149,7 +149,7 @@ def draw_side_view(structure: Structure) -> Figure:
         for plane in planes:
             axis.text(right, plane.height, plane.formula, va="center", fontsize=8)
             axis.text(right + 1.6, plane.height, plane.layer, va="center", fontsize=7.5, color=colors[plane.layer])
-        if structure.properties.get("defect"):
+        if str((structure.properties.get("defect") or {}).get("kind", "")).startswith("V_"):
             _draw_vacancy(axis, structure, edges)
         axis.set(xlim=(low[0], right + 3.7), ylim=(low[1], top), aspect="equal")
         axis.axis("off")

@@ -1,4 +1,4 @@
-"""Vacancies at the inequivalent sites of a labelled host, layer by layer."""
+"""Point defects at the inequivalent sites of a labelled host, layer by layer: vacancies and substitutions."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 __all__ = [
-    "Vacancy",
-    "enumerate_vacancies",
+    "PointDefect",
+    "enumerate_defects",
     "inequivalent_sites",
     "interface_planes",
-    "parse_vacancy",
+    "parse_defect",
     "plane_formulas",
 ]
 
@@ -32,21 +32,21 @@ _PLACES = ("interface", "all")
 
 
 @dataclass(frozen=True)
-class Vacancy:
-    """One vacancy of a host.
+class PointDefect:
+    """One point defect of a host.
 
     Attributes
     ----------
     kind
-        Such as ``V_O``.
+        ``V_O``: a vacancy; ``Ti_Al``: Ti on the site of an Al, an antisite when the host holds Ti.
     site
-        Index of the removed site in the host.
+        Index of the site in the host.
     label
         Where it sits: ``V_O@SrTiO3:1``.
     plane
-        Formula of the host plane it was taken from, such as ``TiO2``.
+        Formula of the host plane it sits in, such as ``TiO2``.
     structure
-        The host without the site; ``properties["defect"]`` holds kind, label, plane and Cartesian position (Å).
+        The host with the defect; ``properties["defect"]`` holds kind, label, plane and Cartesian position (Å).
     """
 
     kind: str
@@ -56,18 +56,28 @@ class Vacancy:
     structure: Structure
 
 
-def parse_vacancy(kind: str) -> str:
-    """Return the element of a vacancy name such as ``V_O``.
+def parse_defect(kind: str) -> tuple[str | None, str]:
+    """Return what comes in, None for a vacancy, and the element that goes out, of ``V_O`` or ``Ti_Al``.
+
+    Vanadium on another site is written ``V1_O``, since ``V_O`` is the vacancy.
 
     Raises
     ------
     StructureError
-        If the name is not that of a vacancy.
+        If the name is neither.
+
+    Examples
+    --------
+    >>> parse_defect("V_O"), parse_defect("Ti_Al"), parse_defect("V1_Al")
+    ((None, 'O'), ('Ti', 'Al'), ('V', 'Al'))
     """
-    match = re.fullmatch(r"V_([A-Z][a-z]?)", kind)
-    if match is None:
-        raise StructureError(f"defect '{kind}': write a vacancy as V_X with an element X, such as V_O")
-    return match[1]
+    match = re.fullmatch(r"([A-Z][a-z]?)(1?)_([A-Z][a-z]?)", kind)
+    if match is None or not all(Element.is_valid_symbol(name) for name in match.group(1, 3)):
+        raise StructureError(f"defect '{kind}': write a vacancy as V_O, or Ti_Al for Ti on the site of an Al")
+    incoming = None if match[1] == "V" and not match[2] else match[1]
+    if incoming == match[3]:
+        raise StructureError(f"defect '{kind}': {incoming} on its own site is none")
+    return incoming, match[3]
 
 
 def interface_planes(structure: Structure) -> set[int]:
@@ -110,22 +120,22 @@ def inequivalent_sites(structure: Structure, candidates: Sequence[int]) -> list[
     return sorted(first.values())
 
 
-def enumerate_vacancies(
+def enumerate_defects(
     structure: Structure,
     kind: str,
     *,
     where: str = "interface",
     material: str | None = None,
     layers: Sequence[int] | None = None,
-) -> list[Vacancy]:
-    """Remove each inequivalent site of an element in turn.
+) -> list[PointDefect]:
+    """Put a defect on each inequivalent site of an element in turn.
 
     Parameters
     ----------
     structure
         Host with the site properties of `build_superlattice`.
     kind
-        ``V_X`` with X the element removed.
+        ``V_X``: X is removed; ``Y_X``: Y takes its place.
     where
         ``"interface"``: sites in a plane next to an interface; ``"all"``: every site.
     material, layers
@@ -133,7 +143,7 @@ def enumerate_vacancies(
 
     Returns
     -------
-    list of Vacancy
+    list of PointDefect
         From the bottom of the cell up.
 
     Raises
@@ -141,7 +151,7 @@ def enumerate_vacancies(
     StructureError
         If the host has no such site there, or `where` is neither.
     """
-    element = parse_vacancy(kind)
+    incoming, element = parse_defect(kind)
     properties = structure.site_properties
     if where not in _PLACES:
         raise StructureError(f"defect {kind}: where: '{where}'{did_you_mean(where, _PLACES)}")
@@ -159,22 +169,25 @@ def enumerate_vacancies(
     if not candidates:
         place = where if material is None else f"{material}, layers {list(layers) if layers else 'all'}"
         raise StructureError(f"defect {kind}: no {element} at {place} in {structure.formula}")
-    return [_remove(structure, kind, index) for index in inequivalent_sites(structure, candidates)]
+    return [_place(structure, kind, incoming, index) for index in inequivalent_sites(structure, candidates)]
 
 
-def _remove(structure: Structure, kind: str, index: int) -> Vacancy:
+def _place(structure: Structure, kind: str, incoming: str | None, index: int) -> PointDefect:
     label = f"{kind}@{layer_labels(structure)[index]}"
     plane = plane_formulas(structure)[structure.site_properties["plane"][index]]
-    without = structure.copy()
+    changed = structure.copy()
     defect = {
         "kind": kind,
         "label": label,
         "plane": plane,
         "position": [round(float(x), 8) for x in structure[index].coords],
     }
-    without.properties = {**structure.properties, "defect": defect}  # copy() shares the host's dictionary
-    without.remove_sites([index])
-    return Vacancy(kind, index, label, plane, without)
+    changed.properties = {**structure.properties, "defect": defect}  # copy() shares the host's dictionary
+    if incoming is None:
+        changed.remove_sites([index])
+    else:
+        changed.replace(index, incoming, properties=structure[index].properties)
+    return PointDefect(kind, index, label, plane, changed)
 
 
 def plane_formulas(structure: Structure) -> dict[int, str]:

@@ -111,7 +111,7 @@ def _where(value: Any) -> Any:
 
 
 class DefectSpec(_Spec):
-    """A vacancy beside the pristine structure; ``interface`` and ``all`` stand for places in `where`."""
+    """A point defect beside the pristine structure; ``interface`` and ``all`` stand for places in `where`."""
 
     kind: str
     where: Annotated[LayersOf, BeforeValidator(_where)] = LayersOf(material="interface")

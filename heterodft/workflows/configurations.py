@@ -13,7 +13,7 @@ from heterodft.structures import (
     assign_moments,
     build_material,
     build_superlattice,
-    enumerate_vacancies,
+    enumerate_defects,
     read_material,
 )
 from heterodft.templates.hubbard import parse_hubbard
@@ -106,9 +106,9 @@ def _with_defects(key: str, name: str, pristine: Structure, spec: StructureSpec)
     for defect in spec.defects:
         place = defect.where.material
         if place in ("interface", "all"):
-            found = enumerate_vacancies(pristine, defect.kind, where=place)
+            found = enumerate_defects(pristine, defect.kind, where=place)
         else:
-            found = enumerate_vacancies(pristine, defect.kind, material=place, layers=defect.where.layers)
+            found = enumerate_defects(pristine, defect.kind, material=place, layers=defect.where.layers)
         for vacancy in found:
             numbers[defect.kind] = number = numbers.get(defect.kind, 0) + 1
             label = f"{vacancy.label} ({vacancy.plane})"

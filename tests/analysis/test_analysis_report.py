@@ -14,7 +14,7 @@ from heterodft.analysis.report import collect, write_report
 from heterodft.analysis.result import ORBITALS, Bands, ProjectedDos, Result, SiteValues
 from heterodft.errors import ReaderError
 from heterodft.files import make_folder, read_json, write_json
-from heterodft.structures import Block, build_material, build_superlattice, enumerate_vacancies
+from heterodft.structures import Block, build_material, build_superlattice, enumerate_defects
 from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def test_without_spin_electrons_are_shared_and_moments_unknown(campaign):
 
 
 def test_energies_of_one_structure_are_compared_and_of_another_composition_not(campaign):
-    vacancy = enumerate_vacancies(PRISTINE, "V_O")[0].structure
+    vacancy = enumerate_defects(PRISTINE, "V_O")[0].structure
     campaign.finish("sl", "static")
     campaign.finish("sl", "static", order="NM", changes={"energy": -99.5})
     campaign.finish("sl-V_O_1", "static", structure=vacancy, label="V_O", changes={"energy": -90.0})
@@ -219,7 +219,7 @@ def written(tmp_path_factory):
     """A report of a pristine cell, one vacancy with a wicked label, and a failed configuration."""
     folder = tmp_path_factory.mktemp("report")
     campaign = Campaign(folder / "runs" / "demo")
-    vacancy = enumerate_vacancies(PRISTINE, "V_O")[1]
+    vacancy = enumerate_defects(PRISTINE, "V_O")[1]
     defect = vacancy.structure.properties["defect"]
     for step in ("static", "dos"):
         campaign.finish("sl", step)

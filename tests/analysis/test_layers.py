@@ -5,7 +5,7 @@ import pytest
 
 from heterodft.analysis.layers import find_planes, sum_over_planes
 from heterodft.errors import ReaderError
-from heterodft.structures import Block, build_material, build_superlattice, enumerate_vacancies
+from heterodft.structures import Block, build_material, build_superlattice, enumerate_defects
 
 STO, LAO = build_material("SrTiO3"), build_material("LaAlO3")
 
@@ -40,7 +40,7 @@ def test_heights_are_measured_along_the_normal_of_a_leaning_cell():
 
 def test_a_plane_that_a_vacancy_emptied_is_left_out_and_the_numbers_stay():
     host = build_superlattice([Block(STO, 1), Block(LAO, 1)], normal=(1, 1, 1))
-    (vacancy,) = enumerate_vacancies(host, "V_Ti")
+    (vacancy,) = enumerate_defects(host, "V_Ti")
     assert [p.number for p in find_planes(vacancy.structure)] == [0, 2, 3]
 
 

@@ -9,7 +9,7 @@ from matplotlib.patches import Circle
 from heterodft.analysis.layers import find_planes
 from heterodft.analysis.pdos import SHELLS, LayerDos
 from heterodft.analysis.plots import draw_layer_dos, draw_side_view, layer_colors, to_svg
-from heterodft.structures import Block, build_material, build_superlattice, enumerate_vacancies
+from heterodft.structures import Block, build_material, build_superlattice, enumerate_defects
 
 STO, LAO = build_material("SrTiO3"), build_material("LaAlO3")
 GRID = np.linspace(-10, 10, 201)
@@ -91,7 +91,7 @@ def test_every_atom_is_drawn_inside_the_picture():
 
 def test_a_vacancy_is_a_dashed_circle_where_the_atom_was():
     host = stack()
-    vacancy = enumerate_vacancies(host, "V_O")[1]
+    vacancy = enumerate_defects(host, "V_O")[1]
     figure = draw_side_view(vacancy.structure)
     dashed = [c for c in circles(figure) if c.get_linestyle() == "--"]
     places = {tuple(np.round(c.center, 6)) for c in circles(draw_side_view(host))}

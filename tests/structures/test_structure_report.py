@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heterodft.structures.defects import enumerate_vacancies
+from heterodft.structures.defects import enumerate_defects
 from heterodft.structures.materials import build_material
 from heterodft.structures.report import describe
 from heterodft.structures.superlattice import Block, build_superlattice
@@ -62,7 +62,7 @@ def test_heights_of_a_leaning_cell_are_measured_along_the_normal():
 
 
 def test_a_vacancy_lowers_the_symmetry_and_shows_in_its_plane():
-    vacancy = enumerate_vacancies(stack(1, 1), "V_O")[1]
+    vacancy = enumerate_defects(stack(1, 1), "V_O")[1]
     report = describe(vacancy.structure)
     assert (report.atoms, report.space_group) == (9, "Pmm2")
     assert [p.formula for p in report.planes] == ["SrO", "TiO", "LaO", "AlO2"]
