@@ -120,4 +120,4 @@ def _print_layers(report: ConfigurationReport) -> None:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value + 0.0:.{digits}f}"
+    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"

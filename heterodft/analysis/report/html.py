@@ -69,7 +69,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("heterodft.analysis.report", "."), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters["number"] = lambda value, digits=3: "–" if value is None else f"{value:.{digits}f}"
+    environment.filters["number"] = lambda value, digits=3: "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
     return environment
 
 
