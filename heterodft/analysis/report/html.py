@@ -69,8 +69,12 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("heterodft.analysis.report", "."), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters["number"] = lambda value, digits=3: "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+    environment.filters["number"] = _number
     return environment
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _context(name: str, reports: Sequence[ConfigurationReport], pages: list[dict[str, Any]]) -> dict[str, Any]:
