@@ -120,10 +120,42 @@ def build_superlattice(
     strained = {name: _strain_to(cell, reference) for name, cell in cells.items()}
 
     _check_size(stack, cells, supercell)
-    species: list[str] = []
-    positions: list[NDArray[np.float64]] = []
-    properties: dict[str, list[str | int]] = {"material": [], "block": [], "layer": [], "plane": []}
-    height, origin, plane_number = 0.0, np.zeros(2), 0
+    sites, height, origin = _stack_up(stack, strained, reference)
+    lean = (origin - np.round(origin)) @ reference
+    structure = Structure(
+        Lattice([[*reference[0], 0.0], [*reference[1], 0.0], [*lean, height]]),
+        [site.element for site in sites],
+        [site.position for site in sites],
+        coords_are_cartesian=True,
+        to_unit_cell=False,
+        site_properties={key: [getattr(site, key) for site in sites] for key in _LABELS},
+        properties={"strain": {name: round(100 * part.strain, 6) for name, part in strained.items()}},
+    )
+    return _repeat(structure, supercell)
+
+
+_LABELS = ("material", "block", "layer", "plane")
+
+
+@dataclass(frozen=True)
+class _Site:
+    element: str
+    position: NDArray[np.float64]
+    material: str
+    block: int
+    layer: int
+    plane: int
+
+
+def _stack_up(
+    stack: Sequence[Block], strained: dict[str, _StrainedCell], reference: NDArray[np.float64]
+) -> tuple[list[_Site], float, NDArray[np.float64]]:
+    """Put the planes of all blocks above one another.
+
+    Returns the sites from the bottom up, the height of the period in Å, and how far it leans, in in-plane vectors.
+    """
+    sites: list[_Site] = []
+    height, origin, number_of_plane = 0.0, np.zeros(2), 0
     for number, block in enumerate(stack, start=1):
         part = strained[block.material.name]
         count = part.plane_count(block.layers)
@@ -131,30 +163,15 @@ def build_superlattice(
             layer, repeat, plane, z = part.place(index)
             for (element, u, v), offset in zip(plane.atoms, plane.offsets, strict=True):
                 lateral = (np.array([u, v]) + origin + repeat * part.cell.shift) @ reference
-                species.append(element)
-                positions.append(np.array([*lateral, height + z + offset * part.stretch]))
-                labels: tuple[str | int, ...] = (block.material.name, number, layer + 1, plane_number)
-                for key, value in zip(properties, labels, strict=True):
-                    properties[key].append(value)
-            plane_number += 1
+                position = np.array([*lateral, height + z + offset * part.stretch])
+                sites.append(_Site(element, position, block.material.name, number, layer + 1, number_of_plane))
+            number_of_plane += 1
         above = strained[stack[number % len(stack)].material.name]
         # What the block above would have below its first plane: the space that closes its own repeat.
         below_next = above.spacing_above(len(above.cell.planes) - 1)
         height += part.place(count - 1)[3] + (part.spacing_above(count - 1) + below_next) / 2
         origin = origin + block.layers // part.cell.layers * part.cell.shift
-
-    lean = (origin - np.round(origin)) @ reference
-    lattice = Lattice([[*reference[0], 0.0], [*reference[1], 0.0], [*lean, height]])
-    structure = Structure(
-        lattice,
-        species,
-        positions,
-        coords_are_cartesian=True,
-        to_unit_cell=False,
-        site_properties=properties,
-        properties={"strain": {name: round(100 * part.strain, 6) for name, part in strained.items()}},
-    )
-    return _repeat(structure, supercell)
+    return sites, height, origin
 
 
 def _check_counts(stack: Sequence[Block], supercell: tuple[int, int]) -> None:
