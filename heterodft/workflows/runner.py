@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from heterodft.workflows.calculation import Request
-    from heterodft.workflows.custodians.espresso import EspressoJob
     from heterodft.workflows.settings import Settings
 
 __all__ = ["FAILURE_FILE", "prepare_inputs", "run_calculation"]
@@ -150,11 +149,7 @@ def _run_program(program: str, folder: Path, text: str, settings: Settings) -> N
     except (KeyboardInterrupt, SystemExit) as stop:
         raise InterruptedCalculation(f"{program} was stopped in {folder}; run again to go on") from stop
     finally:
-        _end(job, folder)
-
-
-def _end(job: EspressoJob, folder: Path) -> None:
-    job.terminate(str(folder))
+        job.terminate(str(folder))
 
 
 def _record(request: Request, folder: Path) -> Result:

@@ -174,34 +174,39 @@ def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) 
     folders.sort(key=lambda folder: _STEP_ORDER.index(folder.name))
     request = read_json(folders[0] / "request.json")
     about = request["about"]
-    steps = [_step(folder, expected.get(f"{path}/{folder.name}")) for folder in folders]
-    report = ConfigurationReport(path, about["name"], about["label"], about["order"], about["hubbard"], steps)
-    for folder, step in zip(folders, report.steps, strict=True):
-        if step.state == "done":
-            _take(report, Result.load(folder))
+    steps = [_read_step(folder, expected.get(f"{path}/{folder.name}")) for folder in folders]
+    report = ConfigurationReport(
+        path, about["name"], about["label"], about["order"], about["hubbard"], [step for step, _ in steps]
+    )
+    for folder, (_, result) in zip(folders, steps, strict=True):
+        if result is not None:
+            _take(report, result)
         report.settings[folder.name] = _settings_with_origin(folder)
     report.caveats = _caveats(report, about)
     return report
 
 
-def _step(folder: Path, expected: str | None) -> StepReport:
+def _read_step(folder: Path, expected: str | None) -> tuple[StepReport, Result | None]:
+    """Return what became of a step, and its result when it is done."""
     identity = read_json(folder / "request.json").get("id")
-    state, reason = "not run", ""
+    state, reason, result = "not run", "", None
     if expected is not None and identity != expected:
         reason = "the folder holds other settings; submit the campaign"
     elif (folder / RESULT_FILE).is_file():
-        state, reason = _result_state(folder, identity)
+        state, reason, result = _read_result(folder, identity)
     elif (folder / "failure.json").is_file():
         state, reason = "failed", str(read_json(folder / "failure.json").get("reason", ""))
-    return StepReport(folder.name, state, reason, str(folder))
+    return StepReport(folder.name, state, reason, str(folder)), result
 
 
-def _result_state(folder: Path, identity: str | None) -> tuple[str, str]:
+def _read_result(folder: Path, identity: str | None) -> tuple[str, str, Result | None]:
     try:
         result = Result.load(folder)
     except ReaderError as error:
-        return "unreadable", str(error)
-    return ("done", "") if result.id == identity else ("not run", "the result there is of another request")
+        return "unreadable", str(error), None
+    if result.id != identity:
+        return "not run", "the result there is of another request", None
+    return "done", "", result
 
 
 def _take(report: ConfigurationReport, result: Result) -> None:
