@@ -21,12 +21,13 @@ RYDBERG = HARTREE / 2
 BOHR = 0.529177210903
 """Å."""
 
-Dimension = Literal["energy", "length", "time", "inverse length"]
+Dimension = Literal["energy", "length", "time", "inverse length", "force"]
 
 _UNITS: dict[Dimension, dict[str, float]] = {
     "energy": {"eV": 1.0, "meV": 1e-3, "Ry": RYDBERG, "Ha": HARTREE},
     "length": {"Å": 1.0, "A": 1.0, "Ang": 1.0, "nm": 10.0, "pm": 0.01, "bohr": BOHR},
     "time": {"h": 1.0, "min": 1 / 60, "s": 1 / 3600, "d": 24.0},
+    "force": {"eV/Å": 1.0, "eV/A": 1.0, "meV/Å": 1e-3, "Ry/bohr": RYDBERG / BOHR, "Ha/bohr": HARTREE / BOHR},
     "inverse length": {"1/Å": 1.0, "1/A": 1.0, "1/nm": 0.1, "1/bohr": 1 / BOHR},
 }
 
@@ -39,14 +40,14 @@ def parse_quantity(value: object, dimension: Dimension) -> float:
     Parameters
     ----------
     value
-        A number (taken in eV, Å, hours or 1/Å) or a text such as ``"60 Ry"``.
+        A number (taken in eV, Å, hours, 1/Å or eV/Å) or a text such as ``"60 Ry"``.
     dimension
         What kind of quantity is expected.
 
     Returns
     -------
     float
-        The value in eV, Å, hours or 1/Å.
+        The value in eV, Å, hours, 1/Å or eV/Å.
 
     Raises
     ------

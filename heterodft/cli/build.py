@@ -10,17 +10,29 @@ import click
 from heterodft.cli.common import campaign_file, echo_json, json_option, print_table, read_campaign
 
 if TYPE_CHECKING:
+    from heterodft.structures import StructureReport
+    from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.configurations import BuiltStructure
 
+    Described = list[tuple[BuiltStructure, StructureReport]]
+
 __all__ = ["command"]
+
+_FEW = 3
+"""Structures whose planes are listed without being asked for."""
 
 
 @click.command("build")
 @campaign_file
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("structures"), show_default=True)
+@click.option("--planes/--no-planes", default=None, help="List the planes of each pristine structure.")
+@click.option("--matches", is_flag=True, help="List the ways in which unlike lattices fit on one another.")
+@click.option("--pictures", is_flag=True, help="Draw each pristine structure from the side, as SVG.")
 @json_option
-def command(file: Path, output: Path, as_json: bool) -> None:
-    """Build the structures of the campaign FILE as POSCAR and as JSON with their labels.
+def command(  # noqa: PLR0917, click names them
+    file: Path, output: Path, planes: bool | None, matches: bool, pictures: bool, as_json: bool
+) -> None:
+    """Build the structures of the campaign FILE as POSCAR, CIF and JSON with their labels.
 
     Example: heterodft build campaign.yaml -o structures
     """
@@ -28,46 +40,182 @@ def command(file: Path, output: Path, as_json: bool) -> None:
     from heterodft.workflows.configurations import build_structures
 
     campaign = read_campaign(file)
-    built = build_structures(campaign)
-    reports = [describe(b.structure) for b in built]
-    for b in built:
-        _write(b, output / campaign.name)
+    notes: list[str] = []
+    structures = build_structures(campaign, notes=notes)
+    built = [(b, describe(b.structure, _magnetism(campaign, b).moments)) for b in structures]
+    folder = output / campaign.name
+    data = _write(built, folder, pictures=pictures)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     if as_json:
-        echo_json([{"name": b.name, "label": b.label, **_plain(r)} for b, r in zip(built, reports, strict=True)])
+        echo_json(data)
         return
+    _print_structures(campaign.name, built, folder)
+    pristine = [(b, r) for b, r in built if b.host is None]
+    _print_blocks(pristine)
+    _print_interfaces(pristine)
+    if planes or (planes is None and len(pristine) <= _FEW):
+        _print_planes(pristine)
+    _print_distances(built)
+    _print_orders(campaign, pristine)
+    if matches:
+        _print_matches(campaign, structures)
+
+
+def _magnetism(campaign: Campaign, built: BuiltStructure) -> Any:
+    return built.spec.magnetism or campaign.magnetism
+
+
+def _write(built: Described, folder: Path, *, pictures: bool) -> list[dict[str, Any]]:
+    """Write every structure and ``structures.json``, the report of all; return that."""
+    from dataclasses import asdict
+
+    from heterodft.files import write_json
+    from heterodft.structures import write_structure
+
+    for b, _ in built:
+        write_structure(b.structure, folder, b.name, comment=b.label)
+        if pictures and b.host is None:
+            _draw(b, folder)
+    data = [{"name": b.name, "label": b.label, **asdict(r)} for b, r in built]
+    write_json(folder / "structures.json", {"structures": data})
+    return data
+
+
+def _draw(built: BuiltStructure, folder: Path) -> None:
+    from heterodft.analysis.plots import draw_side_view
+    from heterodft.files import atomic_writer
+
+    with atomic_writer(folder / f"{built.name}.svg") as stream:
+        draw_side_view(built.structure).savefig(stream, format="svg")
+
+
+def _print_structures(name: str, built: Described, folder: Path) -> None:
     print_table(
-        f"{campaign.name}: {len(built)} structures in {output / campaign.name}",
-        ["structure", "what", "formula", ">atoms", ">a (Å)", ">b (Å)", ">c (Å)", "strain (%)", "shortest", ""],
+        f"{name}: {len(built)} structures in {folder}",
+        ["structure", "what", "formula", ">atoms", ">a (Å)", ">b (Å)", ">c (Å)", ">α", ">β", ">γ", ""],
         [
-            [
-                b.name, b.label, r.formula, r.atoms, *(f"{x:.3f}" for x in r.lengths),
-                " ".join(f"{m} {s:+.2f}" for m, s in r.strain.items()),
-                f"{r.shortest[0]}–{r.shortest[1]} {r.shortest[2]:.3f}", r.space_group,
-            ]
-            for b, r in zip(built, reports, strict=True)
+            [b.name, b.label, r.formula, r.atoms, *(f"{x:.3f}" for x in r.lengths),
+             *(f"{x:.1f}" for x in r.angles), r.space_group]
+            for b, r in built
         ],
     )  # fmt: skip
-    pristine = [(b, r) for b, r in zip(built, reports, strict=True) if b.label == "pristine"]
-    for b, r in pristine:
+
+
+def _together(rows: list[list[Any]]) -> list[list[Any]]:
+    """Merge rows that differ in the name of the structure alone: ``sl-r1 … sl-r4``."""
+    merged: dict[tuple[Any, ...], list[str]] = {}
+    for name, *rest in rows:
+        names = merged.setdefault(tuple(rest), [])
+        if name not in names:
+            names.append(name)
+    return [[n[0] if len(n) == 1 else f"{n[0]} … {n[-1]} ({len(n)})", *rest] for rest, n in merged.items()]
+
+
+def _print_blocks(pristine: Described) -> None:
+    rows = [
+        [
+            b.name, block.material, f"({' '.join(map(str, block.normal))})", f"{block.layers:g}",
+            f"{block.asked_thickness / 10:g}" if block.asked_thickness else "", f"{block.thickness / 10:.3f}",
+            " ".join(f"{x:+.2f}" for x in sorted(set(block.strains))),
+            f"{block.rotation:.1f}" if block.rotation else "", f"{block.bulk_layer:.3f}", f"{block.layer:.3f}",
+        ]
+        for b, r in pristine
+        for block in r.blocks
+    ]  # fmt: skip
+    print_table(
+        "Blocks: in-plane strain; height of a layer in the bulk and here",
+        ["structure", "material", "normal", ">layers", ">asked (nm)", ">is (nm)", ">strain (%)", ">turned (°)",
+         ">bulk (Å)", ">here (Å)"],
+        _together(rows),
+    )  # fmt: skip
+
+
+def _print_interfaces(pristine: Described) -> None:
+    rows = [
+        [
+            b.name, f"{i.below}/{i.above}", i.planes, f"{i.gap:.3f}", " ".join(f"{x:.3f}" for x in i.shift),
+            "" if i.discontinuity is None else f"{i.discontinuity:+.2f}",
+            "" if i.density is None else f"{i.density:+.2f}",
+        ]
+        for b, r in pristine
+        for i in r.interfaces
+    ]  # fmt: skip
+    if rows:
         print_table(
-            f"Planes of {b.name}, bottom first; the last spacing closes the period",
-            [">plane", "layer", "formula", ">height (Å)", ">to next (Å)"],
-            [[p.plane, p.layer, p.formula, f"{p.height:.3f}", f"{p.spacing:.3f}"] for p in r.planes],
+            "Interfaces: polar discontinuity, positive where electrons compensate it",
+            ["structure", "interface", "planes", ">gap (Å)", ">shift", ">e per cell", ">e per nm²"],
+            rows,
         )
 
 
-def _write(built: BuiltStructure, folder: Path) -> None:
-    from pymatgen.io.vasp import Poscar
+def _print_planes(pristine: Described) -> None:
+    for b, r in pristine:
+        print_table(
+            f"Planes of {b.name}, bottom first; the last spacing closes the period",
+            [">plane", "layer", "formula", ">atoms", ">charge (e)", ">height (Å)", ">to next (Å)"],
+            [
+                [p.plane, p.layer, p.formula, p.atoms, "" if p.charge is None else f"{p.charge:+g}",
+                 f"{p.height:.3f}", f"{p.spacing:.3f}"]
+                for p in r.planes
+            ],
+        )  # fmt: skip
 
-    from heterodft.files import make_folder, write_json, write_text
 
-    make_folder(folder)
-    ordered = built.structure.get_sorted_structure(key=lambda site: site.specie.Z)
-    write_text(folder / f"{built.name}.vasp", Poscar(ordered, comment=f"{built.name} {built.label}").get_str())
-    write_json(folder / f"{built.name}.json", built.structure.as_dict())
+def _print_distances(built: Described) -> None:
+    rows = [
+        [b.name, *(f"{p.first}–{p.second} {p.distance:.3f} / {p.radii:.2f}" for p in r.pairs[:_FEW])]
+        for b, r in built
+        if b.host is None
+    ]
+    print_table(
+        "Shortest distances / sum of ionic radii (Å)",
+        ["structure", "closest", "second", "third"],
+        _together([[*row, *[""] * (1 + _FEW - len(row))] for row in rows]),
+    )
 
 
-def _plain(report: Any) -> dict[str, Any]:
-    from dataclasses import asdict
+def _print_orders(campaign: Campaign, pristine: Described) -> None:
+    """Say of each order of the campaign whether the cell holds it, and which others it holds."""
+    from heterodft.errors import StructureError
+    from heterodft.structures import order_label, starting_moments
+    from heterodft.workflows.magnetism_spec import Enumerate
 
-    return asdict(report)
+    rows = []
+    for b, r in pristine:
+        magnetism = _magnetism(campaign, b)
+        for order in magnetism.orders:
+            if isinstance(order, Enumerate):
+                rows.append([b.name, f"up to {order.up_to} others", "enumerated", ""])
+                continue
+            try:
+                found = starting_moments(b.structure, order, magnetism.moments)
+                text = "fits", "; ".join(f"{e} {t}" for e, t in found.summary(b.structure).items())
+            except StructureError as error:
+                text = "does not fit", str(error).removeprefix("magnetism: ")
+            rows.append([b.name, order_label(order), *text])
+        if r.orders:
+            rows.append([b.name, " ".join(r.orders), "would fit", ""])
+    print_table("Magnetic orders; starting moments (μB) and their source", ["structure", "order", "", "moments"],
+                _together(rows))  # fmt: skip
+
+
+def _print_matches(campaign: Campaign, structures: list[BuiltStructure]) -> None:
+    """List the matches of the unlike materials of each stack, within its limits."""
+    from heterodft.workflows.configurations import stack_matches
+
+    seen = set()
+    for b in structures:
+        if b.host is not None or b.key in seen:
+            continue
+        seen.add(b.key)
+        for film, substrate, found in stack_matches(campaign, b.spec):
+            print_table(
+                f"Matches of {film} on {substrate} in {b.key}; match: {{candidate: N}} chooses one",
+                [">N", ">area (Å²)", ">strain (%)", ">turned (°)", "film", "substrate"],
+                [
+                    [n, f"{m.area:.1f}", " ".join(f"{100 * x:+.2f}" for x in m.strains), f"{m.rotation:.2f}",
+                     str([list(row) for row in m.film]), str([list(row) for row in m.substrate])]
+                    for n, m in enumerate(found, start=1)
+                ],
+            )  # fmt: skip

@@ -71,4 +71,8 @@ def request_chains(campaign: Campaign, settings: Settings) -> list[list[Request]
     """Return the requests of a campaign, a list for each configuration."""
     from heterodft.workflows.chains import campaign_chains
 
-    return campaign_chains(campaign, pseudo_dir=settings.pseudo_dir)
+    notes: list[str] = []
+    chains = campaign_chains(campaign, pseudo_dir=settings.pseudo_dir, notes=notes)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    return chains

@@ -1,58 +1,310 @@
-"""Collinear magnetic orders: which starting moment each site is given."""
+"""Named collinear magnetic orders: the sign of the moment of each site.
+
+An order is a pattern of signs over the conventional cell of a material, so that it says the same of a block of any
+orientation and thickness. A site keeps the sign of its place whatever happens beside it: the spin next to a vacancy
+or a swapped ion is that of the host, and an incoming ion takes the sign of the place it takes.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from heterodft.errors import StructureError, did_you_mean
+from heterodft.structures.fitting import translations
+from heterodft.structures.magnetic_patterns import find_pattern
+from heterodft.structures.superlattice import layer_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-__all__ = ["ORDERS", "assign_moments"]
+    from heterodft.structures.magnetic_patterns import Pattern
 
-ORDERS = ("NM", "FM")
-"""Named orders: not spin-polarized, and all moments parallel."""
+__all__ = ["ORDERS", "BlockOrder", "LayerOrder", "Order", "fitting_orders", "order_label", "order_signs"]
+
+ORDERS = ("NM", "FM", "AFM", "AFM-A", "AFM-C", "AFM-G", "AFM-II", "AFM-110", "AFM-2")
+"""Names: not spin-polarized, all parallel, and antiferromagnetic; AFM is the usual one of the structure type."""
 
 
-def assign_moments(structure: Structure, order: str, moments: Mapping[str, float]) -> list[float] | None:
-    """Return the starting moment of each site.
+@dataclass(frozen=True)
+class BlockOrder:
+    """An order for each material, and how the moments face each other at the interfaces.
+
+    Attributes
+    ----------
+    blocks
+        (material, name of the order) pairs.
+    interface
+        Whether moments on the two sides of an interface are parallel or antiparallel.
+    """
+
+    blocks: tuple[tuple[str, str], ...]
+    interface: Literal["parallel", "antiparallel"] = "parallel"
+
+
+@dataclass(frozen=True)
+class LayerOrder:
+    """A sign by layer: ferrimagnets, layered antiferromagnets.
+
+    Attributes
+    ----------
+    layers
+        (label, signs) pairs; a label is a layer ``CrN:2``, whose sign is ``+``, ``-`` or ``0``, or a material, whose
+        layers take the signs in turn: ``+-``. Layers that are not named are ``+``.
+    """
+
+    layers: tuple[tuple[str, str], ...]
+
+
+Order = str | BlockOrder | LayerOrder
+
+
+def order_label(order: Order) -> str:
+    """Return the name of an order, which is also that of its folder.
+
+    Examples
+    --------
+    >>> order_label(BlockOrder((("Cr2O3", "AFM"), ("CrN", "AFM-110")), "antiparallel"))
+    'Cr2O3-AFM_CrN-AFM-110_antiparallel'
+    >>> order_label(LayerOrder((("CrN:2", "-"), ("Cr2O3", "+-"))))
+    'CrN.2-d_Cr2O3-ud'
+    """
+    if isinstance(order, str):
+        return order
+    if isinstance(order, BlockOrder):
+        return "_".join([*(f"{material}-{name}" for material, name in order.blocks), order.interface])
+    words = {"+": "u", "-": "d", "0": "n"}
+    return "_".join(
+        re.sub(r"[^A-Za-z0-9]+", ".", label).strip(".") + "-" + "".join(words.get(sign, "") for sign in signs)
+        for label, signs in order.layers
+    )
+
+
+def order_signs(structure: Structure, order: Order, magnetic: Sequence[bool]) -> NDArray[np.int64]:
+    """Return the sign of each site's moment.
 
     Parameters
     ----------
     structure
-        The structure; only its elements matter to the orders known so far.
+        With the site properties and lattices of `build_superlattice`.
     order
-        One of `ORDERS`.
-    moments
-        Starting moment in μB by element; those left out start at zero, those the structure lacks are ignored.
+        A name of `ORDERS` but NM, an order by block, or signs by layer.
+    magnetic
+        Which sites carry a moment.
 
     Returns
     -------
-    list of float or None
-        μB, shape (sites,); None for ``NM``: not spin-polarized.
+    array of shape (sites,)
+        1, -1 or 0.
 
     Raises
     ------
     StructureError
-        If the order is unknown or no site would carry a moment.
-
-    Examples
-    --------
-    >>> from heterodft.structures.materials import build_material
-    >>> assign_moments(build_material("SrTiO3").cell, "FM", {"Ti": 1.0})
-    [0.0, 1.0, 0.0, 0.0, 0.0]
+        If the order is unknown to a material, or does not fit the cell: the message names a supercell that holds it.
     """
-    if order not in ORDERS:
+    if isinstance(order, LayerOrder):
+        return _layer_signs(structure, order)
+    if isinstance(order, BlockOrder):
+        return _block_signs(structure, order, np.asarray(magnetic))
+    if order not in ORDERS or order == "NM":
         raise StructureError(f"magnetism: unknown order '{order}'{did_you_mean(order, ORDERS)}")
-    if order == "NM":
-        return None
-    starting = [abs(float(moments.get(site.species_string, 0.0))) for site in structure]
-    if not any(starting):
+    if order == "FM":
+        return np.ones(len(structure), dtype=np.int64)
+    sites = np.asarray(magnetic)
+    materials = dict.fromkeys(_materials(structure, sites), order)
+    signs = _pattern_signs(structure, materials, sites)
+    if not all(interface["continues"] for interface in structure.properties["interfaces"]):
+        return _face(structure, signs, sites, -1)
+    _check_period(structure, materials, sites)
+    return signs
+
+
+def fitting_orders(structure: Structure, magnetic: Sequence[bool]) -> list[str]:
+    """Return the names of the antiferromagnetic orders that the cell holds, for its magnetic sites."""
+    names = []
+    for name in ORDERS[2:]:
+        try:
+            signs = order_signs(structure, name, magnetic)[np.asarray(magnetic)]
+        except StructureError:
+            continue
+        if len(set(signs.tolist())) > 1:
+            names.append(name)
+    return names
+
+
+def _materials(structure: Structure, magnetic: NDArray[np.bool_]) -> list[str]:
+    if "bulk_position" not in structure.site_properties:
         raise StructureError(
-            f"magnetism: order {order} on {structure.formula} has no moment to order; "
-            f"give magnetism: {{moments: {{ELEMENT: μB}}}} for one of its elements"
+            "magnetism: a named antiferromagnetic order needs a structure of build_superlattice, which one material "
+            "makes too; or enumerate the orders"
         )
-    return starting
+    materials = np.array(structure.site_properties["material"])
+    return [str(name) for name in dict.fromkeys(materials[magnetic])]
+
+
+def _pattern(structure: Structure, material: str, order: str) -> Pattern:
+    return find_pattern(material, structure.properties["lattices"][material]["prototype"], order)
+
+
+def _pattern_signs(structure: Structure, orders: Mapping[str, str], magnetic: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the signs of each material's pattern, checked against the in-plane vectors of the cell."""
+    positions = np.array(structure.site_properties["bulk_position"], dtype=float)
+    materials = np.array(structure.site_properties["material"])
+    signs = np.ones(len(structure), dtype=np.int64)
+    for material, order in orders.items():
+        pattern = _pattern(structure, material, order)
+        inside = materials == material
+        signs[inside] = pattern(positions[inside])
+        if order != "FM":
+            _check_sublattice(structure, material, order, inside & magnetic)
+        _check_in_plane(structure, material, order, pattern, positions[inside & magnetic])
+    return signs
+
+
+def _check_sublattice(structure: Structure, material: str, order: str, magnetic: NDArray[np.bool_]) -> None:
+    """Refuse moments on anions, of which the patterns say nothing."""
+    anion = structure.properties["lattices"][material]["anion"]
+    if any(structure[int(index)].species_string == anion for index in np.flatnonzero(magnetic)):
+        raise StructureError(
+            f"magnetism: order {order} of {material} says nothing of {anion}; leave its moment out, or set it to 0"
+        )
+
+
+def _check_in_plane(
+    structure: Structure, material: str, order: str, pattern: Pattern, positions: NDArray[np.float64]
+) -> None:
+    vectors = np.array(structure.properties["lattices"][material]["in_plane"])
+    if _unchanged(pattern, positions, np.array(structure.properties["supercell"]) @ vectors):
+        return
+    fits = next((s for s in _SUPERCELLS if _unchanged(pattern, positions, np.array(s) @ vectors)), None)
+    remedy = f"supercell: {[list(row) for row in fits]} holds it" if fits else "no supercell up to 4 cells holds it"
+    raise StructureError(
+        f"magnetism: order {order} of {material} does not fit the supercell {structure.properties['supercell']}; "
+        f"{remedy}"
+    )
+
+
+def _unchanged(pattern: Pattern, positions: NDArray[np.float64], vectors: NDArray[np.float64]) -> bool:
+    signs = pattern(positions)
+    return all(bool(np.array_equal(pattern(positions + vector), signs)) for vector in vectors)
+
+
+_SUPERCELLS = sorted(
+    (
+        ((a, b), (c, d))
+        for a in (1, 2, 3, 4) for b in (-1, 0, 1) for c in (-1, 0, 1) for d in (1, 2, 3, 4)
+        if 1 <= a * d - b * c <= 4
+    ),
+    key=lambda m: (len(translations(m)), sum(x * x for row in m for x in row), m),
+)  # fmt: skip
+"""In-plane supercells to suggest, the smallest first."""
+
+
+def _check_period(structure: Structure, orders: Mapping[str, str], magnetic: NDArray[np.bool_]) -> None:
+    """Check that a pattern that goes on through the whole stack closes across the cell boundary."""
+    positions = np.array(structure.site_properties["bulk_position"], dtype=float)
+    materials = np.array(structure.site_properties["material"])
+    for material, order in orders.items():
+        period = structure.properties["lattices"][material]["period"]
+        pattern = _pattern(structure, material, order)
+        inside = magnetic & (materials == material)
+        if period is None or _unchanged(pattern, positions[inside], np.array([period])):
+            continue
+        raise StructureError(
+            f"magnetism: order {order} does not close across the cell boundary of {structure.formula}: one period "
+            "shifts it by half of its own; repeat the stack twice, or add or remove a layer"
+        )
+
+
+def _block_signs(structure: Structure, order: BlockOrder, magnetic: NDArray[np.bool_]) -> NDArray[np.int64]:
+    present = set(structure.site_properties["material"])
+    names = dict(order.blocks)
+    for material in names:
+        if material not in present:
+            raise StructureError(f"magnetism: block {material} is not in the stack{did_you_mean(material, present)}")
+    for material in _materials(structure, magnetic):
+        if material not in names:
+            raise StructureError(f"magnetism: the order by block lacks {material}, which carries moments; add it")
+    wanted = 1 if order.interface == "parallel" else -1
+    signs = _face(structure, _pattern_signs(structure, names, magnetic), magnetic, wanted)
+    if set(names.values()) == {"FM"}:
+        _check_closure(structure, signs, magnetic, wanted)
+    return signs
+
+
+def _face(
+    structure: Structure, signs: NDArray[np.int64], magnetic: NDArray[np.bool_], wanted: int
+) -> NDArray[np.int64]:
+    """Turn whole blocks so that moments across each interface are parallel or antiparallel.
+
+    Of each pair of neighbouring blocks the magnetic sites nearest to the interface are compared, each with its
+    nearest partners on the other side.
+    """
+    blocks = np.array(structure.site_properties["block"])
+    signs = signs.copy()
+    numbers = [int(b) for b in sorted(set(blocks[magnetic]))]
+    for below, above in pairwise(numbers):
+        coupling = _coupling(structure, signs, magnetic & (blocks == below), magnetic & (blocks == above))
+        if coupling * wanted < 0:
+            signs[blocks == above] *= -1
+    return signs
+
+
+def _check_closure(structure: Structure, signs: NDArray[np.int64], magnetic: NDArray[np.bool_], wanted: int) -> None:
+    """Refuse an odd ring of ferromagnetic blocks that should all be antiparallel."""
+    blocks = np.array(structure.site_properties["block"])
+    numbers = sorted(set(blocks[magnetic].tolist()))
+    if len(numbers) < 2 or structure.properties["vacuum"]:
+        return
+    first, last = (int(signs[magnetic & (blocks == number)][0]) for number in (numbers[0], numbers[-1]))
+    if first * last * wanted < 0:
+        raise StructureError(
+            f"magnetism: {len(numbers)} ferromagnetic blocks cannot be antiparallel at every interface of a period; "
+            "repeat the stack twice"
+        )
+
+
+def _coupling(
+    structure: Structure, signs: NDArray[np.int64], below: NDArray[np.bool_], above: NDArray[np.bool_]
+) -> int:
+    """Return the sum of products of signs over the shortest pairs between the facing magnetic planes."""
+    heights = structure.cart_coords[:, 2]
+    lower = np.flatnonzero(below & (heights > heights[below].max() - _FACING))
+    upper = np.flatnonzero(above & (heights < heights[above].min() + _FACING))
+    distances = structure.lattice.get_all_distances(structure.frac_coords[lower], structure.frac_coords[upper])
+    near = distances < distances.min() + _FACING
+    total = int((signs[lower][:, None] * signs[upper][None, :] * near).sum())
+    return total or int(signs[lower[0]] * signs[upper[int(distances[0].argmin())]])
+
+
+_FACING = 0.3
+"""Å; less than the buckling of the cation planes of corundum, which are two planes."""
+
+
+def _layer_signs(structure: Structure, order: LayerOrder) -> NDArray[np.int64]:
+    labels = layer_labels(structure)
+    known = dict.fromkeys(labels)
+    materials = dict.fromkeys(label.rpartition(":")[0] for label in known)
+    values = {"+": 1, "-": -1, "0": 0}
+    signs = np.ones(len(structure), dtype=np.int64)
+    for name, word in order.layers:
+        if not word or set(word) - set(values):
+            raise StructureError(f"magnetism: signs '{word}' of {name}; write +, - or 0 for each layer, such as +-")
+        if name not in known and name not in materials:
+            choices = [*materials, *known]
+            raise StructureError(f"magnetism: no layer or material {name}{did_you_mean(name, choices)}")
+    for index, label in enumerate(labels):
+        material, _, layer = label.rpartition(":")
+        given = dict(order.layers)
+        if label in given:
+            signs[index] = values[given[label][0]]
+        elif material in given:
+            signs[index] = values[given[material][(int(layer) - 1) % len(given[material])]]
+    return signs

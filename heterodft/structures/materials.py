@@ -83,6 +83,7 @@ PROTOTYPES: dict[str, Prototype] = {
 }  # fmt: skip
 
 
+_SUBSTRATES_ONLY = ("LSAT",)
 _LARGEST = {"a": 20.0, "c": 60.0}
 """Å."""
 
@@ -128,6 +129,10 @@ def build_material(
     prototype = prototype or (reference.prototype if reference else "perovskite")
     if prototype not in PROTOTYPES:
         raise StructureError(f"material {name}: unknown prototype '{prototype}'{did_you_mean(prototype, PROTOTYPES)}")
+    if formula in _SUBSTRATES_ONLY:
+        raise StructureError(
+            f"material {name}: {formula} is a solid solution; it can set in_plane, and a cell of it needs a file:"
+        )
     kind = PROTOTYPES[prototype]
     known: dict[str, float] = {}
     if reference is not None and reference.prototype == prototype:

@@ -1,111 +1,125 @@
-"""Stacking blocks of materials into one periodic cell.
+"""Stacking blocks of materials into a periodic cell or a slab.
 
-In the plane every block takes the reference lattice; out of the plane its layers keep their volume, so that a
-stretched block becomes thinner. An interface is as wide as the mean of the spacings that the two materials
-would have there by themselves, and the lateral registry goes on as the lattice below prescribes.
+In the plane every block takes the reference lattice; out of the plane its layers keep their volume, or follow a
+Poisson ratio. An interface is as wide as the mean of the spacings that the two materials would have there by
+themselves, and the lateral registry goes on as the lattice below prescribes, unless said otherwise.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from pymatgen.core import Lattice, Structure
-
-from heterodft.errors import StructureError
-from heterodft.structures.surface_cells import Plane, SurfaceCell, cut_surface_cell
+from heterodft.errors import StructureError, did_you_mean
+from heterodft.structures.assembly import Assembly, check_overlap
+from heterodft.structures.fitting import fit_cells
+from heterodft.structures.matching import MatchLimits
+from heterodft.structures.reference_lattices import REFERENCES
+from heterodft.structures.registries import distances_by_pair, same_crystal
+from heterodft.structures.stacking import Run, choose_run, mirror_stack, split_termination
+from heterodft.structures.surface_cells import SurfaceCell, cut_surface_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
+    from pymatgen.core import Structure
 
+    from heterodft.structures.fitting import FittedCell
     from heterodft.structures.materials import Material
 
-__all__ = ["Block", "build_superlattice", "layer_labels"]
+__all__ = ["Block", "Interfaces", "build_superlattice", "enumerate_registries", "layer_labels"]
 
-_MAXIMUM_STRAIN = 0.15
 _MOST_ATOMS = 5000
+_MOST_REGISTRIES = 500
+
+Supercell = tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Block:
-    """A run of `layers` layers of one material."""
+    """A run of one material: so many `layers`, or the number nearest to a `thickness` in Å."""
 
     material: Material
-    layers: int
+    layers: int | None = None
+    thickness: float | None = None
 
 
 @dataclass(frozen=True)
-class _StrainedCell:
-    """A surface cell on the reference in-plane lattice."""
+class Interfaces:
+    """How blocks meet, interface by interface from the bottom up; the last one of a superlattice closes the period.
 
-    cell: SurfaceCell
-    strain: float
-    stretch: float
-    """Factor on every height, from constant volume."""
+    Attributes
+    ----------
+    gap
+        Å between the facing planes, one for all or one each; None is the mean of the two materials' own spacings.
+    shift
+        Lateral shift of the upper block, in fractions of the common in-plane cell, beyond where the lattice below
+        goes on (for two different lattices: beyond the origin of one conventional cell above that of the other);
+        one for all or one each; None is automatic.
+    termination
+        Facing planes, ``TiO2/LaO``, one each; a single formula chooses one of the two; None goes on from below.
+    surfaces
+        Lowest and highest plane of a slab.
+    """
 
-    def place(self, index: int) -> tuple[int, int, Plane, float]:
-        """Return what the plane of a number, counted from the bottom of a block, is.
-
-        Returns
-        -------
-        layer, repeat
-            Both from 0.
-        plane
-            Of the cell.
-        height
-            Å above the bottom of the block.
-        """
-        planes = self.cell.planes
-        repeat, inside = divmod(index, len(planes))
-        layer = index * self.cell.layers // len(planes)
-        height = (repeat * self.cell.thickness + planes[inside].height) * self.stretch
-        return layer, repeat, planes[inside], height
-
-    def plane_count(self, layers: int) -> int:
-        """Return the number of planes of a block."""
-        return layers * len(self.cell.planes) // self.cell.layers
-
-    def spacing_above(self, index: int) -> float:
-        """Å from a plane to the next one in the bulk."""
-        return self.place(index + 1)[3] - self.place(index)[3]
+    gap: float | tuple[float | None, ...] | None = None
+    shift: tuple[float, float] | tuple[tuple[float, float] | None, ...] | None = None
+    termination: tuple[str | None, ...] = ()
+    surfaces: tuple[str | None, str | None] = (None, None)
 
 
 def build_superlattice(
     stack: Sequence[Block],
     *,
-    normal: tuple[int, ...] = (0, 0, 1),
+    normal: tuple[int, ...] | Mapping[str, tuple[int, ...]] = (0, 0, 1),
     in_plane: str | float | None = None,
-    supercell: tuple[int, int] = (1, 1),
+    supercell: Supercell = (1, 1),
+    vacuum: float = 0.0,
+    symmetric: bool = False,
+    interfaces: Interfaces | None = None,
+    poisson: Mapping[str, float] | None = None,
+    match: MatchLimits | None = None,
 ) -> Structure:
     """Stack blocks along a normal into a periodic cell.
 
     Parameters
     ----------
     stack
-        The blocks of one period, bottom to top.
+        The blocks of one period, bottom to top; one block is a bulk cell.
     normal
-        Miller indices (hkl) or (hkil) of the stacking normal, the same for all blocks.
+        Miller indices (hkl) or (hkil) of the stacking normal, the same for all blocks or by material.
     in_plane
-        Name of the material that sets the in-plane lattice, ``"mean"``, or a lattice constant of the cubic
-        parent in Å; by default the first block's material.
+        Material that sets the in-plane lattice (of the stack, or a known substrate), ``"mean"``, or a lattice
+        constant of the cubic or hexagonal parent of the first block in Å; by default the first block's material.
     supercell
-        Repeats along the two in-plane vectors.
+        Repeats along the two in-plane vectors, or a matrix.
+    vacuum
+        Å above the stack; more than 0 makes a slab.
+    symmetric
+        Of a slab: the first block in the middle and the others on both of its sides.
+    interfaces
+        Gaps, shifts and terminations.
+    poisson
+        Poisson ratio by material; those left out keep their volume.
+    match
+        Limits for lattices that do not correspond vector by vector.
 
     Returns
     -------
     Structure
         Sites from the bottom plane up, with the site properties ``material``, ``block`` (1… in the stack),
-        ``layer`` (1… in its block) and ``plane`` (0… in the cell). ``properties["strain"]`` holds the in-plane
-        strain of each material in percent.
+        ``layer`` (1… in its block), ``plane`` (0… in the cell) and ``bulk_position`` (fractional in the
+        conventional cell of its material, not folded back). ``properties`` holds ``strain`` (mean in-plane strain
+        of each material in percent), ``blocks``, ``interfaces``, ``supercell``, ``vacuum`` and ``lattices``.
 
     Raises
     ------
     StructureError
-        If the stack is empty, a number of layers or repeats is below one, or the cells do not match.
+        If the stack is empty, a number of layers or repeats is below one, the cells do not match, a material does
+        not have a termination, or atoms would overlap.
 
     Examples
     --------
@@ -114,135 +128,244 @@ def build_superlattice(
     >>> build_superlattice([Block(sto, 1), Block(lao, 1)], in_plane="SrTiO3").formula
     'Sr1 La1 Ti1 Al1 O6'
     """
-    _check_counts(stack, supercell)
-    cells = {block.material.name: cut_surface_cell(block.material, normal) for block in stack}
-    reference = _reference_lattice(cells, in_plane, stack[0].material.name)
-    strained = {name: _strain_to(cell, reference) for name, cell in cells.items()}
-
-    _check_size(stack, cells, supercell)
-    sites, height, origin = _stack_up(stack, strained, reference)
-    lean = (origin - np.round(origin)) @ reference
-    structure = Structure(
-        Lattice([[*reference[0], 0.0], [*reference[1], 0.0], [*lean, height]]),
-        [site.element for site in sites],
-        [site.position for site in sites],
-        coords_are_cartesian=True,
-        to_unit_cell=False,
-        site_properties={key: [getattr(site, key) for site in sites] for key in _LABELS},
-        properties={"strain": {name: round(100 * part.strain, 6) for name, part in strained.items()}},
+    assembly = _assemble(
+        stack,
+        normal=normal,
+        in_plane=in_plane,
+        supercell=supercell,
+        vacuum=vacuum,
+        symmetric=symmetric,
+        interfaces=interfaces or Interfaces(),
+        poisson=poisson or {},
+        match=match or MatchLimits(),
     )
-    return _repeat(structure, supercell)
+    structure = assembly.build()
+    check_overlap(structure, assembly.charges())
+    return structure
 
 
-_LABELS = ("material", "block", "layer", "plane")
+def enumerate_registries(
+    stack: Sequence[Block],
+    *,
+    normal: tuple[int, ...] | Mapping[str, tuple[int, ...]] = (0, 0, 1),
+    in_plane: str | float | None = None,
+    supercell: Supercell = (1, 1),
+    vacuum: float = 0.0,
+    interfaces: Interfaces | None = None,
+    poisson: Mapping[str, float] | None = None,
+    match: MatchLimits | None = None,
+) -> list[Structure]:
+    """Build a stack in every inequivalent registry, the automatic one first.
 
+    At each interface the upper block is shifted to every place where it shares a rotation axis with the lower one.
+    Left out are registries in which atoms would overlap, those that need a gap 0.5 Å wider than the automatic one,
+    and those whose interatomic distances are the same as in another.
 
-@dataclass(frozen=True)
-class _Site:
-    element: str
-    position: NDArray[np.float64]
-    material: str
-    block: int
-    layer: int
-    plane: int
+    Parameters
+    ----------
+    stack, normal, in_plane, supercell, vacuum, interfaces, poisson, match
+        As in `build_superlattice`; the shift of `interfaces` is not used.
 
-
-def _stack_up(
-    stack: Sequence[Block], strained: dict[str, _StrainedCell], reference: NDArray[np.float64]
-) -> tuple[list[_Site], float, NDArray[np.float64]]:
-    """Put the planes of all blocks above one another.
-
-    Returns the sites from the bottom up, the height of the period in Å, and how far it leans, in in-plane vectors.
+    Returns
+    -------
+    list of Structure
+        ``properties["interfaces"]`` holds the shifts.
     """
-    sites: list[_Site] = []
-    height, origin, number_of_plane = 0.0, np.zeros(2), 0
-    for number, block in enumerate(stack, start=1):
-        part = strained[block.material.name]
-        count = part.plane_count(block.layers)
-        for index in range(count):
-            layer, repeat, plane, z = part.place(index)
-            for (element, u, v), offset in zip(plane.atoms, plane.offsets, strict=True):
-                lateral = (np.array([u, v]) + origin + repeat * part.cell.shift) @ reference
-                position = np.array([*lateral, height + z + offset * part.stretch])
-                sites.append(_Site(element, position, block.material.name, number, layer + 1, number_of_plane))
-            number_of_plane += 1
-        above = strained[stack[number % len(stack)].material.name]
-        # What the block above would have below its first plane: the space that closes its own repeat.
-        below_next = above.spacing_above(len(above.cell.planes) - 1)
-        height += part.place(count - 1)[3] + (part.spacing_above(count - 1) + below_next) / 2
-        origin = origin + block.layers // part.cell.layers * part.cell.shift
-    return sites, height, origin
+    assembly = _assemble(
+        stack,
+        normal=normal,
+        in_plane=in_plane,
+        supercell=supercell,
+        vacuum=vacuum,
+        symmetric=False,
+        interfaces=interfaces or Interfaces(),
+        poisson=poisson or {},
+        match=match or MatchLimits(),
+    )
+    choices = assembly.registries()
+    if len(choices) > _MOST_REGISTRIES:
+        raise StructureError(
+            f"{len(choices)} registries of {len(stack)} blocks are beyond {_MOST_REGISTRIES}; give interfaces: shift"
+        )
+    kept: list[Structure] = []
+    known: list[dict[tuple[str, str], NDArray[np.float64]]] = []
+    for joints in choices:
+        structure = assembly.build(joints)
+        try:
+            check_overlap(structure, assembly.charges())
+        except StructureError:
+            continue
+        distances = distances_by_pair(structure)
+        if not any(same_crystal(distances, other) for other in known):
+            kept.append(structure)
+            known.append(distances)
+    if not kept:
+        check_overlap(assembly.build(), assembly.charges())
+    return kept
 
 
-def _check_counts(stack: Sequence[Block], supercell: tuple[int, int]) -> None:
+def _assemble(
+    stack: Sequence[Block],
+    *,
+    normal: tuple[int, ...] | Mapping[str, tuple[int, ...]],
+    in_plane: str | float | None,
+    supercell: Supercell,
+    vacuum: float,
+    symmetric: bool,
+    interfaces: Interfaces,
+    poisson: Mapping[str, float],
+    match: MatchLimits,
+) -> Assembly:
+    multiples = _multiples(supercell)
+    _check_stack(stack, vacuum, symmetric, poisson)
+    cells = {
+        block.material.name: cut_surface_cell(block.material, _normal_of(block.material, normal)) for block in stack
+    }
+    fitted = _fit(cells, stack[0].material.name, in_plane, poisson, match)
+    layers = [_layers(block, fitted[block.material.name]) for block in stack]
+    _check_size(layers, [fitted[block.material.name] for block in stack], multiples)
+    runs = _runs([fitted[block.material.name] for block in stack], layers, interfaces, slab=vacuum > 0)
+    if symmetric:
+        runs = mirror_stack(runs)
+    meetings = len(runs) - 1 if vacuum else len(runs)
+    return Assembly(
+        runs=tuple(runs),
+        supercell=multiples,
+        vacuum=vacuum,
+        gaps=_each(interfaces.gap, isinstance(interfaces.gap, tuple), meetings, "gap"),
+        shifts=_each(interfaces.shift, _one_each(interfaces.shift), meetings, "shift"),
+        asked=tuple(block.thickness for block in stack) if not symmetric else (None,) * len(runs),
+    )
+
+
+def _multiples(supercell: Supercell) -> tuple[tuple[int, int], tuple[int, int]]:
+    first, second = supercell
+    if isinstance(first, int) and isinstance(second, int):
+        if min(first, second) < 1:
+            raise StructureError(f"supercell {[first, second]}; give two repeats of at least 1")
+        return (first, 0), (0, second)
+    ((a, b), (c, d)) = supercell  # type: ignore[misc]
+    if a * d - b * c < 1:
+        raise StructureError(
+            f"supercell [[{a}, {b}], [{c}, {d}]] has the determinant {a * d - b * c}; give a right-handed matrix, "
+            "its determinant 1 or more"
+        )
+    return (a, b), (c, d)
+
+
+def _check_stack(stack: Sequence[Block], vacuum: float, symmetric: bool, poisson: Mapping[str, float]) -> None:
     if not stack:
         raise StructureError("the stack is empty; give at least one block")
     materials = {block.material.name: block.material for block in stack}
     for block in stack:
-        if block.layers < 1:
-            raise StructureError(f"{block.layers} layers of {block.material.name}; give at least 1")
-        if block.material != materials[block.material.name]:
-            raise StructureError(f"two materials are both called {block.material.name}; give them different names")
-    if min(supercell) < 1:
-        raise StructureError(f"supercell {list(supercell)}; give two repeats of at least 1")
+        name = block.material.name
+        if (block.layers is None) == (block.thickness is None):
+            raise StructureError(f"block {name}: give either layers or a thickness")
+        if block.layers is not None and block.layers < 1:
+            raise StructureError(f"{block.layers} layers of {name}; give at least 1")
+        if block.material != materials[name]:
+            raise StructureError(f"two materials are both called {name}; give them different names")
+    if vacuum < 0:
+        raise StructureError(f"vacuum of {vacuum:g} Å; give 0 for a superlattice, more for a slab")
+    if symmetric and not vacuum:
+        raise StructureError("symmetric is about a slab; give vacuum: in Å as well")
+    for name, ratio in poisson.items():
+        if name not in materials:
+            raise StructureError(f"poisson: {name} is not in the stack{did_you_mean(name, materials)}")
+        if not -1 < ratio <= 0.5:
+            raise StructureError(f"poisson: {ratio:g} of {name} is no Poisson ratio; give a number of 0 to 0.5")
 
 
-def _check_size(stack: Sequence[Block], cells: dict[str, SurfaceCell], supercell: tuple[int, int]) -> None:
-    atoms = 0
-    for block in stack:
-        cell = cells[block.material.name]
-        atoms += block.layers * sum(len(plane.atoms) for plane in cell.planes) // cell.layers
-    atoms *= supercell[0] * supercell[1]
-    if atoms > _MOST_ATOMS:
-        raise StructureError(f"a cell of {atoms} atoms is beyond {_MOST_ATOMS}; give fewer layers or repeats")
+def _normal_of(material: Material, normal: tuple[int, ...] | Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    if isinstance(normal, tuple | list):
+        return tuple(normal)
+    if material.name not in normal:
+        raise StructureError(f"normal: none for {material.name}; give Miller indices for each material of the stack")
+    return tuple(normal[material.name])
 
 
-def _reference_lattice(
-    cells: dict[str, SurfaceCell], in_plane: str | float | None, first: str
-) -> NDArray[np.float64]:
-    """In-plane vectors (2, 2) in Å that every block takes."""
-    if in_plane is None:
-        in_plane = first
-    if isinstance(in_plane, str):
-        if in_plane == "mean":
-            lengths = [np.linalg.norm(cell.in_plane[0]) for cell in cells.values()]
-            cell = cells[first]
-            return cell.in_plane * float(np.mean(lengths) / np.linalg.norm(cell.in_plane[0]))
-        if in_plane not in cells:
-            raise StructureError(
-                f"in_plane: {in_plane} is not in the stack; name one of {', '.join(cells)}, mean, or give Å"
-            )
-        return cells[in_plane].in_plane
-    cell = cells[first]
-    return cell.in_plane * (in_plane / cell.material.cell.lattice.a)
-
-
-def _strain_to(cell: SurfaceCell, reference: NDArray[np.float64]) -> _StrainedCell:
-    """Put a surface cell on the reference lattice, keeping its volume.
-
-    The height factor is the ratio of the in-plane areas, own over reference.
-    """
-    scale = float(np.linalg.norm(reference[0]) / np.linalg.norm(cell.in_plane[0]))
-    name = cell.material.name
-    if not np.allclose(cell.in_plane * scale, reference, rtol=0, atol=1e-3 * np.linalg.norm(reference[0])):
-        raise StructureError(f"{name}: its in-plane cell has another shape than the reference lattice")
-    if abs(scale - 1) > _MAXIMUM_STRAIN:
+def _fit(
+    cells: dict[str, SurfaceCell],
+    first: str,
+    in_plane: str | float | None,
+    poisson: Mapping[str, float],
+    match: MatchLimits,
+) -> dict[str, FittedCell]:
+    reference = first
+    vectors = cells[first].in_plane
+    if isinstance(in_plane, str) and in_plane in cells:
+        reference, vectors = in_plane, cells[in_plane].in_plane
+    elif isinstance(in_plane, str) and in_plane in REFERENCES:
+        in_plane = REFERENCES[in_plane].constants["a"]
+    elif isinstance(in_plane, str) and in_plane != "mean":
         raise StructureError(
-            f"{name}: an in-plane strain of {100 * (scale - 1):+.1f} % is beyond "
-            f"{100 * _MAXIMUM_STRAIN:.0f} %; check its lattice constant and in_plane"
+            f"in_plane: {in_plane} is not in the stack; name one of {', '.join(cells)}, a substrate with a known "
+            "lattice, mean, or give Å"
         )
-    return _StrainedCell(cell, scale - 1, 1 / scale**2)
+    if isinstance(in_plane, int | float):
+        if not in_plane > 0:
+            raise StructureError(f"in_plane: {in_plane:g} Å is no lattice constant; give one in Å")
+        vectors = vectors * (in_plane / cells[first].material.cell.lattice.a)
+    return fit_cells(cells, reference, vectors, mean=in_plane == "mean", poisson=poisson, limits=match)
 
 
-def _repeat(structure: Structure, supercell: tuple[int, int]) -> Structure:
-    """Repeat in the plane, keeping the sites ordered from the bottom plane up."""
-    if supercell == (1, 1):
-        return structure
-    repeated = structure.make_supercell([*supercell, 1], to_unit_cell=False, in_place=False)
-    order = np.argsort(repeated.site_properties["plane"], kind="stable")
-    ordered = Structure.from_sites([repeated[i] for i in order])
-    ordered.properties = dict(structure.properties)
-    return ordered
+def _layers(block: Block, fitted: FittedCell) -> int:
+    if block.layers is not None:
+        return block.layers
+    one, thickness = fitted.layer_thickness, block.thickness or 0.0
+    if thickness < one * 0.99:
+        raise StructureError(
+            f"{thickness:g} Å of {block.material.name} are less than one layer, which is {one:.3f} Å thick; give more"
+        )
+    return round(thickness / one)
+
+
+def _check_size(
+    layers: list[int], fitted: list[FittedCell], supercell: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    (a, b), (c, d) = supercell
+    atoms = (a * d - b * c) * sum(number * cell.atoms_per_layer for number, cell in zip(layers, fitted, strict=True))
+    if atoms > _MOST_ATOMS:
+        raise StructureError(f"a cell of {atoms:.0f} atoms is beyond {_MOST_ATOMS}; give fewer layers or repeats")
+
+
+def _runs(fitted: list[FittedCell], layers: list[int], interfaces: Interfaces, *, slab: bool) -> list[Run]:
+    """Choose the planes of each block."""
+    number = len(fitted)
+    given = interfaces.termination
+    meetings = number - 1 if slab else number
+    if len(given) > meetings:
+        raise StructureError(f"{len(given)} terminations for {meetings} interfaces; give at most one each")
+    if any(interfaces.surfaces) and not slab:
+        raise StructureError("surfaces are those of a slab; give vacuum: in Å as well")
+    tops: list[str | None] = [None] * number
+    bottoms: list[str | None] = [None] * number
+    for i, text in enumerate(given):
+        above = (i + 1) % number
+        tops[i], bottoms[above] = split_termination(text, fitted[i], fitted[above])
+    if slab:
+        bottoms[0], tops[-1] = interfaces.surfaces
+    runs: list[Run] = []
+    for i, cell in enumerate(fitted):
+        after = runs[-1].end if runs and cell.continues(fitted[i - 1]) else None
+        runs.append(choose_run(cell, layers[i], bottom=bottoms[i], top=tops[i], after=after))
+    return runs
+
+
+def _one_each(shift: object) -> bool:
+    """Whether shifts are given interface by interface, rather than one pair of numbers."""
+    return isinstance(shift, tuple) and not (len(shift) == 2 and all(isinstance(x, int | float) for x in shift))
+
+
+def _each(given: Any, one_each: bool, meetings: int, what: str) -> tuple[Any, ...]:
+    """Return one value an interface of what was given once or one by one."""
+    if not one_each:
+        return (given,) * meetings
+    if len(given) != meetings:
+        raise StructureError(
+            f"{len(given)} values of {what} for {meetings} interfaces; give one each, or one for all"
+        )
+    return tuple(given)
 
 
 def layer_labels(structure: Structure) -> list[str]:

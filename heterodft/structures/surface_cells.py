@@ -8,7 +8,7 @@ that any number of layers closes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from itertools import product
 from math import gcd
@@ -18,39 +18,24 @@ import numpy as np
 import spglib
 
 from heterodft.errors import StructureError
+from heterodft.structures.ions import anion
+from heterodft.structures.planes import Plane, group_planes, split_layers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from heterodft.structures.materials import Material
 
-__all__ = ["Plane", "SurfaceCell", "cut_surface_cell"]
+__all__ = ["SurfaceCell", "cut_surface_cell"]
 
-_PLANE_TOLERANCE = 0.05
-"""Å; atoms whose heights differ by less share a plane."""
 _SAME_PLACE = 1e-4
 """Fraction of the cell; atoms that are closer are the same one."""
 _CENTRING_FRACTION = 12
 """Centring translations are halves and thirds of a conventional cell; a file may hold a doubled one."""
 
-
-@dataclass(frozen=True)
-class Plane:
-    """One atomic plane of a layer.
-
-    Attributes
-    ----------
-    height
-        Å above the lowest plane of the repeat, the mean of its atoms.
-    atoms
-        (element, u, v) with u, v fractional in the in-plane cell, in [0, 1).
-    offsets
-        Å of each atom from that height; zero unless the plane is a little rumpled.
-    """
-
-    height: float
-    atoms: tuple[tuple[str, float, float], ...]
-    offsets: tuple[float, ...]
+_MOST_KEPT = 256
+_CUT: dict[tuple[object, ...], SurfaceCell] = {}
+"""What was cut: campaigns cut the same few materials again and again."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +58,10 @@ class SurfaceCell:
         From the bottom of the repeat up.
     layers
         Number of layers in the repeat; the planes are shared out to them evenly, from the bottom.
+    bottom
+        Å: height of the lowest plane above the origin of the conventional cell.
+    axes
+        Shape (3, 3): the edges of the conventional cell in Å, as rows, with the normal along z.
     """
 
     material: Material
@@ -81,12 +70,37 @@ class SurfaceCell:
     thickness: float
     shift: NDArray[np.float64]
     planes: tuple[Plane, ...]
-    layers: int = 1
+    layers: int
+    bottom: float
+    axes: NDArray[np.float64]
+
+    @property
+    def name(self) -> str:
+        """Material and normal, for messages: ``SrTiO3 (0 0 1)``."""
+        return f"{self.material.name} ({' '.join(map(str, self.normal))})"
 
     @property
     def layer_thickness(self) -> float:
         """Å from one layer to the next."""
         return self.thickness / self.layers
+
+    def bulk_positions(self, lateral: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where atoms lie in the conventional cell.
+
+        Parameters
+        ----------
+        lateral
+            Shape (atoms, 2), fractional in the in-plane cell, not folded back into it.
+        heights
+            Shape (atoms,), Å above the lowest plane, before any strain.
+
+        Returns
+        -------
+        array of shape (atoms, 3)
+            Fractional in the conventional cell, not folded back into it.
+        """
+        places = np.column_stack([lateral @ self.in_plane, heights + self.bottom])
+        return np.asarray(np.round(places @ np.linalg.inv(self.axes), 6) + 0.0)
 
 
 def cut_surface_cell(material: Material, normal: tuple[int, ...]) -> SurfaceCell:
@@ -117,7 +131,19 @@ def cut_surface_cell(material: Material, normal: tuple[int, ...]) -> SurfaceCell
     >>> cut_surface_cell(build_material("Cr2O3"), (0, 0, 0, 1)).layers
     2
     """
-    indices = _three_indices(material, normal)
+    cell = material.cell
+    key = (
+        material.name, material.prototype, cell.lattice.matrix.tobytes(), cell.frac_coords.tobytes(),
+        tuple(site.species_string for site in cell), _three_indices(material, normal),
+    )  # fmt: skip
+    if key not in _CUT:
+        if len(_CUT) >= _MOST_KEPT:
+            _CUT.clear()
+        _CUT[key] = _cut(material, _three_indices(material, normal))
+    return _CUT[key]
+
+
+def _cut(material: Material, indices: tuple[int, int, int]) -> SurfaceCell:
     lattice, climbs = _primitive_lattice(material, indices)
     basis = _layer_basis(lattice, climbs) @ lattice
     x = basis[0] / np.linalg.norm(basis[0])
@@ -130,9 +156,11 @@ def cut_surface_cell(material: Material, normal: tuple[int, ...]) -> SurfaceCell
     elements, places = _atoms_inside(material, basis)
     shift = np.round(turned[2, :2] @ np.linalg.inv(in_plane), 12)
     lateral = np.mod(np.round(places[:, :2] + places[:, 2:] * shift, 9), 1.0)  # the third vector leans
-    planes = _group_planes(elements, places[:, 2] * thickness, lateral)
-    planes, layers = _split_layers(planes, thickness, shift)
-    return SurfaceCell(material, indices, in_plane, thickness, shift, planes, layers)
+    planes, layers, bottom = split_layers(
+        group_planes(elements, places[:, 2] * thickness, lateral), thickness, shift, anion(material.cell.formula)
+    )
+    edges = np.asarray(material.cell.lattice.matrix) @ axes.T
+    return SurfaceCell(material, indices, in_plane, thickness, shift, planes, layers, bottom, edges)
 
 
 def _atoms_inside(material: Material, basis: NDArray[np.float64]) -> tuple[list[str], NDArray[np.float64]]:
@@ -207,59 +235,3 @@ def _layer_basis(lattice: NDArray[np.float64], climbs: NDArray[np.int64]) -> NDA
     )
     third = vectors[climb == 1][np.argmin(length[climb == 1])]
     return np.array([first, second, third])
-
-
-def _split_layers(
-    planes: tuple[Plane, ...], thickness: float, shift: NDArray[np.float64]
-) -> tuple[tuple[Plane, ...], int]:
-    """Find the most layers of equal composition and thickness in a repeat.
-
-    Returns the planes, turned so that a layer comes first, and the number of layers. Where several planes may begin a
-    layer, it is the lowest of those with the widest space below, so that no close pair of planes is torn apart.
-    """
-    heights = np.array([plane.height for plane in planes])
-    space_below = np.round(np.diff(heights, prepend=heights[-1] - thickness), 3)
-    for layers in range(len(planes), 1, -1):
-        size, rest = divmod(len(planes), layers)
-        starts = sorted(range(size if rest == 0 else 0), key=lambda start: (-space_below[start], start))
-        for start in starts:
-            turned = _turn(planes, start, thickness, shift)
-            groups = [turned[i : i + size] for i in range(0, len(turned), size)]
-            contents = {tuple(sorted(atom[0] for plane in group for atom in plane.atoms)) for group in groups}
-            climbs = np.diff([group[0].height for group in groups])
-            if len(contents) == 1 and np.allclose(climbs, thickness / layers, atol=_PLANE_TOLERANCE):
-                return turned, layers
-    return planes, 1
-
-
-def _turn(planes: tuple[Plane, ...], start: int, thickness: float, shift: NDArray[np.float64]) -> tuple[Plane, ...]:
-    """Return the planes of a repeat from another one on, which is put at height 0."""
-    bottom = planes[start].height
-    above = []
-    for plane in planes[:start]:
-        lateral = np.mod(np.round([atom[1:] + shift for atom in plane.atoms], 9), 1.0)
-        atoms = tuple((atom[0], float(u), float(v)) for atom, (u, v) in zip(plane.atoms, lateral, strict=True))
-        above.append(Plane(plane.height + thickness, atoms, plane.offsets))
-    return tuple(replace(plane, height=plane.height - bottom) for plane in (*planes[start:], *above))
-
-
-def _group_planes(
-    elements: list[str], heights: NDArray[np.float64], lateral: NDArray[np.float64]
-) -> tuple[Plane, ...]:
-    """Gather atoms of equal height, bottom first; the lowest plane is put at height 0."""
-    order = np.argsort(heights, kind="stable")
-    groups: list[list[int]] = []
-    for index in order:
-        if groups and heights[index] - heights[groups[-1][0]] < _PLANE_TOLERANCE:
-            groups[-1].append(int(index))
-        else:
-            groups.append([int(index)])
-    means = [float(np.mean(heights[group])) for group in groups]
-    return tuple(
-        Plane(
-            mean - means[0],
-            tuple((elements[i], float(lateral[i, 0]), float(lateral[i, 1])) for i in group),
-            tuple(round(float(heights[i]) - mean, 9) for i in group),
-        )
-        for mean, group in zip(means, groups, strict=True)
-    )

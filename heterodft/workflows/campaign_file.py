@@ -10,6 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from heterodft.errors import CampaignError, did_you_mean
 from heterodft.workflows.campaign import Campaign, StepSpec, place_in_file
+from heterodft.workflows.structure_spec import PLACES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,7 +120,7 @@ def _check_names(campaign: Campaign) -> None:
                 hint = did_you_mean(material, campaign.materials)
                 raise campaign.error((*where, "stack", number, "material"), f"unknown material '{material}'{hint}")
         for number, defect in enumerate(spec.defects):
-            if (place := defect.where.material) not in ("interface", "all", *stacked):
+            if (place := defect.where.material) not in (*PLACES, *stacked):
                 hint = did_you_mean(place, stacked)
                 raise campaign.error((*where, "defects", number, "where"), f"'{place}' is not in the stack{hint}")
         _check_steps(campaign, spec.steps or [], (*where, "steps"))

@@ -7,11 +7,11 @@ The copy leaves the data of the static step as it was, since an nscf run overwri
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 from heterodft.errors import CalculationError, HeterodftError, StorageError
 from heterodft.templates.espresso import PREFIX
-from heterodft.templates.protocols import resolve_settings
+from heterodft.templates.protocols import StepName, resolve_settings
 from heterodft.templates.pseudopotentials import find_pseudopotentials
 from heterodft.workflows.calculation import Request, canonical_structure, finished_id
 from heterodft.workflows.configurations import expand
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from heterodft.workflows.campaign import Campaign
-    from heterodft.workflows.configurations import Configuration
+    from heterodft.workflows.configurations import BuiltStructure, Configuration
 
 __all__ = ["build_chain", "campaign_chains", "hand_over", "has_density"]
 
@@ -42,6 +42,7 @@ def build_chain(campaign: Campaign, configuration: Configuration, *, pseudo_dir:
     CampaignError
         If settings cannot be resolved or a pseudopotential is missing.
     """
+    _check_available(campaign, configuration)
     built = configuration.built
     method = built.spec.method or campaign.method
     structure = built.structure
@@ -50,17 +51,19 @@ def build_chain(campaign: Campaign, configuration: Configuration, *, pseudo_dir:
     sources = [("campaign", campaign.method.overrides())]
     if built.spec.method is not None:
         sources.append(("structure", built.spec.method.overrides()))
+    steps = built.spec.steps or campaign.steps
+    names = [_available(campaign, built, step.name) for step in steps]
     chain: list[Request] = []
     try:
         files = find_pseudopotentials((s.species_string for s in structure), xc=xc, folder=pseudo_dir)
-        for step in built.spec.steps or campaign.steps:
+        for step, name in zip(steps, names, strict=True):
             given = [*sources, ("step", step.method.overrides())]
-            settings = resolve_settings(structure, step.name, xc=xc, protocol=protocol, given=given)
+            settings = resolve_settings(structure, name, xc=xc, protocol=protocol, given=given)
             parent = chain[-1] if chain else None
             chain.append(
                 Request(
                     code=campaign.code,
-                    step=step.name,
+                    step=name,
                     structure=canonical_structure(structure),
                     moments=configuration.moments,
                     hubbard=configuration.hubbard,
@@ -72,6 +75,7 @@ def build_chain(campaign: Campaign, configuration: Configuration, *, pseudo_dir:
                         "name": built.name,
                         "label": built.label,
                         "order": configuration.order,
+                        "moments": configuration.sources,
                         "hubbard": configuration.hubbard_label,
                         "protocol": protocol,
                         "origin": settings.origin,
@@ -86,8 +90,44 @@ def build_chain(campaign: Campaign, configuration: Configuration, *, pseudo_dir:
     return chain
 
 
-def campaign_chains(campaign: Campaign, *, pseudo_dir: Path | None = None) -> list[list[Request]]:
+def _check_available(campaign: Campaign, configuration: Configuration) -> None:
+    """Refuse what can be built but not computed yet, before anything is written.
+
+    Raises
+    ------
+    CampaignError
+        Of VASP and of charged cells.
+    """
+    if campaign.code != "espresso":
+        raise campaign.error(("code",), "inputs for VASP are not written yet; write code: espresso, or only build")
+    if configuration.built.structure.properties.get("charge"):
+        where = ("structures", configuration.built.key, "defects")
+        raise campaign.error(where, "inputs of charged cells are not written yet; leave charge out, or only build")
+
+
+def _available(campaign: Campaign, built: BuiltStructure, step: str) -> StepName:
+    """Return a step that has inputs; refuse the others.
+
+    Raises
+    ------
+    CampaignError
+        If it has none yet.
+    """
+    for name in get_args(StepName):
+        if step == name:
+            return cast("StepName", name)
+    where = ("structures", built.key, "steps") if built.spec.steps else ("steps",)
+    raise campaign.error(
+        where, f"step {step} is not written yet; the steps that are: {', '.join(get_args(StepName))}"
+    )
+
+
+def campaign_chains(
+    campaign: Campaign, *, pseudo_dir: Path | None = None, notes: list[str] | None = None
+) -> list[list[Request]]:
     """Return the requests of every configuration of a campaign, each configuration once.
+
+    `notes` takes what the user should hear of, as in `expand`.
 
     Raises
     ------
@@ -95,7 +135,7 @@ def campaign_chains(campaign: Campaign, *, pseudo_dir: Path | None = None) -> li
         If two different configurations would share a folder.
     """
     chains: dict[str, list[Request]] = {}
-    for configuration in expand(campaign):
+    for configuration in expand(campaign, notes=notes):
         chain = build_chain(campaign, configuration, pseudo_dir=pseudo_dir)
         known = chains.setdefault(chain[0].path, chain)
         if [request.id for request in known] != [request.id for request in chain]:

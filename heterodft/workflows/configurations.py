@@ -6,26 +6,39 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from heterodft.errors import HeterodftError, did_you_mean
+from heterodft.errors import HeterodftError, StructureError, did_you_mean
 from heterodft.structures import (
     Block,
     Material,
-    assign_moments,
+    StartingMoments,
     build_material,
     build_superlattice,
+    cut_surface_cell,
     enumerate_defects,
+    enumerate_matches,
+    enumerate_orders,
+    enumerate_registries,
+    order_label,
     read_material,
+    starting_moments,
+    tilt_octahedra,
 )
+from heterodft.structures.moments import moment_sizes
 from heterodft.templates.hubbard import parse_hubbard
-from heterodft.workflows.campaign import MagnetismSpec
+from heterodft.workflows.magnetism_spec import Enumerate, MagnetismSpec
+from heterodft.workflows.structure_spec import PLACES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from pymatgen.core import Structure
 
+    from heterodft.structures import Match, PointDefect
     from heterodft.templates.hubbard import HubbardU
     from heterodft.workflows.campaign import Campaign, StructureSpec
+    from heterodft.workflows.structure_spec import BlockSpec, DefectSpec
 
-__all__ = ["BuiltStructure", "Configuration", "build_structures", "expand"]
+__all__ = ["BuiltStructure", "Configuration", "build_structures", "expand", "stack_matches"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,10 @@ class BuiltStructure:
         With the site properties of the builder.
     spec
         What the campaign file says of it.
+    host
+        The structure without its defect; None of a pristine one.
+    kept
+        Index in the host of each site; empty of a pristine one.
     """
 
     key: str
@@ -49,16 +66,22 @@ class BuiltStructure:
     label: str
     structure: Structure
     spec: StructureSpec
+    host: Structure | None = None
+    kept: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One structure with one order (starting moments in μB by site) and one U."""
+    """One structure with one order (starting moments in μB by site) and one U.
+
+    `sources` says for each element with a moment its size and where that came from.
+    """
 
     built: BuiltStructure
     order: str
     moments: tuple[float, ...] | None
     hubbard: tuple[HubbardU, ...]
+    sources: dict[str, str]
 
     @property
     def hubbard_label(self) -> str:
@@ -66,30 +89,126 @@ class Configuration:
         return "_".join(u.label for u in self.hubbard) or "noU"
 
 
-def build_structures(campaign: Campaign) -> list[BuiltStructure]:
+def build_structures(campaign: Campaign, *, notes: list[str] | None = None) -> list[BuiltStructure]:
     """Build every structure of a campaign, each pristine one followed by its defects.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    notes
+        What the user should hear of is added here, such as two thicknesses that are the same number of layers.
 
     Raises
     ------
     CampaignError
         If one cannot be built; the message names it and its line.
     """
-    built = []
+    built: dict[str, BuiltStructure] = {}
     for key, spec in campaign.structures.items():
         try:
-            for counts in product(*(block.layers for block in spec.stack)):
-                several = any(len(block.layers) > 1 for block in spec.stack)
-                name = "-".join([key, *map(str, counts)]) if several else key
-                built += _with_defects(key, name, _build(campaign, spec, counts), spec)
+            for name, label, pristine in _pristine(campaign, key, spec):
+                if name in built and notes is not None:
+                    notes.append(
+                        f"{name} is asked for twice, as two thicknesses round to its layers; it is built once"
+                    )
+                if name not in built:
+                    found = _with_defects(campaign, BuiltStructure(key, name, label, pristine, spec))
+                    built |= {one.name: one for one in found}
         except HeterodftError as error:
             raise campaign.error(("structures", key), str(error)) from error
-    return built
+    return list(built.values())
 
 
-def _build(campaign: Campaign, spec: StructureSpec, counts: tuple[int, ...]) -> Structure:
+def _pristine(campaign: Campaign, key: str, spec: StructureSpec) -> Iterator[tuple[str, str, Structure]]:
+    """Yield the name, the label and the cell of each pristine structure of a stack."""
+    several = any(len(block.layers or block.thickness or []) > 1 for block in spec.stack)
     materials = {block.material: _material(campaign, block.material) for block in spec.stack}
-    stack = [Block(materials[block.material], layers) for block, layers in zip(spec.stack, counts, strict=True)]
-    return build_superlattice(stack, normal=spec.normal, in_plane=spec.in_plane, supercell=spec.supercell)
+    for stack in _stacks(spec.stack, materials):
+        found = [tilt_octahedra(cell, spec.tilts) if spec.tilts else cell for cell in _cells(campaign, spec, stack)]
+        counts = [f"{block['layers']:g}" for block in found[0].properties["blocks"]]
+        name = "-".join([key, *counts]) if several else key
+        if len(found) == 1:
+            yield name, "pristine", found[0]
+            continue
+        for number, cell in enumerate(found, start=1):
+            yield f"{name}-r{number}", f"registry {number} of {len(found)}", cell
+
+
+def _stacks(blocks: Sequence[BlockSpec], materials: dict[str, Material]) -> Iterator[list[Block]]:
+    """Yield every choice of layers and thicknesses; thickness: same goes with the first block."""
+    choices = [
+        [Block(materials[b.material], layers=n) for n in b.layers]
+        if b.layers is not None
+        else [Block(materials[b.material], thickness=t) for t in b.thickness or [0.0]]
+        for b in blocks
+    ]
+    for chosen in product(*choices):
+        yield [
+            Block(materials[spec.material], thickness=chosen[0].thickness) if spec.same else block
+            for spec, block in zip(blocks, chosen, strict=True)
+        ]
+
+
+def _cells(campaign: Campaign, spec: StructureSpec, stack: list[Block]) -> list[Structure]:
+    in_plane = spec.in_plane
+    if isinstance(in_plane, str) and in_plane in campaign.materials:
+        stacked = {block.material.name for block in stack}
+        in_plane = in_plane if in_plane in stacked else float(_material(campaign, in_plane).cell.lattice.a)
+    poisson = spec.poisson
+    if isinstance(poisson, float):
+        poisson = {block.material.name: poisson for block in stack}
+    if spec.interfaces.shift == "all":
+        if spec.symmetric:
+            raise StructureError(
+                "shift: all of a symmetric slab is not known; give the shifts, or leave symmetric out"
+            )
+        return enumerate_registries(
+            stack,
+            normal=spec.normal,
+            in_plane=in_plane,
+            supercell=spec.supercell,
+            vacuum=spec.vacuum,
+            interfaces=spec.interfaces.resolve(),
+            poisson=poisson,
+            match=spec.match.resolve(),
+        )
+    return [
+        build_superlattice(
+            stack,
+            normal=spec.normal,
+            in_plane=in_plane,
+            supercell=spec.supercell,
+            vacuum=spec.vacuum,
+            symmetric=spec.symmetric,
+            interfaces=spec.interfaces.resolve(),
+            poisson=poisson,
+            match=spec.match.resolve(),
+        )
+    ]
+
+
+def stack_matches(campaign: Campaign, spec: StructureSpec) -> list[tuple[str, str, list[Match]]]:
+    """Return how each material of a stack fits on the one that sets its in-plane lattice, within its limits.
+
+    Returns
+    -------
+    list of tuple
+        Film, substrate and matches, of each pair whose normals or structure types differ.
+    """
+    materials = {block.material: _material(campaign, block.material) for block in spec.stack}
+    names = list(materials)
+    substrate = spec.in_plane if isinstance(spec.in_plane, str) and spec.in_plane in materials else names[0]
+    cells = {
+        name: cut_surface_cell(m, spec.normal[name] if isinstance(spec.normal, dict) else spec.normal)
+        for name, m in materials.items()
+    }
+    base = cells[substrate]
+    return [
+        (name, substrate, enumerate_matches(cell, base, spec.match.resolve()))
+        for name, cell in cells.items()
+        if (cell.normal, cell.material.prototype) != (base.normal, base.material.prototype)
+    ]
 
 
 def _material(campaign: Campaign, name: str) -> Material:
@@ -100,23 +219,54 @@ def _material(campaign: Campaign, name: str) -> Material:
     return build_material(name, prototype=spec.prototype, a=spec.a, c=spec.c, formula=spec.formula, parameters=inner)
 
 
-def _with_defects(key: str, name: str, pristine: Structure, spec: StructureSpec) -> list[BuiltStructure]:
-    built = [BuiltStructure(key, name, "pristine", pristine, spec)]
+def _with_defects(campaign: Campaign, host: BuiltStructure) -> list[BuiltStructure]:
+    built, spec, pristine = [host], host.spec, host.structure
     numbers: dict[str, int] = {}
+    orders = _host_orders(campaign, pristine, spec) if spec.defects else []
     for defect in spec.defects:
-        place = defect.where.material
-        if place in ("interface", "all"):
-            found = enumerate_defects(pristine, defect.kind, where=place)
-        else:
-            found = enumerate_defects(pristine, defect.kind, material=place, layers=defect.where.layers)
-        for vacancy in found:
-            numbers[defect.kind] = number = numbers.get(defect.kind, 0) + 1
-            label = f"{vacancy.label} ({vacancy.plane})"
-            built.append(BuiltStructure(key, f"{name}-{defect.kind}_{number}", label, vacancy.structure, spec))
+        for charge in defect.charge:
+            for found in _defects(pristine, defect, charge, orders):
+                kind = f"{found.kind}{f'{charge:+d}' if charge else ''}"
+                numbers[kind] = number = numbers.get(kind, 0) + 1
+                text = f"{found.label} ({found.plane})"
+                built.append(
+                    BuiltStructure(
+                        host.key, f"{host.name}-{kind}_{number}", text, found.structure, spec, pristine, found.kept
+                    )
+                )
     return built
 
 
-def expand(campaign: Campaign, structures: list[BuiltStructure] | None = None) -> list[Configuration]:
+def _defects(
+    pristine: Structure, defect: DefectSpec, charge: int, orders: list[tuple[float, ...]]
+) -> list[PointDefect]:
+    place = defect.where.material
+    kind = defect.kind[0] if len(defect.kind) == 1 else defect.kind
+    if place in PLACES:
+        return enumerate_defects(pristine, kind, where=place, along=defect.along, charge=charge, orders=orders)
+    return enumerate_defects(
+        pristine, kind, material=place, layers=defect.where.layers, along=defect.along, charge=charge, orders=orders
+    )
+
+
+def _host_orders(campaign: Campaign, pristine: Structure, spec: StructureSpec) -> list[tuple[float, ...]]:
+    """Return the moments of the orders that the host holds; sites that one of them tells apart are two defects."""
+    magnetism = spec.magnetism or campaign.magnetism
+    found = []
+    for order in magnetism.orders:
+        if isinstance(order, Enumerate) or order in ("NM", "FM"):
+            continue
+        try:
+            values = starting_moments(pristine, order, magnetism.moments).values
+        except StructureError:  # told when the configurations are made
+            continue
+        found.append(values or ())
+    return found
+
+
+def expand(
+    campaign: Campaign, structures: list[BuiltStructure] | None = None, *, notes: list[str] | None = None
+) -> list[Configuration]:
     """Return every configuration: structures × orders × U.
 
     Parameters
@@ -125,6 +275,8 @@ def expand(campaign: Campaign, structures: list[BuiltStructure] | None = None) -
         The campaign.
     structures
         Its structures, when they are built already.
+    notes
+        What the user should hear of is added here, such as orders that were skipped.
 
     Raises
     ------
@@ -132,23 +284,71 @@ def expand(campaign: Campaign, structures: list[BuiltStructure] | None = None) -
         If an order or a U does not suit a structure.
     """
     configurations = []
-    structures = build_structures(campaign) if structures is None else structures
+    structures = build_structures(campaign, notes=notes) if structures is None else structures
     _check_elements(campaign, structures)
     for built in structures:
-        magnetism = built.spec.magnetism or campaign.magnetism
         scans = built.spec.hubbard if built.spec.hubbard is not None else campaign.hubbard
         present = {site.species_string for site in built.structure}
         try:
-            for order in magnetism.orders:
-                moments = assign_moments(built.structure, order, magnetism.moments)
+            for order, moments in _orders(built, built.spec.magnetism or campaign.magnetism, notes):
                 for values in product(*scans.values()):
                     hubbard = parse_hubbard(dict(zip(scans, values, strict=True)))
                     kept = tuple(u for u in hubbard if u.element in present)
-                    site_moments = None if moments is None else tuple(moments)
-                    configurations.append(Configuration(built, order, site_moments, kept))
+                    sources = moments.summary(built.structure)
+                    configurations.append(Configuration(built, order, moments.values, kept, sources))
         except HeterodftError as error:
-            raise campaign.error(("structures", built.key), str(error)) from error
+            raise campaign.error(("structures", built.key), f"{built.name}: {error}") from error
     return configurations
+
+
+def _orders(
+    built: BuiltStructure, magnetism: MagnetismSpec, notes: list[str] | None
+) -> Iterator[tuple[str, StartingMoments]]:
+    """Yield the name and the moments of each order of a structure."""
+    listed: list[StartingMoments] = []
+    for order in magnetism.orders:
+        name = "enumerate" if isinstance(order, Enumerate) else order_label(order)
+        try:
+            if isinstance(order, Enumerate):
+                found = _enumerated(built, magnetism, order, listed)
+            else:
+                listed.append(starting_moments(built.structure, order, magnetism.moments))
+                found = [(name, listed[-1])]
+        except StructureError as error:
+            if magnetism.unfit == "stop":
+                raise
+            if notes is not None:
+                notes.append(f"{built.name}: order {name} skipped: {error}")
+            continue
+        yield from found
+
+
+def _enumerated(
+    built: BuiltStructure, magnetism: MagnetismSpec, order: Enumerate, listed: list[StartingMoments]
+) -> list[tuple[str, StartingMoments]]:
+    """Return the simplest orders of the host that are not listed yet, on the sites of the structure."""
+    host = built.host if built.host is not None else built.structure
+    sizes, _ = moment_sizes(host, magnetism.moments)
+    known = [_signs_in_host(built, len(host), moments) for moments in listed if moments.values is not None]
+    found = enumerate_orders(host, [s > 0 for s in sizes], up_to=order.up_to, sizes=sizes, besides=known)
+    kept = built.kept or tuple(range(len(host)))
+    own, sources = moment_sizes(built.structure, magnetism.moments)
+    return [
+        (
+            f"order-{number}",
+            StartingMoments(tuple(size * (one.signs[i] or 1) for size, i in zip(own, kept, strict=True)), sources),
+        )
+        for number, one in enumerate(found, start=1)
+    ]
+
+
+def _signs_in_host(built: BuiltStructure, sites: int, moments: StartingMoments) -> list[int]:
+    """Return the signs of an order by site of the host; a removed site counts as 1."""
+    signs = [1] * sites
+    values = moments.values or ()
+    for site, value in zip(built.kept or range(sites), values, strict=True):
+        signs[site] = -1 if value < 0 else 1
+    return signs
 
 
 def _check_elements(campaign: Campaign, structures: list[BuiltStructure]) -> None:
@@ -158,7 +358,7 @@ def _check_elements(campaign: Campaign, structures: list[BuiltStructure]) -> Non
     places += [(("structures", key), spec) for key, spec in campaign.structures.items()]
     for where, spec in places:
         magnetism, hubbard = spec.magnetism or MagnetismSpec(), spec.hubbard or {}
-        for element in magnetism.moments:
+        for element in magnetism.elements:
             if element not in present:
                 message = f"no structure holds {element}{did_you_mean(element, present)}"
                 raise campaign.error((*where, "magnetism", "moments", element), message)

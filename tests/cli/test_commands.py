@@ -24,11 +24,11 @@ def test_a_misspelt_command_is_corrected(heterodft):
     assert "no command 'stauts'; did you mean 'status'?" in heterodft("stauts", code=2).stderr
 
 
-def test_build_writes_every_structure_twice_and_says_what_it_made(heterodft, demo_file, tmp_path):
+def test_build_writes_every_structure_and_says_what_it_made(heterodft, demo_file, tmp_path):
     done = heterodft("build", str(demo_file), "-o", "made")
     files = sorted(path.name for path in (tmp_path / "made" / "demo").iterdir())
-    assert len(files) == 10
-    assert {"sl.vasp", "sl.json", "sl-V_O_4.vasp"} <= set(files)
+    assert len(files) == 16
+    assert {"sl.vasp", "sl.json", "sl.cif", "sl-V_O_4.vasp", "structures.json"} <= set(files)
     assert "V_O@SrTiO3:1 (TiO2)" in done.stdout
     assert "P4mm" in done.stdout
 

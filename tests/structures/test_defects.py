@@ -70,9 +70,14 @@ def test_a_cubic_supercell_without_labels_has_one_vacancy_an_element():
         assert inequivalent_sites(host, sites) == sites[:1]
 
 
-def test_layers_of_a_block_are_told_apart():
-    found = enumerate_defects(bulk(2, supercell=(2, 2)), "V_Ti", where="all")
+def test_layers_of_a_block_are_told_apart_where_there_is_something_to_count_them_from():
+    lao = build_material("LaAlO3")
+    host = build_superlattice([Block(STO, 2), Block(lao, 1)], supercell=(2, 2))
+    found = enumerate_defects(host, "V_Ti", where="all")
     assert [v.label for v in found] == ["V_Ti@SrTiO3:1", "V_Ti@SrTiO3:2"]
+    slab = build_superlattice([Block(STO, 2)], vacuum=10)
+    assert len(enumerate_defects(slab, "V_Ti", where="all")) == 2
+    assert len(enumerate_defects(bulk(2, supercell=(2, 2)), "V_Ti", where="all")) == 1
 
 
 def test_starting_moments_tell_sites_apart():

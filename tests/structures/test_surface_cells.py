@@ -149,11 +149,11 @@ def surroundings(cell):
     ("name", "normal", "layers", "thickness", "first_layer"),
     [
         ("MgO", (0, 0, 1), 1, 4.211 / 2, [("Mg", "O")]),
-        ("MgO", (1, 1, 1), 1, 4.211 / np.sqrt(3), [("Mg",), ("O",)]),
+        ("MgO", (1, 1, 1), 1, 4.211 / np.sqrt(3), [("O",), ("Mg",)]),
         ("Cr2O3", (0, 0, 0, 1), 2, 13.599 / 6, [("O", "O", "O"), ("Cr",), ("Cr",)]),
         ("GaN", (0, 0, 0, 1), 2, 5.185 / 2, [("N",), ("Ga",)]),
-        ("CaF2", (1, 1, 1), 1, 5.463 / np.sqrt(3), [("Ca",), ("F",), ("F",)]),
-        ("GaAs", (0, 0, 1), 1, 5.653 / 2, [("Ga",), ("As",)]),
+        ("CaF2", (1, 1, 1), 1, 5.463 / np.sqrt(3), [("F",), ("Ca",), ("F",)]),
+        ("GaAs", (0, 0, 1), 1, 5.653 / 2, [("As",), ("Ga",)]),
     ],
 )
 def test_layers_are_those_that_papers_count(name, normal, layers, thickness, first_layer):

@@ -1,0 +1,89 @@
+"""Symmetry of a labelled structure as permutations of its sites."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import spglib
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from pymatgen.core import Structure
+
+__all__ = ["equivalent_under", "site_names", "site_permutations"]
+
+_SYMPREC = 1e-3
+_MOST_KEPT = 16
+_KNOWN: dict[tuple[object, ...], NDArray[np.int64]] = {}
+"""A host is asked for each of its defects again."""
+
+
+def site_names(structure: Structure, keys: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the element and the named site properties of each site, as text."""
+    columns = [structure.site_properties[key] for key in keys if key in structure.site_properties]
+    return [(site.species_string, *map(str, values)) for site, *values in zip(structure, *columns, strict=True)]
+
+
+def site_permutations(
+    structure: Structure, names: Sequence[object], sites: Sequence[int] | None = None
+) -> NDArray[np.int64]:
+    """Return where each operation of the space group puts each site.
+
+    Parameters
+    ----------
+    structure
+        The structure.
+    names
+        One a site: only sites of the same name may be mapped on one another.
+    sites
+        Return the permutations of these sites alone, which must be a whole number of the names.
+
+    Returns
+    -------
+    array of shape (operations, sites)
+        Entry [i, j] is the index, within `sites`, that operation i puts site j on; the identity comes first.
+    """
+    key = (structure.lattice.matrix.tobytes(), structure.frac_coords.tobytes(), tuple(names), tuple(sites or ()))
+    if key not in _KNOWN:
+        if len(_KNOWN) >= _MOST_KEPT:
+            _KNOWN.clear()
+        _KNOWN[key] = _permutations(structure, names, sites)
+    return _KNOWN[key]
+
+
+def _permutations(structure: Structure, names: Sequence[object], sites: Sequence[int] | None) -> NDArray[np.int64]:
+    order = {name: number for number, name in enumerate(sorted(set(names), key=str), start=1)}
+    chosen = np.arange(len(structure)) if sites is None else np.asarray(sites)
+    positions = np.asarray(structure.frac_coords)
+    found = spglib.get_symmetry_dataset(
+        (structure.lattice.matrix.tolist(), positions.tolist(), [order[name] for name in names]), symprec=_SYMPREC
+    )
+    unchanged = np.arange(len(chosen))[None]
+    if found is None:
+        return unchanged
+    images = np.einsum("oij,sj->osi", found.rotations, positions[chosen]) + found.translations[:, None, :]
+    kinds = np.array([order[names[int(i)]] for i in chosen])
+    permutations = np.array([_match(image, positions[chosen], kinds, structure.lattice.matrix) for image in images])
+    return np.unique(np.concatenate([unchanged, permutations]), axis=0)
+
+
+def _match(
+    image: NDArray[np.float64], positions: NDArray[np.float64], kinds: NDArray[np.int64], lattice: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    apart = image[:, None, :] - positions[None, :, :]
+    apart -= np.round(apart)
+    distances = np.linalg.norm(apart @ lattice, axis=-1)
+    distances[kinds[:, None] != kinds[None, :]] = np.inf
+    return np.asarray(distances.argmin(axis=1), dtype=np.int64)
+
+
+def equivalent_under(permutations: NDArray[np.int64], signs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the permutations that keep a pattern of signs, or turn all of it over, shape (operations, sites).
+
+    These are the operations of the magnetic space group, time reversal included.
+    """
+    moved = signs[permutations]
+    return np.asarray(permutations[(moved == signs).all(axis=1) | (moved == -signs).all(axis=1)])

@@ -1,0 +1,111 @@
+"""Magnetism in the campaign file: orders and the sizes of starting moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from heterodft.errors import did_you_mean
+from heterodft.structures import ORDERS, BlockOrder, LayerOrder, Moments, Order
+from heterodft.workflows.fields import Spec, no_truth, reading
+
+__all__ = ["Enumerate", "MagnetismSpec", "OrderSpec"]
+
+_LARGEST = 20.0
+_KINDS = ("block", "layers", "enumerate")
+
+
+@dataclass(frozen=True)
+class Enumerate:
+    """The simplest inequivalent collinear orders besides those that are named, at most so many."""
+
+    up_to: int
+
+
+OrderSpec = Order | Enumerate
+
+
+def _order(value: Any) -> OrderSpec:
+    if isinstance(value, str):
+        if value not in ORDERS:
+            raise ValueError(f"unknown order '{value}'{did_you_mean(value, ORDERS)}")
+        return value
+    kinds = [kind for kind in _KINDS if isinstance(value, dict) and kind in value]
+    if len(kinds) != 1:
+        raise ValueError(
+            f"{value!r}; write an order as a name, {{block: {{MATERIAL: ORDER}}, interface: parallel}}, "
+            "{layers: {MATERIAL: +-}} or {enumerate: {up_to: 12}}"
+        )
+    unknown = set(value) - {kinds[0], "interface" if kinds[0] == "block" else kinds[0]}
+    if unknown:
+        raise ValueError(f"unknown key '{min(unknown)}' beside {kinds[0]}")
+    if kinds[0] == "enumerate":
+        return _enumerate(value["enumerate"])
+    inner = value[kinds[0]]
+    if not isinstance(inner, dict) or not inner or not all(isinstance(v, str) for v in inner.values()):
+        raise ValueError(f"{kinds[0]}: {inner!r}; give names and what holds for each, as texts")
+    if kinds[0] == "layers":
+        return LayerOrder(tuple(inner.items()))
+    return _by_block(inner, value.get("interface", "parallel"))
+
+
+def _enumerate(inner: Any) -> Enumerate:
+    if (
+        not isinstance(inner, dict)
+        or set(inner) != {"up_to"}
+        or type(inner["up_to"]) is not int
+        or inner["up_to"] < 1
+    ):
+        raise ValueError(f"enumerate: {inner!r}; write {{enumerate: {{up_to: 12}}}}")
+    return Enumerate(inner["up_to"])
+
+
+def _by_block(inner: dict[str, str], interface: Any) -> BlockOrder:
+    for name in inner.values():
+        if name not in ORDERS or name == "NM":
+            raise ValueError(f"unknown order '{name}' of a block{did_you_mean(name, set(ORDERS) - {'NM'})}")
+    if interface not in ("parallel", "antiparallel"):
+        raise ValueError(f"interface: {interface!r}; give parallel or antiparallel")
+    return BlockOrder(tuple(inner.items()), interface)
+
+
+def _size(value: Any) -> float:
+    if type(value) not in (int, float) or not abs(value) <= _LARGEST:
+        raise ValueError(f"{value!r} is no moment in μB; give a number of at most {_LARGEST:g}")
+    return float(value)
+
+
+def _moments(value: Any) -> Moments:
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r}; give moments in μB by element: {{Ti: 1.0}}")
+    sites: dict[int, float] = {}
+    layers: dict[tuple[str, str], float] = {}
+    species: dict[str, float] = {}
+    for key, given in value.items():
+        if key == "sites":
+            if not isinstance(given, dict) or not all(str(index).isdigit() for index in given):
+                raise ValueError(f"sites: {given!r}; give moments by index of the site: {{0: 1.0}}")
+            sites = {int(index): _size(size) for index, size in given.items()}
+        elif isinstance(given, dict):
+            by_layer = {label: _size(size) for label, size in given.items()}
+            if "rest" in by_layer:
+                species[key] = by_layer.pop("rest")
+            layers |= {(key, label): size for label, size in by_layer.items()}
+        else:
+            species[key] = _size(no_truth(given))
+    return Moments(sites, layers, species)
+
+
+class MagnetismSpec(Spec):
+    """Magnetic orders and starting moments (μB), by element, layer or site."""
+
+    orders: list[Annotated[Any, reading(_order)]] = Field(default=["NM"], min_length=1)
+    moments: Annotated[Any, reading(_moments)] = Moments()
+    unfit: Literal["stop", "skip"] = "stop"
+
+    @property
+    def elements(self) -> list[str]:
+        """Elements that a moment is given for."""
+        return list(dict.fromkeys([*self.moments.species, *(element for element, _ in self.moments.layers)]))
