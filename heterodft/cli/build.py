@@ -11,8 +11,8 @@ from heterodft.cli.common import campaign_file, echo_json, json_option, print_ta
 
 if TYPE_CHECKING:
     from heterodft.structures import StructureReport
+    from heterodft.workflows.built_structures import BuiltStructure
     from heterodft.workflows.campaign import Campaign
-    from heterodft.workflows.configurations import BuiltStructure
 
     Described = list[tuple[BuiltStructure, StructureReport]]
 
@@ -37,7 +37,7 @@ def command(  # noqa: PLR0917, click names them
     Example: heterodft build campaign.yaml -o structures
     """
     from heterodft.structures import describe
-    from heterodft.workflows.configurations import build_structures
+    from heterodft.workflows.built_structures import build_structures
 
     campaign = read_campaign(file)
     notes: list[str] = []
@@ -202,7 +202,7 @@ def _print_orders(campaign: Campaign, pristine: Described) -> None:
 
 def _print_matches(campaign: Campaign, structures: list[BuiltStructure]) -> None:
     """List the matches of the unlike materials of each stack, within its limits."""
-    from heterodft.workflows.configurations import stack_matches
+    from heterodft.workflows.built_structures import stack_matches
 
     seen = set()
     for b in structures:

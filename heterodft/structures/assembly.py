@@ -8,6 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import spglib
 from pymatgen.core import Lattice, Structure
 
 from heterodft.errors import StructureError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from heterodft.structures.stacking import Run
 
-__all__ = ["Assembly", "check_overlap"]
+__all__ = ["Assembly", "check_overlap", "check_symmetric"]
 
 _WIDEST_OPENING = 0.5
 """Å."""
@@ -278,4 +279,22 @@ def check_overlap(structure: Structure, charges: Mapping[str, Mapping[str, float
         raise StructureError(
             f"{first} and {second} would be {distance:.2f} Å apart, {100 * distance / total:.0f} % of the sum of "
             f"their ionic radii, in {structure.formula}; choose other terminations, a wider gap, or another shift"
+        )
+
+
+def check_symmetric(structure: Structure) -> None:
+    """Refuse a slab that is not the same upside down.
+
+    Raises
+    ------
+    StructureError
+        If no operation of its space group turns it over.
+    """
+    numbers = [site.specie.Z for site in structure]
+    cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
+    found = spglib.get_symmetry_dataset(cell, symprec=1e-3)
+    if found is None or not any(rotation[2, 2] == -1 for rotation in found.rotations):
+        raise StructureError(
+            f"{structure.formula}: its blocks do not sit alike on both sides of the middle one; leave symmetric out, "
+            "or give the shifts"
         )

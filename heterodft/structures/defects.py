@@ -10,6 +10,7 @@ import numpy as np
 from pymatgen.core import Element
 
 from heterodft.errors import StructureError, did_you_mean
+from heterodft.structures.defect_sites import allowed_sites, site_sets
 from heterodft.structures.superlattice import layer_labels
 from heterodft.structures.symmetry import equivalent_under, site_names, site_permutations
 
@@ -23,18 +24,11 @@ __all__ = [
     "PointDefect",
     "enumerate_defects",
     "inequivalent_sites",
-    "interface_planes",
     "parse_defect",
     "plane_formulas",
-    "surface_planes",
 ]
 
 _PLACES = ("interface", "surface", "all")
-_NEAREST = 1.15
-"""Members of a complex are no farther apart than this multiple of the shortest such distance in the host."""
-_IMAGES = np.array([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])
-_LEAN = 10.0
-"""Degrees that a pair may lean from its direction."""
 
 
 @dataclass(frozen=True)
@@ -94,23 +88,6 @@ def parse_defect(kind: str) -> tuple[str | None, str]:
     if incoming == match[3]:
         raise StructureError(f"defect '{kind}': {incoming} on its own site is none")
     return incoming, match[3]
-
-
-def interface_planes(structure: Structure) -> set[int]:
-    """Return the numbers of the planes next to an interface, the periodic images included unless there is vacuum."""
-    blocks = dict(zip(structure.site_properties["plane"], structure.site_properties["block"], strict=True))
-    if len(set(blocks.values())) == 1:
-        return set()
-    planes = sorted(blocks)
-    following = planes[1:] + ([] if structure.properties.get("vacuum") else planes[:1])
-    neighbours = zip(planes, following, strict=False)
-    return {plane for pair in neighbours if blocks[pair[0]] != blocks[pair[1]] for plane in pair}
-
-
-def surface_planes(structure: Structure) -> set[int]:
-    """Return the numbers of the lowest and the highest plane of a slab; none without vacuum."""
-    planes = structure.site_properties["plane"]
-    return {min(planes), max(planes)} if structure.properties.get("vacuum") else set()
 
 
 def _permutations(structure: Structure, orders: Sequence[Sequence[float]]) -> NDArray[np.int64]:
@@ -196,8 +173,8 @@ def enumerate_defects(
     name = "+".join(kinds)
     if where not in _PLACES:
         raise StructureError(f"defect {name}: where: '{where}'{did_you_mean(where, _PLACES)}")
-    allowed = _allowed(structure, where, material, layers)
-    sets = _site_sets(structure, [element for _, element in members], along, name)
+    allowed = allowed_sites(structure, where, material, layers, name)
+    sets = site_sets(structure, [element for _, element in members], along, name)
     chosen = [sites for sites in sets if any(allowed[site] for site in sites)]
     if not chosen:
         place = where if material is None else f"{material}, layers {list(layers) if layers else 'all'}"
@@ -206,79 +183,21 @@ def enumerate_defects(
     labels, planes = layer_labels(structure), plane_formulas(structure)
     return [
         _place(structure, kinds, sites, charge, labels, planes)
-        for sites in _orbits(chosen, _permutations(structure, orders))
+        for sites in _orbits(chosen, _permutations(structure, orders), kinds)
     ]
 
 
-def _allowed(
-    structure: Structure, where: str, material: str | None, layers: Sequence[int] | None
-) -> NDArray[np.bool_]:
-    properties = structure.site_properties
-    if material is not None:
-        inside = np.array(properties["material"]) == material
-        return np.asarray(inside if layers is None else inside & np.isin(properties["layer"], list(layers)))
-    planes = {"interface": interface_planes, "surface": surface_planes}.get(where)
-    return np.asarray(np.isin(properties["plane"], sorted(planes(structure)) if planes else properties["plane"]))
-
-
-def _site_sets(
-    structure: Structure, elements: list[str], along: tuple[float, float, float] | None, name: str
+def _orbits(
+    sets: Sequence[tuple[int, ...]], permutations: NDArray[np.int64], kinds: Sequence[str] = ("",)
 ) -> list[tuple[int, ...]]:
-    """Return the sites that the members may take, one tuple a complex, the first member from the bottom up."""
-    symbols = np.array([site.species_string for site in structure])
-    sets: list[tuple[int, ...]] = [(int(i),) for i in np.flatnonzero(symbols == elements[0])]
-    for element in elements[1:]:
-        partners = np.flatnonzero(symbols == element)
-        longer = [
-            (distance, (*sites, partner))
-            for sites in sets
-            for partner, distance in _partners(structure, sites, partners, along, name).items()
-        ]
-        nearest = min((distance for distance, _ in longer), default=0.0)
-        sets = [sites for distance, sites in longer if distance <= _NEAREST * nearest]
-    return sets
-
-
-def _partners(
-    structure: Structure,
-    taken: tuple[int, ...],
-    candidates: NDArray[np.int64],
-    along: tuple[float, float, float] | None,
-    name: str,
-) -> dict[int, float]:
-    """Return the distance (Å) of each candidate from the last site taken, of those in a direction or its opposite."""
-    candidates = candidates[~np.isin(candidates, taken)]
-    start = structure.frac_coords[taken[-1]]
-    apart = (structure.frac_coords[candidates] - start)[:, None, :]
-    vectors = (apart - np.round(apart) + _IMAGES) @ structure.lattice.matrix
-    distances = np.linalg.norm(vectors, axis=-1)
-    if along is not None:
-        cosines = np.abs(vectors @ _direction(structure, taken[-1], along, name)) / np.maximum(distances, 1e-9)
-        distances = np.where(cosines > np.cos(np.radians(_LEAN)), distances, np.inf)
-    nearest = distances.min(axis=1, initial=np.inf)
-    return {int(i): float(d) for i, d in zip(candidates, nearest, strict=True) if np.isfinite(d)}
-
-
-def _direction(structure: Structure, site: int, along: tuple[float, float, float], name: str) -> NDArray[np.float64]:
-    """Return the Cartesian unit vector of a direction [uvw] in the material of a site."""
-    if not any(along):
-        raise StructureError(f"defect {name}: along: [0, 0, 0] is no direction; give [u, v, w]")
-    lattices = structure.properties.get("lattices")
-    axes = np.eye(3)
-    if lattices is not None:
-        axes = np.array(lattices[structure.site_properties["material"][site]]["axes"])
-    vector = np.asarray(along, dtype=float) @ axes
-    return np.asarray(vector / np.linalg.norm(vector))
-
-
-def _orbits(sets: Sequence[tuple[int, ...]], permutations: NDArray[np.int64]) -> list[tuple[int, ...]]:
-    """Return the first of each class of tuples of sites that the operations map on one another."""
-    seen: set[tuple[int, ...]] = set()
+    """Return the first of each class of tuples of sites that the operations, or swapping like members, make equal."""
+    seen: set[tuple[tuple[str, int], ...]] = set()
     kept = []
     for sites in sets:
-        if sites not in seen:
+        if tuple(sorted(zip(kinds, sites, strict=True))) not in seen:
             kept.append(sites)
-            seen.update(map(tuple, permutations[:, list(sites)].tolist()))
+            images = permutations[:, list(sites)].tolist()
+            seen.update(tuple(sorted(zip(kinds, image, strict=True))) for image in images)
     return kept
 
 

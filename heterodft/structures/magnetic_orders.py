@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from heterodft.errors import StructureError, did_you_mean
 from heterodft.structures.fitting import translations
+from heterodft.structures.magnetic_interfaces import check_ring, face_blocks
 from heterodft.structures.magnetic_patterns import find_pattern
 from heterodft.structures.superlattice import layer_labels
 
@@ -121,7 +121,7 @@ def order_signs(structure: Structure, order: Order, magnetic: Sequence[bool]) ->
     materials = dict.fromkeys(_materials(structure, sites), order)
     signs = _pattern_signs(structure, materials, sites)
     if not all(interface["continues"] for interface in structure.properties["interfaces"]):
-        return _face(structure, signs, sites, -1)
+        return face_blocks(structure, signs, sites, -1)
     _check_period(structure, materials, sites)
     return signs
 
@@ -233,59 +233,10 @@ def _block_signs(structure: Structure, order: BlockOrder, magnetic: NDArray[np.b
         if material not in names:
             raise StructureError(f"magnetism: the order by block lacks {material}, which carries moments; add it")
     wanted = 1 if order.interface == "parallel" else -1
-    signs = _face(structure, _pattern_signs(structure, names, magnetic), magnetic, wanted)
+    signs = face_blocks(structure, _pattern_signs(structure, names, magnetic), magnetic, wanted)
     if set(names.values()) == {"FM"}:
-        _check_closure(structure, signs, magnetic, wanted)
+        check_ring(structure, signs, magnetic, wanted)
     return signs
-
-
-def _face(
-    structure: Structure, signs: NDArray[np.int64], magnetic: NDArray[np.bool_], wanted: int
-) -> NDArray[np.int64]:
-    """Turn whole blocks so that moments across each interface are parallel or antiparallel.
-
-    Of each pair of neighbouring blocks the magnetic sites nearest to the interface are compared, each with its
-    nearest partners on the other side.
-    """
-    blocks = np.array(structure.site_properties["block"])
-    signs = signs.copy()
-    numbers = [int(b) for b in sorted(set(blocks[magnetic]))]
-    for below, above in pairwise(numbers):
-        coupling = _coupling(structure, signs, magnetic & (blocks == below), magnetic & (blocks == above))
-        if coupling * wanted < 0:
-            signs[blocks == above] *= -1
-    return signs
-
-
-def _check_closure(structure: Structure, signs: NDArray[np.int64], magnetic: NDArray[np.bool_], wanted: int) -> None:
-    """Refuse an odd ring of ferromagnetic blocks that should all be antiparallel."""
-    blocks = np.array(structure.site_properties["block"])
-    numbers = sorted(set(blocks[magnetic].tolist()))
-    if len(numbers) < 2 or structure.properties["vacuum"]:
-        return
-    first, last = (int(signs[magnetic & (blocks == number)][0]) for number in (numbers[0], numbers[-1]))
-    if first * last * wanted < 0:
-        raise StructureError(
-            f"magnetism: {len(numbers)} ferromagnetic blocks cannot be antiparallel at every interface of a period; "
-            "repeat the stack twice"
-        )
-
-
-def _coupling(
-    structure: Structure, signs: NDArray[np.int64], below: NDArray[np.bool_], above: NDArray[np.bool_]
-) -> int:
-    """Return the sum of products of signs over the shortest pairs between the facing magnetic planes."""
-    heights = structure.cart_coords[:, 2]
-    lower = np.flatnonzero(below & (heights > heights[below].max() - _FACING))
-    upper = np.flatnonzero(above & (heights < heights[above].min() + _FACING))
-    distances = structure.lattice.get_all_distances(structure.frac_coords[lower], structure.frac_coords[upper])
-    near = distances < distances.min() + _FACING
-    total = int((signs[lower][:, None] * signs[upper][None, :] * near).sum())
-    return total or int(signs[lower[0]] * signs[upper[int(distances[0].argmin())]])
-
-
-_FACING = 0.3
-"""Å; less than the buckling of the cation planes of corundum, which are two planes."""
 
 
 def _layer_signs(structure: Structure, order: LayerOrder) -> NDArray[np.int64]:

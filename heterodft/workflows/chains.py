@@ -19,8 +19,9 @@ from heterodft.workflows.configurations import expand
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from heterodft.workflows.built_structures import BuiltStructure
     from heterodft.workflows.campaign import Campaign
-    from heterodft.workflows.configurations import BuiltStructure, Configuration
+    from heterodft.workflows.configurations import Configuration
 
 __all__ = ["build_chain", "campaign_chains", "hand_over", "has_density"]
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from heterodft.errors import CampaignError
+from heterodft.workflows.built_structures import build_structures
 from heterodft.workflows.campaign_file import load_campaign
-from heterodft.workflows.configurations import build_structures, expand
+from heterodft.workflows.configurations import expand
 
 
 def test_the_demo_has_a_pristine_cell_and_four_vacancies(demo_file):
