@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
@@ -37,3 +38,9 @@ def test_links_between_pages_lead_somewhere():
     for page in [*DOCS.glob("**/*.md"), DOCS.parent / "README.md"]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_examples_of_the_structures_page_are_what_the_program_does():
+    found = doctest.testfile(str(DOCS / "structures.md"), module_relative=False)
+    assert found.attempted > 20
+    assert found.failed == 0
