@@ -145,7 +145,7 @@ def _print_interfaces(pristine: Described) -> None:
         print_table(
             "Interfaces: polar discontinuity, positive where electrons compensate it",
             ["structure", "interface", "planes", ">gap (Å)", ">shift", ">e per cell", ">e per nm²"],
-            rows,
+            _together(rows),
         )
 
 

@@ -128,15 +128,17 @@ def order_signs(structure: Structure, order: Order, magnetic: Sequence[bool]) ->
 
 def fitting_orders(structure: Structure, magnetic: Sequence[bool]) -> list[str]:
     """Return the names of the antiferromagnetic orders that the cell holds, for its magnetic sites."""
-    names = []
+    found: dict[str, list[int]] = {}
     for name in ORDERS[2:]:
         try:
-            signs = order_signs(structure, name, magnetic)[np.asarray(magnetic)]
+            signs = order_signs(structure, name, magnetic)[np.asarray(magnetic)].tolist()
         except StructureError:
             continue
-        if len(set(signs.tolist())) > 1:
-            names.append(name)
-    return names
+        if len(set(signs)) > 1:
+            found[name] = signs
+    if "AFM" in found and list(found.values()).count(found["AFM"]) > 1:
+        del found["AFM"]  # another name for one of the others
+    return list(found)
 
 
 def _materials(structure: Structure, magnetic: NDArray[np.bool_]) -> list[str]:

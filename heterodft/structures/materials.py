@@ -195,7 +195,7 @@ def read_material(name: str, path: Path) -> Material:
     name
         How the campaign calls it.
     path
-        CIF, POSCAR, JSON …; Miller indices refer to the cell of the file.
+        CIF, POSCAR, JSON …; Miller indices refer to the cell of the file, whose ``magmom`` are kept.
 
     Raises
     ------
@@ -211,5 +211,10 @@ def read_material(name: str, path: Path) -> Material:
     if not cell.is_ordered:
         raise StructureError(f"material {name}: {path} has partly occupied sites; give an ordered cell")
     cell.remove_oxidation_states()
-    plain = Structure(cell.lattice, [site.specie.symbol for site in cell], cell.frac_coords)
+    try:
+        moments = [float(m or 0.0) for m in cell.site_properties.get("magmom", [])]
+    except (TypeError, ValueError) as error:
+        raise StructureError(f"material {name}: the moments in {path} are not collinear; remove them") from error
+    kept = {"magmom": moments} if moments else None
+    plain = Structure(cell.lattice, [site.specie.symbol for site in cell], cell.frac_coords, site_properties=kept)
     return Material(name, "file", plain, path.name)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from heterodft.errors import StructureError
 from heterodft.structures.arrangement import Block, Interfaces, Supercell, arrange
 from heterodft.structures.assembly import check_overlap, check_symmetric
@@ -19,7 +21,6 @@ from heterodft.structures.registries import distances_by_pair, same_crystal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
@@ -100,7 +101,7 @@ def build_superlattice(
     check_overlap(structure, assembly.charges())
     if symmetric:
         check_symmetric(structure)
-    return structure
+    return _with_moments(structure, stack)
 
 
 def enumerate_registries(
@@ -156,11 +157,26 @@ def enumerate_registries(
             continue
         distances = distances_by_pair(structure)
         if not any(same_crystal(distances, other) for other in known):
-            kept.append(structure)
+            kept.append(_with_moments(structure, stack))
             known.append(distances)
     if not kept:
         check_overlap(assembly.build(), assembly.charges())
     return kept
+
+
+def _with_moments(structure: Structure, stack: Sequence[Block]) -> Structure:
+    """Add the moments that the files of the materials hold as ``magmom`` (μB), None elsewhere."""
+    cells = {block.material.name: block.material.cell for block in stack}
+    if not any("magmom" in cell.site_properties for cell in cells.values()):
+        return structure
+    moments: list[float | None] = []
+    for site in structure:
+        cell = cells[site.properties["material"]]
+        apart = np.array(cell.frac_coords) - np.array(site.properties["bulk_position"])
+        nearest = int(np.linalg.norm((apart - np.round(apart)) @ cell.lattice.matrix, axis=1).argmin())
+        moments.append(cell.site_properties.get("magmom", [None] * len(cell))[nearest])
+    structure.add_site_property("magmom", moments)
+    return structure
 
 
 def layer_labels(structure: Structure) -> list[str]:
