@@ -1,11 +1,12 @@
 # make demo   from nothing to a layer-resolved report of a real calculation
 # make test   every check: style, types, architecture, tests with a real pw.x, the built wheel
+# make peers  the structure builder beside pymatgen, doped and icet, installed in an environment of their own
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CAMPAIGN := examples/demo/campaign.yaml
 
-.PHONY: demo test system pseudos benchmarks clean
+.PHONY: demo test system pseudos benchmarks peers clean
 
 demo: $(VENV)/.installed pseudos
 	$(BIN)/heterodft submit $(CAMPAIGN)
@@ -23,6 +24,16 @@ test: $(VENV)/.installed-dev pseudos
 
 benchmarks: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/structures.py
+
+peers: $(VENV)-peers/.installed
+	$(VENV)-peers/bin/python benchmarks/structures.py
+
+$(VENV)-peers/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check -e . \
+		pymatgen-analysis-defects doped icet
+	@touch $@
 
 system:
 	@PYTHON=$(PYTHON) tools/install_system.sh
@@ -44,4 +55,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) runs report dist build
+	rm -rf $(VENV) $(VENV)-peers runs report dist build

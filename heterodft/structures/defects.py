@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pymatgen.core import Element
+from pymatgen.core import Element, Structure
 
 from heterodft.errors import StructureError, did_you_mean
 from heterodft.structures.defect_sites import allowed_sites, site_sets
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from pymatgen.core import Structure
 
 __all__ = [
     "PointDefect",
@@ -225,18 +224,17 @@ def _place(  # noqa: PLR0917, found once for all sites
         about["members"] = members
     if charge:
         about["label"] = f"{about['label']} ({charge:+d})"
-    changed = structure.copy()
-    changed.properties = {**structure.properties, "defect": about}  # copy() shares the host's dictionary
+    removed = {site for kind, site in zip(kinds, sites, strict=True) if parse_defect(kind)[0] is None}
+    kept = tuple(index for index in range(len(structure)) if index not in removed)
+    changed = Structure.from_sites([structure[index] for index in kept])
+    changed.properties = {**structure.properties, "defect": about}
     if charge:
         changed.properties["charge"] = charge
     for kind, site in zip(kinds, sites, strict=True):
         incoming, _ = parse_defect(kind)
         if incoming is not None:
             properties = {k: None if k == "magmom" else v for k, v in structure[site].properties.items()}
-            changed.replace(site, incoming, properties=properties)
-    removed = [site for kind, site in zip(kinds, sites, strict=True) if parse_defect(kind)[0] is None]
-    changed.remove_sites(removed)
-    kept = tuple(index for index in range(len(structure)) if index not in removed)
+            changed.replace(kept.index(site), incoming, properties=properties)
     return PointDefect(str(about["kind"]), sites, str(about["label"]), str(about["plane"]), changed, kept)
 
 

@@ -19,7 +19,7 @@ __all__ = ["anion", "closest_pairs", "formal_charges", "ionic_radius"]
 
 @lru_cache(maxsize=512)
 def _charges(formula: str) -> tuple[tuple[str, float], ...]:
-    guesses = Composition(formula).oxi_state_guesses()
+    guesses = Composition(Composition(formula).reduced_formula).oxi_state_guesses()
     return tuple(sorted(guesses[0].items())) if guesses else ()
 
 
@@ -41,9 +41,10 @@ def formal_charges(formula: str) -> dict[str, float]:
     >>> formal_charges("LaAlO3")
     {'Al': 3.0, 'La': 3.0, 'O': -2.0}
     """
-    return dict(_charges(Composition(formula).reduced_formula))
+    return dict(_charges(formula))
 
 
+@lru_cache(maxsize=512)
 def anion(formula: str) -> str:
     """Return the most electronegative element of a formula.
 

@@ -13,7 +13,6 @@ from math import lcm
 from typing import TYPE_CHECKING
 
 import numpy as np
-import spglib
 from pymatgen.analysis.interfaces.zsl import ZSLGenerator
 
 if TYPE_CHECKING:
@@ -106,8 +105,8 @@ def enumerate_matches(film: SurfaceCell, substrate: SurfaceCell, limits: MatchLi
     (2.37, 30.0, 3)
     """
     limits = limits or MatchLimits()
-    order = lcm(_rotation_order(film), _rotation_order(substrate))
-    mirrored = _has_mirror(film) and _has_mirror(substrate)
+    order = lcm(film.rotations, substrate.rotations)
+    mirrored = film.mirrored and substrate.mirrored
     return list(_matches(_key(film.in_plane), _key(substrate.in_plane), limits.strain, limits.area, order, mirrored))
 
 
@@ -180,23 +179,3 @@ def _smallest_angle(rotation: float, order: int, mirrored: bool) -> float:
     period = 360 / order
     angle = round(rotation % period, 2) % period
     return round(min(angle, (-angle) % period), 2) if mirrored else angle
-
-
-def _along_normal(cell: SurfaceCell) -> list[NDArray[np.float64]]:
-    """Return the point operations, Cartesian, that keep the normal of a cell (shape (3, 3) each, on columns)."""
-    bulk = cell.material.cell
-    numbers = [site.specie.Z for site in bulk]
-    dataset = spglib.get_symmetry_dataset((bulk.lattice.matrix.tolist(), bulk.frac_coords.tolist(), numbers), 1e-3)
-    if dataset is None:
-        return [np.eye(3)]
-    edges = cell.axes.T
-    turned = [edges @ rotation @ np.linalg.inv(edges) for rotation in np.unique(dataset.rotations, axis=0)]
-    return [operation for operation in turned if np.isclose(operation[2, 2], 1.0, atol=1e-3)]
-
-
-def _rotation_order(cell: SurfaceCell) -> int:
-    return sum(bool(np.linalg.det(operation) > 0) for operation in _along_normal(cell))
-
-
-def _has_mirror(cell: SurfaceCell) -> bool:
-    return any(np.linalg.det(operation) < 0 for operation in _along_normal(cell))

@@ -14,6 +14,8 @@ __all__ = ["Plane", "group_planes", "split_layers"]
 
 _PLANE_TOLERANCE = 0.05
 """Å; atoms whose heights differ by less share a plane."""
+_SAME_SPACE = 1e-3
+"""Å; spaces that differ by less are equally wide."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,13 @@ def split_layers(
         Å: the height that was put to 0.
     """
     heights = np.array([plane.height for plane in planes])
-    space_below = np.round(np.diff(heights, prepend=heights[-1] - thickness), 3)
+    space_below = np.diff(heights, prepend=heights[-1] - thickness)
     for layers in range(len(planes), 0, -1):
         size, rest = divmod(len(planes), layers)
-        starts = sorted(
-            range(size if rest == 0 else 0),
-            key=lambda start: (-space_below[start], anion not in planes[start].elements, start),
-        )
+        if rest:
+            continue
+        narrow = space_below < space_below[:size].max() - _SAME_SPACE
+        starts = sorted(range(size), key=lambda start: (narrow[start], anion not in planes[start].elements, start))
         for start in starts:
             turned = _turn(planes, start, thickness, shift)
             if layers == 1 or _alike(turned, layers, thickness):

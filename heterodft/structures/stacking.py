@@ -100,7 +100,7 @@ class Run:
 
 
 def plane_name(plane: Plane) -> str:
-    """Return the formula of a plane in its primitive in-plane cell, cations first, such as ``TiO2`` or ``O3``.
+    """Return the formula of a plane, cations first: ``TiO2``; of one element, in the primitive in-plane cell: ``O3``.
 
     Examples
     --------
@@ -109,6 +109,8 @@ def plane_name(plane: Plane) -> str:
     'TiO2'
     """
     composition = Composition("".join(plane.elements))
+    if len(composition) > 1:
+        composition = composition.reduced_composition
     return "".join(
         f"{element.symbol}{int(amount) if amount > 1 else ''}"
         for element, amount in sorted(composition.items(), key=lambda pair: pair[0].X)

@@ -60,6 +60,10 @@ class SurfaceCell:
         Number of layers in the repeat; the planes are shared out to them evenly, from the bottom.
     bottom
         Å: height of the lowest plane above the origin of the conventional cell.
+    rotations
+        Order of the rotation, or screw, axis along the normal.
+    mirrored
+        Whether a mirror or glide plane holds the normal.
     axes
         Shape (3, 3): the edges of the conventional cell in Å, as rows, with the normal along z.
     """
@@ -73,6 +77,8 @@ class SurfaceCell:
     layers: int
     bottom: float
     axes: NDArray[np.float64]
+    rotations: int
+    mirrored: bool
 
     @property
     def name(self) -> str:
@@ -144,7 +150,8 @@ def cut_surface_cell(material: Material, normal: tuple[int, ...]) -> SurfaceCell
 
 
 def _cut(material: Material, indices: tuple[int, int, int]) -> SurfaceCell:
-    lattice, climbs = _primitive_lattice(material, indices)
+    rotations, translations = _operations(material)
+    lattice, climbs = _primitive_lattice(material, indices, rotations, translations)
     basis = _layer_basis(lattice, climbs) @ lattice
     x = basis[0] / np.linalg.norm(basis[0])
     z = np.cross(basis[0], basis[1])
@@ -160,7 +167,36 @@ def _cut(material: Material, indices: tuple[int, int, int]) -> SurfaceCell:
         group_planes(elements, places[:, 2] * thickness, lateral), thickness, shift, anion(material.cell.formula)
     )
     edges = np.asarray(material.cell.lattice.matrix) @ axes.T
-    return SurfaceCell(material, indices, in_plane, thickness, shift, planes, layers, bottom, edges)
+    keep = _keeping_normal(rotations, edges)
+    return SurfaceCell(
+        material=material,
+        normal=indices,
+        in_plane=in_plane,
+        thickness=thickness,
+        shift=shift,
+        planes=planes,
+        layers=layers,
+        bottom=bottom,
+        axes=edges,
+        rotations=int((keep > 0).sum()),
+        mirrored=bool((keep < 0).any()),
+    )
+
+
+def _operations(material: Material) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return rotations and translations of the space group, in fractions of the conventional cell."""
+    cell = material.cell
+    numbers = [site.specie.Z for site in cell]
+    found = spglib.get_symmetry_dataset((cell.lattice.matrix.tolist(), cell.frac_coords.tolist(), numbers), 1e-3)
+    if found is None:
+        return np.eye(3, dtype=np.int64)[None], np.zeros((1, 3))
+    return np.asarray(found.rotations, dtype=np.int64), np.asarray(found.translations)
+
+
+def _keeping_normal(rotations: NDArray[np.int64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the determinants of the point operations that keep the normal, z."""
+    turned = edges.T @ np.unique(rotations, axis=0) @ np.linalg.inv(edges.T)
+    return np.asarray(np.linalg.det(turned[np.isclose(turned[:, 2, 2], 1.0, atol=1e-3)]))
 
 
 def _atoms_inside(material: Material, basis: NDArray[np.float64]) -> tuple[list[str], NDArray[np.float64]]:
@@ -191,16 +227,14 @@ def _three_indices(material: Material, normal: tuple[int, ...]) -> tuple[int, in
 
 
 def _primitive_lattice(
-    material: Material, normal: tuple[int, int, int]
+    material: Material,
+    normal: tuple[int, int, int],
+    rotations: NDArray[np.int64],
+    translations: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return a primitive basis (3, 3) in Å, oriented as the cell, and how many lattice planes each vector climbs."""
     cell = material.cell
-    numbers = [site.specie.Z for site in cell]
-    dataset = spglib.get_symmetry_dataset((cell.lattice.matrix.tolist(), cell.frac_coords.tolist(), numbers), 1e-3)
-    centring = [np.zeros(3)]
-    if dataset is not None:
-        pure = (dataset.rotations == np.eye(3, dtype=int)).all(axis=(1, 2))
-        centring = list(dataset.translations[pure])
+    centring = translations[(rotations == np.eye(3, dtype=int)).all(axis=(1, 2))]
     candidates = np.array([t + shift for t in centring for shift in product((1, 0, -1), repeat=3)])
     lengths = np.round(np.linalg.norm(candidates @ cell.lattice.matrix, axis=1), 6)
     vectors = candidates[np.argsort(lengths, kind="stable")][1:]  # without the zero vector
@@ -225,7 +259,7 @@ def _layer_basis(lattice: NDArray[np.float64], climbs: NDArray[np.int64]) -> NDA
     length = np.round(np.linalg.norm(vectors @ lattice, axis=1), 8)
     flat = [v for _, v in sorted(zip(length[climb == 0], vectors[climb == 0], strict=True), key=lambda p: p[0])]
     first = next(v for v in flat if v.any())
-    seconds = [v for v in flat if np.array_equal(np.cross(first, v), climbs)]
+    seconds = np.array(flat)[(np.cross(first, flat) == climbs).all(axis=1)]
     second = min(
         seconds,
         key=lambda v: (

@@ -175,3 +175,14 @@ def test_four_indices_must_agree():
         cut_surface_cell(material, (1, 1, 2, 0))
     with pytest.raises(StructureError, match=r"the normal \(1 1\) has 2 indices"):
         cut_surface_cell(material, (1, 1))
+
+
+@given(st.integers(3500, 4500))
+@settings(max_examples=60, deadline=None)
+def test_the_first_plane_does_not_hang_on_rounding(thousandths):
+    cell = cut_surface_cell(build_material("SrTiO3", a=thousandths / 1000), (0, 0, 1))
+    assert cell.planes[0].elements == ("O", "Sr")
+
+
+def test_lanthanum_manganite_whose_half_constant_ends_in_a_five_begins_with_its_a_site():
+    assert cut_surface_cell(build_material("LaMnO3"), (0, 0, 1)).planes[0].elements == ("La", "O")
