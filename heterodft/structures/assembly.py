@@ -261,7 +261,7 @@ def _describe_joint(meeting: _Meeting, joint: Joint) -> dict[str, Any]:
         "planes": "/".join(map(plane_name, faces)),
         "gap": round(joint.gap, 6),
         "shift": (np.mod(np.round(joint.shift, 6), 1.0) + 0.0).tolist(),
-        "continues": meeting.goes_on,
+        "continues": meeting.goes_on and _same_place(joint.shift, np.zeros(2)),
     }
 
 
