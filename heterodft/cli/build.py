@@ -10,7 +10,7 @@ import click
 from heterodft.cli.common import campaign_file, echo_json, json_option, print_table, read_campaign
 
 if TYPE_CHECKING:
-    from heterodft.structures import StructureReport
+    from heterodft.structures import Moments, StructureReport
     from heterodft.workflows.built_structures import BuiltStructure
     from heterodft.workflows.campaign import Campaign
 
@@ -42,7 +42,7 @@ def command(  # noqa: PLR0917, click names them
     campaign = read_campaign(file)
     notes: list[str] = []
     structures = build_structures(campaign, notes=notes)
-    built = [(b, describe(b.structure, _magnetism(campaign, b).moments)) for b in structures]
+    built = [(b, describe(b.structure, _moments(campaign, b))) for b in structures]
     folder = output / campaign.name
     data = _write(built, folder, pictures=pictures)
     for note in notes:
@@ -64,6 +64,12 @@ def command(  # noqa: PLR0917, click names them
 
 def _magnetism(campaign: Campaign, built: BuiltStructure) -> Any:
     return built.spec.magnetism or campaign.magnetism
+
+
+def _moments(campaign: Campaign, built: BuiltStructure) -> Moments:
+    """Return the sizes of moments, those of single sites moved to where the host's sites are in a defect."""
+    moments: Moments = _magnetism(campaign, built).moments
+    return moments.on(built.kept) if built.kept else moments
 
 
 def _write(built: Described, folder: Path, *, pictures: bool) -> list[dict[str, Any]]:
@@ -134,7 +140,7 @@ def _print_blocks(pristine: Described) -> None:
 def _print_interfaces(pristine: Described) -> None:
     rows = [
         [
-            b.name, f"{i.below}/{i.above}", i.planes, f"{i.gap:.3f}", " ".join(f"{x:.3f}" for x in i.shift),
+            b.name, f"{i.below}/{i.above}", i.planes, i.joint, f"{i.gap:.3f}", " ".join(f"{x:.3f}" for x in i.shift),
             "" if i.discontinuity is None else f"{i.discontinuity:+.2f}",
             "" if i.density is None else f"{i.density:+.2f}",
         ]
@@ -144,7 +150,7 @@ def _print_interfaces(pristine: Described) -> None:
     if rows:
         print_table(
             "Interfaces: polar discontinuity, positive where electrons compensate it",
-            ["structure", "interface", "planes", ">gap (Å)", ">shift", ">e per cell", ">e per nm²"],
+            ["structure", "interface", "planes", "joint", ">gap (Å)", ">shift", ">e per cell", ">e per nm²"],
             _together(rows),
         )
 
@@ -178,26 +184,26 @@ def _print_distances(built: Described) -> None:
 def _print_orders(campaign: Campaign, pristine: Described) -> None:
     """Say of each order of the campaign whether the cell holds it, and which others it holds."""
     from heterodft.errors import StructureError
-    from heterodft.structures import order_label, starting_moments
-    from heterodft.workflows.magnetism_spec import Enumerate
+    from heterodft.structures import facing_moments
+    from heterodft.workflows.orders import host_orders
 
     rows = []
     for b, r in pristine:
-        magnetism = _magnetism(campaign, b)
-        for order in magnetism.orders:
-            if isinstance(order, Enumerate):
-                rows.append([b.name, f"up to {order.up_to} others", "enumerated", ""])
+        for name, found in host_orders(b.structure, _magnetism(campaign, b)).items():
+            if isinstance(found, StructureError):
+                rows.append([b.name, name, "does not fit", "", str(found).removeprefix("magnetism: ")])
                 continue
-            try:
-                found = starting_moments(b.structure, order, magnetism.moments)
-                text = "fits", "; ".join(f"{e} {t}" for e, t in found.summary(b.structure).items())
-            except StructureError as error:
-                text = "does not fit", str(error).removeprefix("magnetism: ")
-            rows.append([b.name, order_label(order), *text])
+            faces = facing_moments(b.structure, found.values) if found.values else []
+            short = "/".join({"antiparallel": "anti", "compensated": "comp."}.get(face, face) for face in faces)
+            sources = "; ".join(f"{element} {text}" for element, text in found.summary(b.structure).items())
+            rows.append([b.name, name, "fits", short if set(faces) - {"none"} else "", sources])
         if r.orders:
-            rows.append([b.name, " ".join(r.orders), "would fit", ""])
-    print_table("Magnetic orders; starting moments (μB) and their source", ["structure", "order", "", "moments"],
-                _together(rows))  # fmt: skip
+            rows.append([b.name, " ".join(r.orders), "would fit", "", ""])
+    print_table(
+        "Magnetic orders: how moments face each other at the interfaces, starting moments (μB) and their source",
+        ["structure", "order", "", "interfaces", "moments"],
+        _together(rows),
+    )
 
 
 def _print_matches(campaign: Campaign, structures: list[BuiltStructure]) -> None:

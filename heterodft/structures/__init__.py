@@ -2,6 +2,7 @@
 
 from heterodft.structures.defects import PointDefect, enumerate_defects, plane_formulas
 from heterodft.structures.exchange import read_structure, to_ase, write_structure
+from heterodft.structures.magnetic_interfaces import facing_moments
 from heterodft.structures.magnetic_orders import ORDERS, BlockOrder, LayerOrder, Order, order_label
 from heterodft.structures.matching import Match, MatchLimits, enumerate_matches
 from heterodft.structures.materials import Material, build_material, read_material
@@ -44,6 +45,7 @@ __all__ = [
     "enumerate_matches",
     "enumerate_orders",
     "enumerate_registries",
+    "facing_moments",
     "layer_labels",
     "order_label",
     "parse_tilt",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from heterodft.errors import StructureError, did_you_mean
 from heterodft.structures.assembly import Assembly
 from heterodft.structures.fitting import fit_cells
 from heterodft.structures.reference_lattices import REFERENCES
 from heterodft.structures.stacking import Run, choose_run, mirror_stack, split_termination
-from heterodft.structures.surface_cells import SurfaceCell, cut_surface_cell
+from heterodft.structures.surface_cells import SurfaceCell, cut_surface_cell, three_indices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Block", "Interfaces", "Supercell", "arrange"]
 
 _MOST_ATOMS = 5000
+_WIDEST_GAP = 20.0
 
 Supercell = tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 
@@ -81,13 +84,13 @@ def arrange(
     multiples = _multiples(supercell)
     _check_stack(stack, vacuum, symmetric)
     _check_names(stack, normal, poisson)
-    cells = {
-        block.material.name: cut_surface_cell(block.material, _normal_of(block.material, normal)) for block in stack
-    }
+    _check_numbers(interfaces)
+    cells = _cut_all(stack, normal)
     fitted = _fit(cells, stack[0].material.name, in_plane, poisson, match)
     layers = [_layers(block, fitted[block.material.name]) for block in stack]
     _check_size(layers, [fitted[block.material.name] for block in stack], multiples)
-    runs = _runs([fitted[block.material.name] for block in stack], layers, interfaces, slab=vacuum > 0)
+    surfaces = _surfaces(interfaces, vacuum > 0, symmetric)
+    runs = _runs([fitted[block.material.name] for block in stack], layers, interfaces.termination, surfaces)
     if symmetric:
         runs = mirror_stack(runs)
     meetings = len(runs) - 1 if vacuum else len(runs)
@@ -149,6 +152,27 @@ def _check_names(
             raise StructureError(f"poisson: {ratio:g} of {name} is no Poisson ratio; give a number of 0 to 0.5")
 
 
+def _cut_all(
+    stack: Sequence[Block], normal: tuple[int, ...] | Mapping[str, tuple[int, ...]]
+) -> dict[str, SurfaceCell]:
+    """Cut every material; those of one structure type and normal along the same lattice vectors."""
+    cells: dict[str, SurfaceCell] = {}
+    for block in stack:
+        material = block.material
+        indices = _normal_of(material, normal)
+        like = next(
+            (
+                cell
+                for cell in cells.values()
+                if cell.material.prototype == material.prototype != "file"
+                and cell.normal == three_indices(material, indices)
+            ),
+            None,
+        )
+        cells[material.name] = cut_surface_cell(material, indices, like=like)
+    return cells
+
+
 def _normal_of(material: Material, normal: tuple[int, ...] | Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
     if isinstance(normal, tuple | list):
         return tuple(normal)
@@ -169,7 +193,13 @@ def _fit(
     if isinstance(in_plane, str) and in_plane in cells:
         reference, vectors = in_plane, cells[in_plane].in_plane
     elif isinstance(in_plane, str) and in_plane in REFERENCES:
-        in_plane = REFERENCES[in_plane].constants["a"]
+        known = REFERENCES[in_plane]
+        if ("c" in known.constants) != cells[first].material.cell.lattice.is_hexagonal():
+            raise StructureError(
+                f"in_plane: {in_plane} ({known.prototype}) and {first} are not both cubic or both hexagonal; put "
+                f"{in_plane} in the stack, or give the lattice constant that {first} should take"
+            )
+        in_plane = known.constants["a"]
     elif isinstance(in_plane, str) and in_plane != "mean":
         raise StructureError(
             f"in_plane: {in_plane} is not in the stack; name one of {', '.join(cells)}, a substrate with a known "
@@ -202,27 +232,53 @@ def _check_size(
         raise StructureError(f"a cell of {atoms:.0f} atoms is beyond {_MOST_ATOMS}; give fewer layers or repeats")
 
 
-def _runs(fitted: list[FittedCell], layers: list[int], interfaces: Interfaces, *, slab: bool) -> list[Run]:
+def _surfaces(interfaces: Interfaces, slab: bool, symmetric: bool) -> tuple[str | None, str | None] | None:
+    """Return the planes asked for at the bottom and the top of a slab, None of a superlattice."""
+    bottom, top = interfaces.surfaces
+    if not slab:
+        if bottom or top:
+            raise StructureError("surfaces are those of a slab; give vacuum: in Å as well")
+        return None
+    if symmetric and bottom and top and bottom != top:
+        raise StructureError(f"surfaces: {bottom} and {top} of a symmetric slab; both are the same")
+    return (None, top or bottom) if symmetric else (bottom, top)
+
+
+def _runs(
+    fitted: list[FittedCell],
+    layers: list[int],
+    given: tuple[str | None, ...],
+    surfaces: tuple[str | None, str | None] | None,
+) -> list[Run]:
     """Choose the planes of each block."""
     number = len(fitted)
-    given = interfaces.termination
-    meetings = number - 1 if slab else number
+    meetings = number if surfaces is None else number - 1
     if len(given) > meetings:
         raise StructureError(f"{len(given)} terminations for {meetings} interfaces; give at most one each")
-    if any(interfaces.surfaces) and not slab:
-        raise StructureError("surfaces are those of a slab; give vacuum: in Å as well")
     tops: list[str | None] = [None] * number
     bottoms: list[str | None] = [None] * number
     for i, text in enumerate(given):
         above = (i + 1) % number
         tops[i], bottoms[above] = split_termination(text, fitted[i], fitted[above])
-    if slab:
-        bottoms[0], tops[-1] = interfaces.surfaces
+    if surfaces is not None:
+        bottoms[0], tops[-1] = surfaces
     runs: list[Run] = []
     for i, cell in enumerate(fitted):
         after = runs[-1].end if runs and cell.continues(fitted[i - 1]) else None
         runs.append(choose_run(cell, layers[i], bottom=bottoms[i], top=tops[i], after=after))
     return runs
+
+
+def _check_numbers(interfaces: Interfaces) -> None:
+    """Refuse gaps and shifts that are no numbers."""
+    gaps = interfaces.gap if isinstance(interfaces.gap, tuple) else (interfaces.gap,)
+    for gap in gaps:
+        if gap is not None and not 0 < gap < _WIDEST_GAP:
+            raise StructureError(f"gap of {gap:g} Å; give a number of Å below {_WIDEST_GAP:g}")
+    shifts: Any = interfaces.shift if _one_each(interfaces.shift) else (interfaces.shift,)
+    for shift in shifts:
+        if shift is not None and not np.isfinite(shift).all():
+            raise StructureError(f"shift {shift}; give two numbers, fractions of the in-plane cell")
 
 
 def _one_each(shift: object) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from heterodft.structures.stacking import Run
 
-__all__ = ["Assembly", "check_overlap", "check_symmetric"]
+__all__ = ["Assembly", "check_overlap"]
 
 _WIDEST_OPENING = 0.5
 """Å."""
@@ -133,6 +133,25 @@ class Assembly:
             "interfaces": [_describe_joint(*pair) for pair in zip(self._meetings, joints, strict=True)],
             "lattices": {run.name: self._lattice(run, lean) for run in self.runs},
         })  # fmt: skip
+
+    def build_symmetric(self) -> Structure:
+        """Build a slab that is the same upside down: below the middle, the registry that mirrors the one above.
+
+        Raises
+        ------
+        StructureError
+            If there is none.
+        """
+        upper = len(self.gaps) // 2
+        for joints in self.registries():
+            if all(a is b for a, b in zip(joints[upper:], self._joints[upper:], strict=True)):
+                structure = self.build(joints)
+                if _turns_over(structure):
+                    return structure
+        raise StructureError(
+            f"{' / '.join(run.name for run in self.runs)}: no registry makes both sides of the slab alike; leave "
+            "symmetric out"
+        )
 
     def _lean(self, origin: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how far the period leans, in common in-plane vectors, folded to the nearest image."""
@@ -261,8 +280,15 @@ def _describe_joint(meeting: _Meeting, joint: Joint) -> dict[str, Any]:
         "planes": "/".join(map(plane_name, faces)),
         "gap": round(joint.gap, 6),
         "shift": (np.mod(np.round(joint.shift, 6), 1.0) + 0.0).tolist(),
-        "continues": meeting.goes_on and _same_place(joint.shift, np.zeros(2)),
+        "joint": _kind(meeting, joint),
     }
+
+
+def _kind(meeting: _Meeting, joint: Joint) -> str:
+    """Return ``continued``, ``shifted``, ``fault`` (one lattice, but its planes do not go on) or ``registry``."""
+    if meeting.goes_on:
+        return "continued" if _same_place(joint.shift, np.zeros(2)) else "shifted"
+    return "fault" if meeting.facing.above.fitted.continues(meeting.facing.below.fitted) else "registry"
 
 
 def check_overlap(structure: Structure, charges: Mapping[str, Mapping[str, float]]) -> None:
@@ -282,19 +308,9 @@ def check_overlap(structure: Structure, charges: Mapping[str, Mapping[str, float
         )
 
 
-def check_symmetric(structure: Structure) -> None:
-    """Refuse a slab that is not the same upside down.
-
-    Raises
-    ------
-    StructureError
-        If no operation of its space group turns it over.
-    """
+def _turns_over(structure: Structure) -> bool:
+    """Whether an operation of the space group turns a slab upside down."""
     numbers = [site.specie.Z for site in structure]
     cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
     found = spglib.get_symmetry_dataset(cell, symprec=1e-3)
-    if found is None or not any(rotation[2, 2] == -1 for rotation in found.rotations):
-        raise StructureError(
-            f"{structure.formula}: its blocks do not sit alike on both sides of the middle one; leave symmetric out, "
-            "or give the shifts"
-        )
+    return found is not None and any(rotation[2, 2] == -1 for rotation in found.rotations)

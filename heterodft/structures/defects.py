@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,7 @@ def _permutations(structure: Structure, orders: Sequence[Sequence[float]]) -> ND
     keys = ("material", "magmom") if bulk else ("material", "block", "layer", "magmom")
     permutations = site_permutations(structure, site_names(structure, keys))
     for order in orders:
-        permutations = equivalent_under(permutations, np.sign(np.asarray(order)).astype(np.int64))
+        permutations = equivalent_under(permutations, np.asarray(order, dtype=float))
     return permutations
 
 
@@ -227,7 +228,7 @@ def _place(  # noqa: PLR0917, found once for all sites
     removed = {site for kind, site in zip(kinds, sites, strict=True) if parse_defect(kind)[0] is None}
     kept = tuple(index for index in range(len(structure)) if index not in removed)
     changed = Structure.from_sites([structure[index] for index in kept])
-    changed.properties = {**structure.properties, "defect": about}
+    changed.properties = {**deepcopy(structure.properties), "defect": about}
     if charge:
         changed.properties["charge"] = charge
     for kind, site in zip(kinds, sites, strict=True):

@@ -68,8 +68,9 @@ def _cif(structure: Structure) -> str:
     names = [f"{site.specie.symbol}{i}" for i, site in enumerate(structure)]
     kept = [key for key in _LABELS if key in structure.site_properties]
     loop = ["loop_", " _heterodft_site_label", *(f" _heterodft_site_{key}" for key in kept)]
-    for i, name in enumerate(names):
-        values = (json.dumps(structure.site_properties[key][i], separators=(",", ":")) for key in kept)
+    columns = [structure.site_properties[key] for key in kept]
+    for name, row in zip(names, zip(*columns, strict=True), strict=True):
+        values = (json.dumps(value, separators=(",", ":")) for value in row)
         loop.append(" ".join([f"  {name}", *(f"'{value}'" for value in values)]))
     about = json.dumps(_plain(structure.properties), separators=(",", ":"))
     return f"{text.rstrip()}\n" + "\n".join([*loop, *_moment_loop(structure, names), _ABOUT, ";", about, ";", ""])

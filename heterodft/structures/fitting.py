@@ -32,6 +32,9 @@ _HOPELESS_STRAIN = 0.25
 _AREA_STEPS = (0.2, 0.5, 1.0)
 """Of the largest area: small cells are found fast, and are listed first."""
 
+_SAME_PART = 0.03
+"""Of a repeat; internal coordinates of one structure type differ by less."""
+
 Multiples = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -97,10 +100,9 @@ class FittedCell:
         a, b = self.cell, other.cell
         return (
             _alike(a, b)
-            and len(a.planes) == len(b.planes)
+            and bool(np.array_equal(a.vectors, b.vectors))
             and bool(np.array_equal(self.repeats, other.repeats))
-            and bool(np.allclose(a.shift, b.shift, atol=1e-3))
-            and abs(self.rotation - other.rotation) < 1.0
+            and _same_planes(a, b)
         )
 
 
@@ -118,7 +120,18 @@ def translations(multiples: Multiples) -> NDArray[np.float64]:
     points = np.array(list(product(range(-reach, reach + 1), repeat=2)))
     inside = np.round(points @ np.linalg.inv(matrix), 9)
     chosen = points[((inside >= 0) & (inside < 1)).all(axis=1)].astype(float)
-    return chosen[np.lexsort((chosen[:, 1], chosen[:, 0], np.abs(chosen).sum(axis=1)))]
+    ordered = chosen[np.lexsort((chosen[:, 1], chosen[:, 0], np.abs(chosen).sum(axis=1)))]
+    ordered.setflags(write=False)
+    return ordered
+
+
+def _same_planes(a: SurfaceCell, b: SurfaceCell) -> bool:
+    """Whether the planes of two cells correspond: as many atoms at the same part of a repeat."""
+    if [len(plane.atoms) for plane in a.planes] != [len(plane.atoms) for plane in b.planes]:
+        return False
+    parts = [np.array([(plane.height + cell.bottom) / cell.thickness for plane in cell.planes]) for cell in (a, b)]
+    apart = parts[0] - parts[1]
+    return bool((np.abs(apart - np.round(apart)) < _SAME_PART).all())
 
 
 def _alike(a: SurfaceCell, b: SurfaceCell) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from heterodft.errors import StructureError, did_you_mean
 from heterodft.structures.fitting import translations
 from heterodft.structures.magnetic_interfaces import check_ring, face_blocks
-from heterodft.structures.magnetic_patterns import find_pattern
+from heterodft.structures.magnetic_patterns import find_pattern, has_pattern
 from heterodft.structures.superlattice import layer_labels
 
 if TYPE_CHECKING:
@@ -79,12 +79,16 @@ def order_label(order: Order) -> str:
     if isinstance(order, str):
         return order
     if isinstance(order, BlockOrder):
-        return "_".join([*(f"{material}-{name}" for material, name in order.blocks), order.interface])
+        return "_".join([*(f"{_plain(material)}-{name}" for material, name in order.blocks), order.interface])
     words = {"+": "u", "-": "d", "0": "n"}
     return "_".join(
-        re.sub(r"[^A-Za-z0-9]+", ".", label).strip(".") + "-" + "".join(words.get(sign, "") for sign in signs)
-        for label, signs in order.layers
+        f"{_plain(label)}-{''.join(words.get(sign, '') for sign in signs)}" for label, signs in order.layers
     )
+
+
+def _plain(label: str) -> str:
+    """Return a label that may be a part of the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9]+", ".", label).strip(".")
 
 
 def order_signs(structure: Structure, order: Order, magnetic: Sequence[bool]) -> NDArray[np.int64]:
@@ -119,8 +123,10 @@ def order_signs(structure: Structure, order: Order, magnetic: Sequence[bool]) ->
         return np.ones(len(structure), dtype=np.int64)
     sites = np.asarray(magnetic)
     materials = dict.fromkeys(_materials(structure, sites), order)
-    signs = _pattern_signs(structure, materials, sites)
-    if not all(interface["continues"] for interface in structure.properties["interfaces"]):
+    others = [name for name in structure.properties["lattices"] if name not in materials]
+    places = {name: order for name in others if has_pattern(structure.properties["lattices"][name], order)}
+    signs = _pattern_signs(structure, materials | places, sites)
+    if not all(interface["joint"] == "continued" for interface in structure.properties["interfaces"]):
         return face_blocks(structure, signs, sites, -1)
     _check_period(structure, materials, sites)
     return signs
@@ -250,6 +256,8 @@ def _layer_signs(structure: Structure, order: LayerOrder) -> NDArray[np.int64]:
     for name, word in order.layers:
         if not word or set(word) - set(values):
             raise StructureError(f"magnetism: signs '{word}' of {name}; write +, - or 0 for each layer, such as +-")
+        if name in known and len(word) > 1:
+            raise StructureError(f"magnetism: {len(word)} signs '{word}' for the one layer {name}; write +, - or 0")
         if name not in known and name not in materials:
             choices = [*materials, *known]
             raise StructureError(f"magnetism: no layer or material {name}{did_you_mean(name, choices)}")

@@ -10,9 +10,11 @@ import numpy as np
 from heterodft.errors import StructureError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-__all__ = ["Pattern", "find_pattern"]
+__all__ = ["Pattern", "find_pattern", "has_pattern"]
 
 Pattern = Callable[[Any], Any]
 """Signs, shape (sites,), of fractional coordinates in the conventional cell, shape (sites, 3)."""
@@ -67,6 +69,15 @@ def _on_tetrahedral_site(x: NDArray[np.float64]) -> NDArray[np.bool_]:
     alike = (parity == parity[:, :1]).all(axis=1)
     sums = np.mod(quarters.sum(axis=1), 4)
     return np.asarray(on_grid & alike & np.where(parity[:, 0] == 0, sums == 0, sums == 3))
+
+
+def has_pattern(lattice: Mapping[str, Any], order: str) -> bool:
+    """Return whether the structure type of a material, of ``properties["lattices"]``, has an order."""
+    try:
+        find_pattern("", lattice["prototype"], order)
+    except StructureError:
+        return False
+    return True
 
 
 def find_pattern(material: str, prototype: str, order: str) -> Pattern:

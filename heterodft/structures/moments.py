@@ -10,7 +10,7 @@ from heterodft.structures.magnetic_orders import Order, order_label, order_signs
 from heterodft.structures.superlattice import layer_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pymatgen.core import Structure
 
@@ -38,6 +38,12 @@ class Moments:
     layers: Mapping[tuple[str, str], float] = field(default_factory=dict)
     species: Mapping[str, float] = field(default_factory=dict)
 
+    def on(self, kept: Sequence[int]) -> Moments:
+        """Return the same for a structure whose sites are these of the one that `sites` counts, as of a defect."""
+        numbers = {old: new for new, old in enumerate(kept)}
+        sites = {numbers[old]: size for old, size in self.sites.items() if old in numbers}
+        return Moments(sites, self.layers, self.species)
+
 
 @dataclass(frozen=True)
 class StartingMoments:
@@ -49,10 +55,13 @@ class StartingMoments:
         μB by site; None when the order is not spin-polarized.
     sources
         Where the size of each came from: ``site``, ``layer``, ``species``, ``file``, ``default`` or ``none``.
+    signs
+        Of each place, whether or not there is a moment; empty when the order is not spin-polarized.
     """
 
     values: tuple[float, ...] | None
     sources: tuple[str, ...]
+    signs: tuple[int, ...] = ()
 
     def summary(self, structure: Structure) -> dict[str, str]:
         """Return for each element with a moment its sizes and their source: ``{"Cr": "3 (default)"}``."""
@@ -128,7 +137,7 @@ def starting_moments(structure: Structure, order: Order, moments: Moments) -> St
         )
     signs = order_signs(structure, order, [size > 0 for size in sizes])
     values = tuple(size * int(sign) + 0.0 for size, sign in zip(sizes, signs, strict=True))
-    return StartingMoments(values, sources)
+    return StartingMoments(values, sources, tuple(int(sign) for sign in signs))
 
 
 def assign_moments(structure: Structure, order: Order, moments: Mapping[str, float]) -> list[float] | None:

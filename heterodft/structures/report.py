@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+import spglib
 
 from heterodft.structures.defects import plane_formulas
 from heterodft.structures.ions import closest_pairs, formal_charges
@@ -61,13 +61,15 @@ class BlockRow:
 class InterfaceRow:
     """One interface.
 
-    The materials below and above, the facing planes, the gap (Å), the shift (fractions of the in-plane cell), and the
-    polar discontinuity (e per in-plane cell, e per nm²; None of a structure with a defect).
+    The materials below and above, the facing planes, how they join (``continued``; ``shifted``; ``fault``: one
+    lattice whose planes do not go on; ``registry``: two lattices), the gap (Å), the shift (fractions of the in-plane
+    cell), and the polar discontinuity (e per in-plane cell, e per nm²; None of a structure with a defect).
     """
 
     below: str
     above: str
     planes: str
+    joint: str
     gap: float
     shift: tuple[float, float]
     discontinuity: float | None
@@ -148,7 +150,7 @@ def describe(structure: Structure, moments: Moments | None = None) -> StructureR
         planes=_planes(structure),
         shortest=(first, second, distance),
         pairs=_pairs(structure),
-        space_group=SpacegroupAnalyzer(structure, symprec=1e-3).get_space_group_symbol(),
+        space_group=_space_group(structure),
         orders=_orders(structure, moments or Moments()),
     )
 
@@ -178,6 +180,7 @@ def _interfaces(structure: Structure) -> tuple[InterfaceRow, ...]:
             meeting["below"],
             meeting["above"],
             meeting["planes"],
+            meeting["joint"],
             meeting["gap"],
             tuple(meeting["shift"]),
             jump.charge if jump else None,
@@ -228,6 +231,13 @@ def _orders(structure: Structure, moments: Moments) -> tuple[str, ...]:
     sizes, _ = moment_sizes(structure, moments)
     magnetic = [size > 0 for size in sizes]
     return tuple(fitting_orders(structure, magnetic)) if any(magnetic) else ()
+
+
+def _space_group(structure: Structure) -> str:
+    numbers = [site.specie.Z for site in structure]
+    cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
+    found = spglib.get_symmetry_dataset(cell, symprec=1e-3)
+    return "" if found is None else str(found.international)
 
 
 def _shortest_pair(structure: Structure) -> tuple[str, str, float]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from heterodft.errors import StructureError
 from heterodft.structures.arrangement import Block, Interfaces, Supercell, arrange
-from heterodft.structures.assembly import check_overlap, check_symmetric
+from heterodft.structures.assembly import check_overlap
 from heterodft.structures.matching import MatchLimits
 from heterodft.structures.registries import distances_by_pair, same_crystal
 
@@ -97,10 +97,8 @@ def build_superlattice(
         poisson=poisson or {},
         match=match or MatchLimits(),
     )
-    structure = assembly.build()
+    structure = assembly.build_symmetric() if symmetric else assembly.build()
     check_overlap(structure, assembly.charges())
-    if symmetric:
-        check_symmetric(structure)
     return _with_moments(structure, stack)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from heterodft.structures.materials import Material
 
-__all__ = ["SurfaceCell", "cut_surface_cell"]
+__all__ = ["SurfaceCell", "cut_surface_cell", "three_indices"]
 
 _SAME_PLACE = 1e-4
 """Fraction of the cell; atoms that are closer are the same one."""
@@ -60,6 +60,8 @@ class SurfaceCell:
         Number of layers in the repeat; the planes are shared out to them evenly, from the bottom.
     bottom
         Å: height of the lowest plane above the origin of the conventional cell.
+    vectors
+        Shape (3, 3): the two in-plane vectors and the climbing one, in fractions of the conventional cell.
     rotations
         Order of the rotation, or screw, axis along the normal.
     mirrored
@@ -77,6 +79,7 @@ class SurfaceCell:
     layers: int
     bottom: float
     axes: NDArray[np.float64]
+    vectors: NDArray[np.float64]
     rotations: int
     mirrored: bool
 
@@ -109,7 +112,7 @@ class SurfaceCell:
         return np.asarray(np.round(places @ np.linalg.inv(self.axes), 6) + 0.0)
 
 
-def cut_surface_cell(material: Material, normal: tuple[int, ...]) -> SurfaceCell:
+def cut_surface_cell(material: Material, normal: tuple[int, ...], *, like: SurfaceCell | None = None) -> SurfaceCell:
     """Cut a material along a Miller normal.
 
     Parameters
@@ -118,6 +121,9 @@ def cut_surface_cell(material: Material, normal: tuple[int, ...]) -> SurfaceCell
         The bulk end member.
     normal
         Miller indices (hkl), or (hkil) of a hexagonal cell, of the stacking normal in the conventional cell.
+    like
+        Take the vectors of this cell of the same structure type and normal, where another ratio of lattice constants
+        would make others the shortest.
 
     Returns
     -------
@@ -140,19 +146,23 @@ def cut_surface_cell(material: Material, normal: tuple[int, ...]) -> SurfaceCell
     cell = material.cell
     key = (
         material.name, material.prototype, cell.lattice.matrix.tobytes(), cell.frac_coords.tobytes(),
-        tuple(site.species_string for site in cell), _three_indices(material, normal),
+        tuple(site.species_string for site in cell), three_indices(material, normal),
+        None if like is None else like.vectors.tobytes(),
     )  # fmt: skip
     if key not in _CUT:
         if len(_CUT) >= _MOST_KEPT:
             _CUT.clear()
-        _CUT[key] = _cut(material, _three_indices(material, normal))
+        _CUT[key] = _cut(material, three_indices(material, normal), like)
     return _CUT[key]
 
 
-def _cut(material: Material, indices: tuple[int, int, int]) -> SurfaceCell:
+def _cut(material: Material, indices: tuple[int, int, int], like: SurfaceCell | None) -> SurfaceCell:
     rotations, translations = _operations(material)
-    lattice, climbs = _primitive_lattice(material, indices, rotations, translations)
-    basis = _layer_basis(lattice, climbs) @ lattice
+    if like is None:
+        lattice, climbs = _primitive_lattice(material, indices, rotations, translations)
+        basis = _layer_basis(lattice, climbs) @ lattice
+    else:
+        basis = like.vectors @ material.cell.lattice.matrix
     x = basis[0] / np.linalg.norm(basis[0])
     z = np.cross(basis[0], basis[1])
     z /= np.linalg.norm(z)
@@ -168,7 +178,7 @@ def _cut(material: Material, indices: tuple[int, int, int]) -> SurfaceCell:
     )
     edges = np.asarray(material.cell.lattice.matrix) @ axes.T
     keep = _keeping_normal(rotations, edges)
-    return SurfaceCell(
+    cell = SurfaceCell(
         material=material,
         normal=indices,
         in_plane=in_plane,
@@ -178,9 +188,13 @@ def _cut(material: Material, indices: tuple[int, int, int]) -> SurfaceCell:
         layers=layers,
         bottom=bottom,
         axes=edges,
+        vectors=np.asarray(np.round(basis @ np.linalg.inv(material.cell.lattice.matrix), 9)),
         rotations=int((keep > 0).sum()),
         mirrored=bool((keep < 0).any()),
     )
+    for array in (cell.in_plane, cell.shift, cell.axes, cell.vectors):
+        array.setflags(write=False)  # it is handed out again
+    return cell
 
 
 def _operations(material: Material) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -212,7 +226,7 @@ def _atoms_inside(material: Material, basis: NDArray[np.float64]) -> tuple[list[
     return [material.cell[i].species_string for i in kept], np.round(places[kept], 9)
 
 
-def _three_indices(material: Material, normal: tuple[int, ...]) -> tuple[int, int, int]:
+def three_indices(material: Material, normal: tuple[int, ...]) -> tuple[int, int, int]:
     """Return coprime (hkl) of (hkl) or (hkil)."""
     text = f"material {material.name}: the normal ({' '.join(map(str, normal))})"
     if len(normal) not in (3, 4):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import spglib
+from scipy.spatial import KDTree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,7 @@ def site_permutations(
         if len(_KNOWN) >= _MOST_KEPT:
             _KNOWN.clear()
         _KNOWN[key] = _permutations(structure, names, sites)
+        _KNOWN[key].setflags(write=False)
     return _KNOWN[key]
 
 
@@ -65,25 +67,16 @@ def _permutations(structure: Structure, names: Sequence[object], sites: Sequence
     if found is None:
         return unchanged
     images = np.einsum("oij,sj->osi", found.rotations, positions[chosen]) + found.translations[:, None, :]
-    kinds = np.array([order[names[int(i)]] for i in chosen])
-    permutations = np.array([_match(image, positions[chosen], kinds, structure.lattice.matrix) for image in images])
+    nearest = KDTree(np.mod(positions[chosen], 1.0) % 1.0, boxsize=np.ones(3))
+    permutations = nearest.query(np.mod(images, 1.0) % 1.0)[1].reshape(images.shape[:2])
     return np.unique(np.concatenate([unchanged, permutations]), axis=0)
 
 
-def _match(
-    image: NDArray[np.float64], positions: NDArray[np.float64], kinds: NDArray[np.int64], lattice: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    apart = image[:, None, :] - positions[None, :, :]
-    apart -= np.round(apart)
-    distances = np.linalg.norm(apart @ lattice, axis=-1)
-    distances[kinds[:, None] != kinds[None, :]] = np.inf
-    return np.asarray(distances.argmin(axis=1), dtype=np.int64)
-
-
-def equivalent_under(permutations: NDArray[np.int64], signs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the permutations that keep a pattern of signs, or turn all of it over, shape (operations, sites).
+def equivalent_under(permutations: NDArray[np.int64], moments: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the permutations that keep all moments, or turn all of them over, shape (operations, sites).
 
     These are the operations of the magnetic space group, time reversal included.
     """
-    moved = signs[permutations]
-    return np.asarray(permutations[(moved == signs).all(axis=1) | (moved == -signs).all(axis=1)])
+    moved = moments[permutations]
+    kept = np.isclose(moved, moments, atol=1e-6).all(axis=1) | np.isclose(moved, -moments, atol=1e-6).all(axis=1)
+    return np.asarray(permutations[kept])

@@ -10,6 +10,7 @@ from heterodft.errors import HeterodftError, StructureError
 from heterodft.structures import (
     Block,
     Material,
+    StartingMoments,
     build_material,
     build_superlattice,
     cut_surface_cell,
@@ -17,10 +18,9 @@ from heterodft.structures import (
     enumerate_matches,
     enumerate_registries,
     read_material,
-    starting_moments,
     tilt_octahedra,
 )
-from heterodft.workflows.magnetism_spec import Enumerate
+from heterodft.workflows.orders import host_orders
 from heterodft.workflows.structure_spec import PLACES
 
 if TYPE_CHECKING:
@@ -80,19 +80,31 @@ def build_structures(campaign: Campaign, *, notes: list[str] | None = None) -> l
         If one cannot be built; the message names it and its line.
     """
     built: dict[str, BuiltStructure] = {}
+    notes = [] if notes is None else notes
     for key, spec in campaign.structures.items():
         try:
             for name, label, pristine in _pristine(campaign, key, spec):
-                if name in built and notes is not None:
-                    notes.append(
-                        f"{name} is asked for twice, as two thicknesses round to its layers; it is built once"
-                    )
-                if name not in built:
-                    found = _with_defects(campaign, BuiltStructure(key, name, label, pristine, spec))
-                    built |= {one.name: one for one in found}
+                if name in built and built[name].key == key:
+                    notes.append(f"{name} is asked for twice, by numbers of layers or thicknesses that round to them")
+                    continue
+                _note_faults(name, pristine, notes)
+                for one in _with_defects(campaign, BuiltStructure(key, name, label, pristine, spec), notes):
+                    if one.name in built:
+                        other = built[one.name].key
+                        raise StructureError(f"{one.name} is also the name of a structure of {other}; rename one key")
+                    built[one.name] = one
         except HeterodftError as error:
             raise campaign.error(("structures", key), str(error)) from error
     return list(built.values())
+
+
+def _note_faults(name: str, pristine: Structure, notes: list[str]) -> None:
+    for meeting in pristine.properties["interfaces"]:
+        if meeting["joint"] == "fault":
+            notes.append(
+                f"{name}: {meeting['below']}/{meeting['above']} is a stacking fault: one lattice, but its planes "
+                f"{meeting['planes']} do not go on there; another number of layers or termination would"
+            )
 
 
 def _pristine(campaign: Campaign, key: str, spec: StructureSpec) -> Iterator[tuple[str, str, Structure]]:
@@ -194,22 +206,30 @@ def _material(campaign: Campaign, name: str) -> Material:
     return build_material(name, prototype=spec.prototype, a=spec.a, c=spec.c, formula=spec.formula, parameters=inner)
 
 
-def _with_defects(campaign: Campaign, host: BuiltStructure) -> list[BuiltStructure]:
+def _with_defects(campaign: Campaign, host: BuiltStructure, notes: list[str]) -> list[BuiltStructure]:
+    """Return a pristine structure and its defects, each once."""
     built, spec, pristine = [host], host.spec, host.structure
     numbers: dict[str, int] = {}
-    orders = _host_orders(campaign, pristine, spec) if spec.defects else []
+    seen: set[tuple[str, tuple[int, ...], int]] = set()
     for defect in spec.defects:
+        orders = _moments_of_orders(campaign, host)
         for charge in defect.charge:
             for found in _defects(pristine, defect, charge, orders):
+                if (found.kind, found.sites, charge) in seen:
+                    notes.append(f"{host.name}: {found.label} is asked for twice; it is built once")
+                    continue
+                seen.add((found.kind, found.sites, charge))
                 kind = f"{found.kind}{f'{charge:+d}' if charge else ''}"
                 numbers[kind] = number = numbers.get(kind, 0) + 1
-                text = f"{found.label} ({found.plane})"
-                built.append(
-                    BuiltStructure(
-                        host.key, f"{host.name}-{kind}_{number}", text, found.structure, spec, pristine, found.kept
-                    )
-                )
+                name, text = f"{host.name}-{kind}_{number}", f"{found.label} ({found.plane})"
+                built.append(BuiltStructure(host.key, name, text, found.structure, spec, pristine, found.kept))
     return built
+
+
+def _moments_of_orders(campaign: Campaign, host: BuiltStructure) -> list[tuple[float, ...]]:
+    """Return the moments of the orders that the host holds; sites that one of them tells apart are two defects."""
+    found = host_orders(host.structure, host.spec.magnetism or campaign.magnetism).values()
+    return [moments.values for moments in found if isinstance(moments, StartingMoments) and moments.values]
 
 
 def _defects(
@@ -222,18 +242,3 @@ def _defects(
     return enumerate_defects(
         pristine, kind, material=place, layers=defect.where.layers, along=defect.along, charge=charge, orders=orders
     )
-
-
-def _host_orders(campaign: Campaign, pristine: Structure, spec: StructureSpec) -> list[tuple[float, ...]]:
-    """Return the moments of the orders that the host holds; sites that one of them tells apart are two defects."""
-    magnetism = spec.magnetism or campaign.magnetism
-    found = []
-    for order in magnetism.orders:
-        if isinstance(order, Enumerate) or order in ("NM", "FM"):
-            continue
-        try:
-            values = starting_moments(pristine, order, magnetism.moments).values
-        except StructureError:  # told when the configurations are made
-            continue
-        found.append(values or ())
-    return found

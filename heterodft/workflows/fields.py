@@ -11,7 +11,7 @@ from heterodft.units import Dimension, parse_quantity
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Divisions", "Energy", "Force", "Length", "MillerIndex", "Name", "Repeats", "Spacing", "Spec", "as_list",
+__all__ = ["Divisions", "Energy", "Force", "Length", "MillerIndex", "Name", "Spacing", "Spec", "as_list",
            "no_truth", "reading"]  # fmt: skip
 
 
@@ -24,7 +24,6 @@ Force = Annotated[float, _quantity("force"), Field(gt=0)]
 Length = Annotated[float, _quantity("length"), Field(gt=0)]
 Spacing = Annotated[float, _quantity("inverse length"), Field(gt=0)]
 Divisions = Annotated[int, Field(ge=1, le=60, strict=True)]
-Repeats = Annotated[int, Field(ge=1, le=50, strict=True)]
 MillerIndex = Annotated[int, Field(ge=-20, le=20, strict=True)]
 
 

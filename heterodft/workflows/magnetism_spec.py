@@ -72,8 +72,10 @@ def _by_block(inner: dict[str, str], interface: Any) -> BlockOrder:
 
 
 def _size(value: Any) -> float:
-    if type(value) not in (int, float) or not abs(value) <= _LARGEST:
-        raise ValueError(f"{value!r} is no moment in μB; give a number of at most {_LARGEST:g}")
+    if type(value) not in (int, float) or not 0 <= value <= _LARGEST:
+        raise ValueError(
+            f"{value!r} is no size of a moment; give 0 to {_LARGEST:g} μB, and signs by an order of layers or blocks"
+        )
     return float(value)
 
 
@@ -85,7 +87,7 @@ def _moments(value: Any) -> Moments:
     species: dict[str, float] = {}
     for key, given in value.items():
         if key == "sites":
-            if not isinstance(given, dict) or not all(str(index).isdigit() for index in given):
+            if not isinstance(given, dict) or not all(str(index).isdecimal() for index in given):
                 raise ValueError(f"sites: {given!r}; give moments by index of the site: {{0: 1.0}}")
             sites = {int(index): _size(size) for index, size in given.items()}
         elif isinstance(given, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from heterodft.errors import did_you_mean
 from heterodft.structures import Interfaces, MatchLimits, Tilt, parse_tilt
 from heterodft.units import parse_quantity
-from heterodft.workflows.fields import Length, MillerIndex, Repeats, Spec, as_list, no_truth, reading
+from heterodft.workflows.fields import Length, MillerIndex, Spec, as_list, reading
 
 __all__ = [
     "PLACES",
@@ -24,6 +25,8 @@ __all__ = [
     "StackSpec",
 ]
 
+_MOST_REPEATS = 50
+Supercell = tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 PLACES = ("interface", "surface", "all")
 
 
@@ -47,6 +50,7 @@ class MaterialSpec(Spec):
         return self
 
 
+Thickness = Annotated[Length, Field(le=2000)]
 Layers = Annotated[int, Field(ge=1, le=1000, strict=True)]
 
 
@@ -55,7 +59,7 @@ class BlockSpec(Spec):
 
     material: str
     layers: Annotated[list[Layers], BeforeValidator(as_list), Field(min_length=1)] | None = None
-    thickness: Annotated[list[Length], BeforeValidator(as_list), Field(min_length=1)] | None = None
+    thickness: Annotated[list[Thickness], BeforeValidator(as_list), Field(min_length=1)] | None = None
     same: Annotated[bool, Field(exclude=True)] = False
 
     @model_validator(mode="before")
@@ -85,17 +89,25 @@ def _normal(value: Any) -> Any:
 
 
 def _supercell(value: Any) -> Any:
-    rows = isinstance(value, list) and len(value) == 2 and all(isinstance(row, list) for row in value)
-    if not rows:
-        return value
-    if not all(len(row) == 2 and all(type(x) is int and abs(x) <= 50 for x in row) for row in value):
-        raise ValueError(f"a supercell is two repeats or a 2x2 matrix of whole numbers, got {value!r}")
-    return tuple(tuple(row) for row in value)
+    def whole(row: Any) -> bool:
+        return (
+            isinstance(row, list) and len(row) == 2 and all(type(x) is int and abs(x) <= _MOST_REPEATS for x in row)
+        )
+
+    if whole(value) and min(value) >= 1:
+        return tuple(value)
+    if isinstance(value, list) and len(value) == 2 and all(whole(row) for row in value):
+        return tuple(tuple(row) for row in value)
+    raise ValueError(
+        f"{value!r} is no supercell; give two repeats of 1 to {_MOST_REPEATS}, or a 2x2 matrix of whole numbers"
+    )
 
 
 def _gap(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_gap(one) for one in value)
+    return tuple(_one_gap(one) for one in value) if isinstance(value, list) else _one_gap(value)
+
+
+def _one_gap(value: Any) -> float | None:
     if value == "auto" or value is None:
         return None
     gap = parse_quantity(value, "length")
@@ -105,12 +117,16 @@ def _gap(value: Any) -> Any:
 
 
 def _shift(value: Any) -> Any:
-    if value in ("auto", "all") or value is None:
-        return None if value != "all" else "all"
-    if isinstance(value, list) and len(value) == 2 and all(type(x) in (int, float) for x in value):
+    def pair(given: Any) -> bool:
+        numbers = isinstance(given, list) and len(given) == 2 and all(type(x) in (int, float) for x in given)
+        return numbers and all(math.isfinite(x) for x in given)
+
+    if value in ("auto", "all", None):
+        return "all" if value == "all" else None
+    if pair(value):
         return float(value[0]), float(value[1])
-    if isinstance(value, list) and value and all(isinstance(one, list) or one == "auto" for one in value):
-        return tuple(_shift(one) for one in value)
+    if isinstance(value, list) and value and all(pair(one) or one == "auto" for one in value):
+        return tuple(None if one == "auto" else (float(one[0]), float(one[1])) for one in value)
     raise ValueError(f"shift: {value!r}; give auto, all, [u, v] in fractions of the in-plane cell, or one each")
 
 
@@ -126,6 +142,16 @@ class InterfacesSpec(Spec):
     @classmethod
     def _automatic(cls, value: Any) -> Any:
         return [None if one == "auto" else one for one in as_list(value)]
+
+    @field_validator("surfaces", mode="before")
+    @classmethod
+    def _two_planes(cls, value: Any) -> Any:
+        two = isinstance(value, list) and len(value) == 2
+        if not (two and all(one is None or isinstance(one, str) for one in value)):
+            raise ValueError(
+                f"{value!r}; give the lowest and the highest plane, [SrO, AlO2], or auto for either"
+            )
+        return tuple(None if one == "auto" else one for one in value)
 
     def resolve(self) -> Interfaces:
         """Return what the builder takes; `shift: all` is left to the caller."""
@@ -159,7 +185,7 @@ def _tilt(value: Any) -> Tilt:
     angle = value.get("angle", 8.0)
     several = isinstance(angle, list) and len(angle) == 3
     numbers = angle if several else [angle]
-    if not all(type(x) in (int, float) for x in numbers):
+    if not all(type(x) in (int, float) and math.isfinite(x) for x in numbers):
         raise ValueError(f"angle: {angle!r}; give degrees, or three of them")
     glazer = str(value["glazer"])
     if several:
@@ -169,9 +195,14 @@ def _tilt(value: Any) -> Tilt:
 
 
 def _poisson(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: float(no_truth(ratio)) for name, ratio in value.items()}
-    return float(no_truth(value))
+    def ratio(given: Any) -> float:
+        if type(given) not in (int, float) or not -1 < given <= 0.5:
+            raise ValueError(f"{given!r} is no Poisson ratio; give a number of 0 to 0.5")
+        return float(given)
+
+    if value is None:
+        return None
+    return {name: ratio(given) for name, given in value.items()} if isinstance(value, dict) else ratio(value)
 
 
 class LayersOf(Spec):
@@ -200,6 +231,12 @@ class DefectSpec(Spec):
     ] = Field(default=[0])
 
     @model_validator(mode="after")
+    def _layers_of_a_material(self) -> DefectSpec:
+        if self.where.material in PLACES and self.where.layers is not None:
+            raise ValueError(f"layers: are those of a material, not of {self.where.material}")
+        return self
+
+    @model_validator(mode="after")
     def _direction_of_several(self) -> DefectSpec:
         if self.along is not None and len(self.kind) == 1:
             raise ValueError(f"along is the direction of a complex; {self.kind[0]} is a single defect")
@@ -212,7 +249,7 @@ class StackSpec(Spec):
     stack: Annotated[list[BlockSpec], Field(min_length=1)]
     normal: Annotated[tuple[MillerIndex, ...] | dict[str, tuple[MillerIndex, ...]], reading(_normal)] = (0, 0, 1)
     in_plane: str | Length | None = None
-    supercell: Annotated[tuple[Repeats, Repeats] | tuple[tuple[int, int], tuple[int, int]], reading(_supercell)] = (
+    supercell: Annotated[Supercell, reading(_supercell)] = (
         1,
         1,
     )
@@ -227,7 +264,12 @@ class StackSpec(Spec):
     @field_validator("in_plane", mode="before")
     @classmethod
     def _number_or_name(cls, value: Any) -> Any:
-        return parse_quantity(value, "length") if re.match(r"[-+]?[\d.]", str(value)) else value
+        if value is None or (isinstance(value, str) and not re.match(r"[-+]?[\d.]", value)):
+            return value
+        length = parse_quantity(value, "length")
+        if not length > 0:
+            raise ValueError(f"{value!r} is no lattice constant; give a material, mean, or a number of Å")
+        return length
 
     @model_validator(mode="after")
     def _first_block_leads(self) -> StackSpec:
