@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,8 @@ __all__ = ["Block", "Interfaces", "Supercell", "arrange"]
 
 _MOST_ATOMS = 5000
 _WIDEST_GAP = 20.0
+_WIDEST_VACUUM = 1000.0
+_THICKEST = 10000.0
 
 Supercell = tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 
@@ -127,11 +129,13 @@ def _check_stack(stack: Sequence[Block], vacuum: float, symmetric: bool) -> None
         name = block.material.name
         if (block.layers is None) == (block.thickness is None):
             raise StructureError(f"block {name}: give either layers or a thickness")
-        if block.layers is not None and block.layers < 1:
-            raise StructureError(f"{block.layers} layers of {name}; give at least 1")
+        if block.thickness is not None and not 0 < block.thickness < _THICKEST:
+            raise StructureError(f"{block.thickness:g} Å of {name}; give a thickness of up to {_THICKEST:g} Å")
+        if block.layers is not None and (block.layers < 1 or block.layers != int(block.layers)):
+            raise StructureError(f"{block.layers} layers of {name}; give at least 1, and whole ones")
         if block.material != materials[name]:
             raise StructureError(f"two materials are both called {name}; give them different names")
-    if vacuum < 0:
+    if not 0 <= vacuum < _WIDEST_VACUUM:
         raise StructureError(f"vacuum of {vacuum:g} Å; give 0 for a superlattice, more for a slab")
     if symmetric and not vacuum:
         raise StructureError("symmetric is about a slab; give vacuum: in Å as well")
@@ -214,7 +218,7 @@ def _fit(
 
 def _layers(block: Block, fitted: FittedCell) -> int:
     if block.layers is not None:
-        return block.layers
+        return int(block.layers)
     one, thickness = fitted.layer_thickness, block.thickness or 0.0
     if thickness < one * 0.99:
         raise StructureError(
@@ -262,11 +266,36 @@ def _runs(
         tops[i], bottoms[above] = split_termination(text, fitted[i], fitted[above])
     if surfaces is not None:
         bottoms[0], tops[-1] = surfaces
-    runs: list[Run] = []
-    for i, cell in enumerate(fitted):
-        after = runs[-1].end if runs and cell.continues(fitted[i - 1]) else None
-        runs.append(choose_run(cell, layers[i], bottom=bottoms[i], top=tops[i], after=after))
-    return runs
+    first = 0 if surfaces is not None or any(given) else _first_block(fitted, layers)
+    runs: dict[int, Run] = {}
+    for i in [*range(first, number), *range(first)]:
+        below = runs.get((i - 1) % number)
+        after = below.end if below is not None and fitted[i].continues(below.fitted) else None
+        runs[i] = choose_run(fitted[i], layers[i], bottom=bottoms[i], top=tops[i], after=after)
+    return _in_order([runs[i] for i in range(number)])
+
+
+def _first_block(fitted: list[FittedCell], layers: list[int]) -> int:
+    """Return the block that planes are counted from.
+
+    Where one lattice goes on throughout but its glide does not close, as in an odd number of corundum layers, the
+    fault lies below this block; so that A/B and B/A are the same crystal, it does not depend on the order written.
+    """
+    period = len(fitted[0].cell.planes)
+    whole = sum(n * period // fitted[0].cell.layers for n in layers)
+    if whole % period == 0 or not all(cell.continues(fitted[0]) for cell in fitted):
+        return 0
+    names = [(cell.cell.material.name, n) for cell, n in zip(fitted, layers, strict=True)]
+    return max(range(len(names)), key=lambda i: names[i:] + names[:i])
+
+
+def _in_order(runs: list[Run]) -> list[Run]:
+    """Count the planes of each block on from those of the block below."""
+    period = len(runs[0].fitted.cell.planes)
+    ordered = [replace(runs[0], start=runs[0].start % period)]
+    for run in runs[1:]:
+        ordered.append(run.moved(ordered[-1].end) if run.fitted.continues(ordered[-1].fitted) else run)
+    return ordered
 
 
 def _check_numbers(interfaces: Interfaces) -> None:

@@ -8,28 +8,28 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import spglib
 from pymatgen.core import Lattice, Structure
 
 from heterodft.errors import StructureError
+from heterodft.structures.checks import turns_over
 from heterodft.structures.fitting import translations
-from heterodft.structures.ions import anion, closest_pairs, formal_charges
+from heterodft.structures.ions import anion, formal_charges
 from heterodft.structures.registries import Facing, Joint
 from heterodft.structures.stacking import plane_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from heterodft.structures.stacking import Run
 
-__all__ = ["Assembly", "check_overlap"]
+__all__ = ["Assembly"]
 
+_ALTERNATING = np.array([[0, 0, 1], [1, 1, 0], [1, 1, 1]])
+"""Steps in the conventional cell that patterns of type A, C and G alternate with."""
 _WIDEST_OPENING = 0.5
 """Å."""
-_CLOSEST = 0.7
-"""Of the sum of two ionic radii; crystals keep above 0.79 of it."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Assembly:
         for joints in self.registries():
             if all(a is b for a, b in zip(joints[upper:], self._joints[upper:], strict=True)):
                 structure = self.build(joints)
-                if _turns_over(structure):
+                if turns_over(structure):
                     return structure
         raise StructureError(
             f"{' / '.join(run.name for run in self.runs)}: no registry makes both sides of the slab alike; leave "
@@ -154,10 +154,47 @@ class Assembly:
         )
 
     def _lean(self, origin: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return how far the period leans, in common in-plane vectors, folded to the nearest image."""
-        first = self.runs[0]
-        lean = origin + self._repeats * _step(first)
-        return np.asarray(lean - np.round(lean - 1e-9))
+        """Return how far the period leans, in common in-plane vectors, folded to the nearest image.
+
+        In a supercell every lattice vector closes the same crystal. Where one lattice goes on throughout, that one is
+        taken across which the most patterns that alternate close; of these the one that leans least.
+        """
+        lean = np.asarray(origin + self._repeats * _step(self.runs[0]))
+        lean = lean - np.round(lean - 1e-9)
+        wider = translations(self.supercell)
+        if len(wider) == 1 or not self._one_crystal:
+            return lean
+        onto = np.linalg.inv(np.array(self.supercell))
+        inside = (lean + wider) @ onto
+        choices = (inside - np.round(inside - 1e-9)) @ np.array(self.supercell)
+        periods = np.array([self._period(self.runs[0], choice) for choice in choices])
+        steps = periods @ _ALTERNATING.T
+        uneven = np.abs(steps - 2 * np.round(steps / 2)).sum(axis=1).round(4)
+        length = np.linalg.norm(choices @ self.runs[0].fitted.common, axis=1).round(4)
+        return np.asarray(choices[np.lexsort((length, uneven))[0]])
+
+    @property
+    def _one_lattice(self) -> bool:
+        """Whether the lattice of every block goes on in the next, across the period too."""
+        first = self.runs[0].fitted
+        return len(self.gaps) == len(self.runs) and all(run.fitted.continues(first) for run in self.runs)
+
+    @property
+    def _one_crystal(self) -> bool:
+        """Whether the planes go on as well, without a fault."""
+        return self._one_lattice and all(meeting.goes_on for meeting in self._meetings)
+
+    def _period(self, run: Run, lean: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the period in fractions of the conventional cell of a material; straight up across a fault."""
+        cell = run.fitted.cell
+        origin = cell.bulk_positions(np.zeros((1, 2)), np.zeros(1))
+        in_plane = cell.bulk_positions(run.fitted.repeats.astype(float), np.zeros(2)) - origin
+        rise = sum(other.count for other in self.runs) / len(cell.planes) * cell.thickness
+        shift, beside = np.zeros((1, 2)), np.zeros(2)
+        if self._one_crystal:
+            shift, beside = self._repeats * cell.shift[None], lean - self._repeats * _step(run)
+        climb = cell.bulk_positions(shift, np.array([rise])) - origin
+        return np.asarray(climb[0] + beside @ in_plane)
 
     @property
     def _repeats(self) -> int:
@@ -223,16 +260,12 @@ class Assembly:
 
         ``formula``, ``prototype``, ``anion``: of the material; ``axes``: directions of its edges, unit vectors as
         rows; ``in_plane``: the common in-plane vectors, before the supercell, in fractions of its edges;
-        ``period``: that of the whole stack, where its lattice goes on throughout.
+        ``period``: that of the whole stack, where its lattice goes on throughout (straight up across a fault).
         """
         cell = run.fitted.cell
         origin = cell.bulk_positions(np.zeros((1, 2)), np.zeros(1))
         in_plane = cell.bulk_positions(run.fitted.repeats.astype(float), np.zeros(2)) - origin
-        period = None
-        if len(self.gaps) == len(self.runs) and all(other.fitted.continues(run.fitted) for other in self.runs):
-            beside = lean - self._repeats * _step(run)
-            climb = cell.bulk_positions(self._repeats * cell.shift[None], np.array([self._repeats * cell.thickness]))
-            period = np.round((climb - origin)[0] + beside @ in_plane, 6).tolist()
+        period = np.round(self._period(run, lean), 6).tolist() if self._one_lattice else None
         return {
             "formula": cell.material.cell.composition.reduced_formula,
             "prototype": cell.material.prototype,
@@ -289,28 +322,3 @@ def _kind(meeting: _Meeting, joint: Joint) -> str:
     if meeting.goes_on:
         return "continued" if _same_place(joint.shift, np.zeros(2)) else "shifted"
     return "fault" if meeting.facing.above.fitted.continues(meeting.facing.below.fitted) else "registry"
-
-
-def check_overlap(structure: Structure, charges: Mapping[str, Mapping[str, float]]) -> None:
-    """Refuse a structure whose atoms overlap.
-
-    Raises
-    ------
-    StructureError
-        If two atoms are closer than 0.7 of the sum of their ionic radii.
-    """
-    pairs = closest_pairs(structure, charges, reach=_CLOSEST)
-    if pairs:
-        (first, second), (distance, total) = next(iter(pairs.items()))
-        raise StructureError(
-            f"{first} and {second} would be {distance:.2f} Å apart, {100 * distance / total:.0f} % of the sum of "
-            f"their ionic radii, in {structure.formula}; choose other terminations, a wider gap, or another shift"
-        )
-
-
-def _turns_over(structure: Structure) -> bool:
-    """Whether an operation of the space group turns a slab upside down."""
-    numbers = [site.specie.Z for site in structure]
-    cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
-    found = spglib.get_symmetry_dataset(cell, symprec=1e-3)
-    return found is not None and any(rotation[2, 2] == -1 for rotation in found.rotations)

@@ -169,6 +169,8 @@ def enumerate_defects(
         If the host has no such site there, or `where` is neither.
     """
     kinds = [kind] if isinstance(kind, str) else list(kind)
+    if not kinds:
+        raise StructureError("defect: an empty list; give kinds such as V_O")
     members = [parse_defect(name) for name in kinds]
     name = "+".join(kinds)
     if where not in _PLACES:
@@ -234,7 +236,7 @@ def _place(  # noqa: PLR0917, found once for all sites
     for kind, site in zip(kinds, sites, strict=True):
         incoming, _ = parse_defect(kind)
         if incoming is not None:
-            properties = {k: None if k == "magmom" else v for k, v in structure[site].properties.items()}
+            properties = {k: 0.0 if k == "magmom" else v for k, v in structure[site].properties.items()}
             changed.replace(kept.index(site), incoming, properties=properties)
     return PointDefect(str(about["kind"]), sites, str(about["label"]), str(about["plane"]), changed, kept)
 

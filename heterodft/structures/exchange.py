@@ -11,7 +11,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.cif import CifFile, CifWriter
 from pymatgen.io.vasp import Poscar
 
-from heterodft.errors import StructureError
+from heterodft.errors import ReaderError, StructureError
 from heterodft.files import make_folder, read_json, write_json, write_text
 
 if TYPE_CHECKING:
@@ -70,9 +70,10 @@ def _cif(structure: Structure) -> str:
     loop = ["loop_", " _heterodft_site_label", *(f" _heterodft_site_{key}" for key in kept)]
     columns = [structure.site_properties[key] for key in kept]
     for name, row in zip(names, zip(*columns, strict=True), strict=True):
-        values = (json.dumps(value, separators=(",", ":")) for value in row)
+        values = map(_json, row)
         loop.append(" ".join([f"  {name}", *(f"'{value}'" for value in values)]))
-    about = json.dumps(_plain(structure.properties), separators=(",", ":"))
+    kept_about = {"lattice": structure.lattice.matrix.tolist(), "properties": structure.properties}
+    about = _json(_plain(kept_about))
     return f"{text.rstrip()}\n" + "\n".join([*loop, *_moment_loop(structure, names), _ABOUT, ";", about, ";", ""])
 
 
@@ -89,6 +90,11 @@ def _moment_loop(structure: Structure, names: list[str]) -> list[str]:
         for name, moment in zip(names, moments, strict=True)
         if moment
     ]
+
+
+def _json(value: Any) -> str:
+    """Return JSON in which nothing reads as a quote or a comment of a CIF."""
+    return json.dumps(value, separators=(",", ":")).replace("'", "\\u0027").replace("#", "\\u0023")
 
 
 def _plain(value: Any) -> Any:
@@ -110,13 +116,13 @@ def read_structure(path: Path) -> Structure:
         If the file is not of that kind, or does not belong to the JSON file.
     """
     if path.suffix == ".json":
-        return Structure.from_dict(read_json(path))
+        return _from_json(path)
     if path.suffix == ".cif":
         return _read_cif(path)
     beside = path.with_suffix(".json")
     if not beside.is_file():
         raise StructureError(f"{path}: its labels are in {beside.name}, which is not beside it")
-    labelled = Structure.from_dict(read_json(beside))
+    labelled = _from_json(beside)
     try:
         found = Poscar.from_str(_text(path)).structure
     except (ValueError, IndexError) as error:
@@ -131,6 +137,13 @@ def read_structure(path: Path) -> Structure:
     )
     moved.properties = labelled.properties
     return moved
+
+
+def _from_json(path: Path) -> Structure:
+    try:
+        return Structure.from_dict(read_json(path))
+    except (ReaderError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StructureError(f"{path} is no structure as JSON: {' '.join(str(error).split())[:100]}") from error
 
 
 def _text(path: Path) -> str:
@@ -149,23 +162,19 @@ def _read_cif(path: Path) -> Structure:
         keys = [key for key in _LABELS if f"_heterodft_site_{key}" in data]
         labels = {key: [json.loads(text) for text in data[f"_heterodft_site_{key}"]] for key in keys}
         about = json.loads("".join(data[_ABOUT].split("\n")))
-        structure = Structure(
-            _upright(lengths, angles), data["_atom_site_type_symbol"], places, site_properties=labels
-        )
-    except (KeyError, ValueError, StopIteration, IndexError) as error:
-        raise StructureError(f"{path} is no CIF file of heterodft: {error}; read it as a material's file:") from error
-    structure.properties = about
+        lattice = _as_it_lay(Lattice.from_parameters(*lengths, *angles), about["lattice"])
+        structure = Structure(lattice, data["_atom_site_type_symbol"], places, site_properties=labels)
+    except (KeyError, ValueError, TypeError, StopIteration, IndexError) as error:
+        text = " ".join(str(error).split())[:100]
+        raise StructureError(f"{path} is no CIF file of heterodft: {text}; read it as a material's file:") from error
+    structure.properties = about["properties"]
     return structure
 
 
-def _upright(lengths: list[float], angles: list[float]) -> Lattice:
-    """Return the lattice with a along x and b in the xy plane, as the builder has it."""
-    alpha, beta, gamma = np.radians(angles)
-    a, b, c = lengths
-    x = np.cos(beta)
-    y = (np.cos(alpha) - np.cos(beta) * np.cos(gamma)) / np.sin(gamma)
-    rows = [[a, 0, 0], [b * np.cos(gamma), b * np.sin(gamma), 0], [c * x, c * y, c * np.sqrt(1 - x * x - y * y)]]
-    return Lattice(np.round(rows, 12) + 0.0)
+def _as_it_lay(found: Lattice, matrix: list[list[float]]) -> Lattice:
+    """Turn a lattice, of which a CIF knows lengths and angles alone, to where it lay when it was written."""
+    u, _, v = np.linalg.svd(np.linalg.solve(found.matrix, np.array(matrix)))
+    return Lattice(found.matrix @ (u @ v))
 
 
 def to_ase(structure: Structure) -> Atoms:

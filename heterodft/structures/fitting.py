@@ -98,12 +98,7 @@ class FittedCell:
     def continues(self, other: FittedCell) -> bool:
         """Return whether the lattice of another material goes on in this one."""
         a, b = self.cell, other.cell
-        return (
-            _alike(a, b)
-            and bool(np.array_equal(a.vectors, b.vectors))
-            and bool(np.array_equal(self.repeats, other.repeats))
-            and _same_planes(a, b)
-        )
+        return _alike(a, b) and bool(np.array_equal(self.repeats, other.repeats))
 
 
 @lru_cache(maxsize=256)
@@ -135,11 +130,11 @@ def _same_planes(a: SurfaceCell, b: SurfaceCell) -> bool:
 
 
 def _alike(a: SurfaceCell, b: SurfaceCell) -> bool:
-    """Whether two cells are cut along one normal from one structure type."""
-    same_file = a.material.name == b.material.name
-    return a.normal == b.normal and a.material.prototype == b.material.prototype and (
-        same_file or a.material.prototype != "file"
-    )  # fmt: skip
+    """Whether two cells are cut along the same vectors from one structure type."""
+    kinds = {a.material.prototype, b.material.prototype} - {"file"}
+    formulas = {cell.material.cell.composition.anonymized_formula for cell in (a, b)}
+    same = a.normal == b.normal and len(kinds) <= 1 and len(formulas) == 1
+    return same and bool(np.array_equal(a.vectors, b.vectors)) and _same_planes(a, b)
 
 
 def fit_cells(
@@ -174,6 +169,11 @@ def fit_cells(
         If a material cannot be put there within the limits.
     """
     limits = limits or MatchLimits()
+    if not (0 < limits.strain <= _HOPELESS_STRAIN and limits.area > 0):
+        raise StructureError(
+            f"match: strain {limits.strain:g} and area {limits.area:g} Å²; give a strain of up to "
+            f"{_HOPELESS_STRAIN:g} and an area above 0"
+        )
     base, repeats = _repeats(cells, reference, in_plane, limits)
     common = base @ in_plane
     if mean:

@@ -126,7 +126,7 @@ def order_signs(structure: Structure, order: Order, magnetic: Sequence[bool]) ->
     others = [name for name in structure.properties["lattices"] if name not in materials]
     places = {name: order for name in others if has_pattern(structure.properties["lattices"][name], order)}
     signs = _pattern_signs(structure, materials | places, sites)
-    if not all(interface["joint"] == "continued" for interface in structure.properties["interfaces"]):
+    if {interface["joint"] for interface in structure.properties["interfaces"]} - {"continued", "fault"}:
         return face_blocks(structure, signs, sites, -1)
     _check_period(structure, materials, sites)
     return signs
@@ -193,6 +193,11 @@ def _check_in_plane(
         return
     fits = next((s for s in _SUPERCELLS if _unchanged(pattern, positions, np.array(s) @ vectors)), None)
     remedy = f"supercell: {[list(row) for row in fits]} holds it" if fits else "no supercell up to 4 cells holds it"
+    period = structure.properties["lattices"][material]["period"]
+    if fits and period is not None:
+        closing = np.array(period) + translations(fits) @ vectors
+        if not any(_unchanged(pattern, positions, one[None]) for one in closing):
+            remedy += ", with the stack repeated twice"
     raise StructureError(
         f"magnetism: order {order} of {material} does not fit the supercell {structure.properties['supercell']}; "
         f"{remedy}"
@@ -240,11 +245,18 @@ def _block_signs(structure: Structure, order: BlockOrder, magnetic: NDArray[np.b
     for material in _materials(structure, magnetic):
         if material not in names:
             raise StructureError(f"magnetism: the order by block lacks {material}, which carries moments; add it")
-    wanted = 1 if order.interface == "parallel" else -1
+    if order.interface not in _FACES:
+        raise StructureError(f"magnetism: interface: {order.interface}{did_you_mean(order.interface, _FACES)}")
+    wanted = _FACES[order.interface]
     signs = face_blocks(structure, _pattern_signs(structure, names, magnetic), magnetic, wanted)
+    if len(structure.properties["blocks"]) == 1:
+        _check_period(structure, names, magnetic)
     if set(names.values()) == {"FM"}:
         check_ring(structure, signs, magnetic, wanted)
     return signs
+
+
+_FACES = {"parallel": 1, "antiparallel": -1}
 
 
 def _layer_signs(structure: Structure, order: LayerOrder) -> NDArray[np.int64]:

@@ -75,10 +75,11 @@ class StartingMoments:
 def moment_sizes(structure: Structure, moments: Moments) -> tuple[list[float], tuple[str, ...]]:
     """Return the size of each site's moment in μB, and where it came from.
 
-    Precedence: site, layer, species, the structure's own ``magmom`` (the file of the material), `DEFAULT_MOMENTS`.
+    Precedence: site, layer, species, the structure's own ``magmom`` (the file of the material) where it is not 0,
+    `DEFAULT_MOMENTS`.
     """
     labels = layer_labels(structure) if moments.layers else [""] * len(structure)
-    own = structure.site_properties.get("magmom") or [None] * len(structure)
+    own = [moment or None for moment in structure.site_properties.get("magmom") or [0.0] * len(structure)]
     _check_names(structure, moments, labels)
     sizes, sources = [], []
     for index, site in enumerate(structure):

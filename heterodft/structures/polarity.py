@@ -103,28 +103,26 @@ def polar_discontinuities(structure: Structure) -> list[Discontinuity]:
     return found
 
 
-def _repeat(structure: Structure, block: int, planes: list[int]) -> int:
-    """Return how many planes a whole repeat of a block has, at most all of them."""
+def _whole_layers(structure: Structure, block: int) -> tuple[int, float]:
+    """Return how many planes make whole layers, at most those of a repeat, and how thick (Å) these are."""
     about = structure.properties["blocks"][block - 1]
-    return min(len(planes), int(about["planes_per_repeat"]))
+    layers = min(int(about["layers"]), int(about["layers_per_repeat"]))
+    planes = layers * int(about["planes_per_repeat"]) // int(about["layers_per_repeat"])
+    return planes, layers * float(about["layer_thickness"])
 
 
-def _spacings(planes: list[int], levels: dict[int, float], repeat: float) -> NDArray[np.float64]:
-    """Return the spacing above each plane of a repeat; above the last one, what closes the repeat."""
+def _spacings(planes: list[int], levels: dict[int, float], thickness: float) -> NDArray[np.float64]:
+    """Return the spacing above each plane of some layers; above the last one, what is left of their thickness."""
     inner = np.diff([levels[p] for p in planes])
-    return np.append(inner, max(repeat - float(inner.sum()), 0.0))
-
-
-def _thickness(structure: Structure, block: int) -> float:
-    about = structure.properties["blocks"][block - 1]
-    return float(about["layer_thickness"] * about["layers_per_repeat"])
+    return np.append(inner, max(thickness - float(inner.sum()), 0.0))
 
 
 def _entering(
     structure: Structure, block: int, planes: list[int], charges: dict[int, float], levels: dict[int, float]
 ) -> float:
-    first = planes[: _repeat(structure, block, planes)]
-    spacing = _spacings(first, levels, _thickness(structure, block))
+    number, thickness = _whole_layers(structure, block)
+    first = planes[:number]
+    spacing = _spacings(first, levels, thickness)
     gathered = np.cumsum([charges[p] for p in first])
     return -float(gathered @ spacing / spacing.sum())
 
@@ -132,7 +130,8 @@ def _entering(
 def _leaving(
     structure: Structure, block: int, planes: list[int], charges: dict[int, float], levels: dict[int, float]
 ) -> float:
-    last = planes[-_repeat(structure, block, planes) :]
-    spacing = _spacings(last, levels, _thickness(structure, block))
+    number, thickness = _whole_layers(structure, block)
+    last = planes[-number:]
+    spacing = _spacings(last, levels, thickness)
     still = [sum(charges[q] for q in last[i + 1 :]) for i in range(len(last))]
     return float(np.array(still) @ spacing / spacing.sum())

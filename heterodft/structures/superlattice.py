@@ -14,7 +14,7 @@ import numpy as np
 
 from heterodft.errors import StructureError
 from heterodft.structures.arrangement import Block, Interfaces, Supercell, arrange
-from heterodft.structures.assembly import check_overlap
+from heterodft.structures.checks import check_overlap
 from heterodft.structures.matching import MatchLimits
 from heterodft.structures.registries import distances_by_pair, same_crystal
 
@@ -163,16 +163,16 @@ def enumerate_registries(
 
 
 def _with_moments(structure: Structure, stack: Sequence[Block]) -> Structure:
-    """Add the moments that the files of the materials hold as ``magmom`` (μB), None elsewhere."""
+    """Add the moments that the files of the materials hold as ``magmom`` (μB), 0 elsewhere."""
     cells = {block.material.name: block.material.cell for block in stack}
     if not any("magmom" in cell.site_properties for cell in cells.values()):
         return structure
-    moments: list[float | None] = []
+    moments = []
     for site in structure:
         cell = cells[site.properties["material"]]
         apart = np.array(cell.frac_coords) - np.array(site.properties["bulk_position"])
         nearest = int(np.linalg.norm((apart - np.round(apart)) @ cell.lattice.matrix, axis=1).argmin())
-        moments.append(cell.site_properties.get("magmom", [None] * len(cell))[nearest])
+        moments.append(cell.site_properties.get("magmom", [0.0] * len(cell))[nearest])
     structure.add_site_property("magmom", moments)
     return structure
 

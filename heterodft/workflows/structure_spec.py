@@ -148,9 +148,7 @@ class InterfacesSpec(Spec):
     def _two_planes(cls, value: Any) -> Any:
         two = isinstance(value, list) and len(value) == 2
         if not (two and all(one is None or isinstance(one, str) for one in value)):
-            raise ValueError(
-                f"{value!r}; give the lowest and the highest plane, [SrO, AlO2], or auto for either"
-            )
+            raise ValueError(f"{value!r}; give the lowest and the highest plane, [SrO, AlO2], or auto for either")
         return tuple(None if one == "auto" else one for one in value)
 
     def resolve(self) -> Interfaces:
