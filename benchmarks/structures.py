@@ -23,8 +23,8 @@ from pymatgen.core import Composition, Structure
 
 import heterodft.structures as hd
 from heterodft.errors import StructureError
-from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.built_structures import build_structures
+from heterodft.workflows.campaign_file import load_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
