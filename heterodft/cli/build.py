@@ -191,17 +191,18 @@ def _print_orders(campaign: Campaign, pristine: Described) -> None:
     for b, r in pristine:
         for name, found in host_orders(b.structure, _magnetism(campaign, b)).items():
             if isinstance(found, StructureError):
-                rows.append([b.name, name, "does not fit", "", str(found).removeprefix("magnetism: ")])
+                rows.append([b.name, name, "does not fit", "", "", str(found).removeprefix("magnetism: ")])
                 continue
             faces = facing_moments(b.structure, found.values) if found.values else []
             short = "/".join({"antiparallel": "anti", "compensated": "comp."}.get(face, face) for face in faces)
             sources = "; ".join(f"{element} {text}" for element, text in found.summary(b.structure).items())
-            rows.append([b.name, name, "fits", short if set(faces) - {"none"} else "", sources])
+            net = f"{sum(found.values):g}" if found.values else ""
+            rows.append([b.name, name, "fits", net, short if set(faces) - {"none"} else "", sources])
         if r.orders:
-            rows.append([b.name, " ".join(r.orders), "would fit", "", ""])
+            rows.append([b.name, " ".join(r.orders), "would fit", "", "", ""])
     print_table(
-        "Magnetic orders: how moments face each other at the interfaces, starting moments (μB) and their source",
-        ["structure", "order", "", "interfaces", "moments"],
+        "Magnetic orders: net moment (μB), interfaces, starting moments (μB)",
+        ["structure", "order", "", ">net", "interfaces", "moments and their source"],
         _together(rows),
     )
 
