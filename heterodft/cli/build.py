@@ -36,13 +36,14 @@ def command(  # noqa: PLR0917, click names them
 
     Example: heterodft build campaign.yaml -o structures
     """
-    from heterodft.structures import describe
     from heterodft.workflows.built_structures import build_structures
+    from heterodft.workflows.configurations import check_elements
 
     campaign = read_campaign(file)
     notes: list[str] = []
     structures = build_structures(campaign, notes=notes)
-    built = [(b, describe(b.structure, _moments(campaign, b))) for b in structures]
+    check_elements(campaign, structures)
+    built = [(b, _describe(campaign, b)) for b in structures]
     folder = output / campaign.name
     data = _write(built, folder, pictures=pictures)
     for note in notes:
@@ -64,6 +65,16 @@ def command(  # noqa: PLR0917, click names them
 
 def _magnetism(campaign: Campaign, built: BuiltStructure) -> Any:
     return built.spec.magnetism or campaign.magnetism
+
+
+def _describe(campaign: Campaign, built: BuiltStructure) -> StructureReport:
+    from heterodft.errors import StructureError
+    from heterodft.structures import describe
+
+    try:
+        return describe(built.structure, _moments(campaign, built))
+    except StructureError as error:
+        raise campaign.error(("structures", built.key), f"{built.name}: {error}") from error
 
 
 def _moments(campaign: Campaign, built: BuiltStructure) -> Moments:

@@ -10,6 +10,7 @@ import numpy as np
 from heterodft.errors import StructureError, did_you_mean
 from heterodft.structures.assembly import Assembly
 from heterodft.structures.fitting import fit_cells
+from heterodft.structures.materials import Material
 from heterodft.structures.reference_lattices import REFERENCES
 from heterodft.structures.stacking import Run, choose_run, mirror_stack, split_termination
 from heterodft.structures.surface_cells import SurfaceCell, cut_surface_cell, three_indices
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from heterodft.structures.fitting import FittedCell
     from heterodft.structures.matching import MatchLimits
-    from heterodft.structures.materials import Material
 
 __all__ = ["Block", "Interfaces", "Supercell", "arrange"]
 
@@ -68,15 +68,18 @@ def arrange(
     stack: Sequence[Block],
     *,
     normal: tuple[int, ...] | Mapping[str, tuple[int, ...]],
-    in_plane: str | float | None,
+    in_plane: str | float | Material | None,
     supercell: Supercell,
     vacuum: float,
     symmetric: bool,
     interfaces: Interfaces,
     poisson: Mapping[str, float],
     match: MatchLimits,
+    mirror: int = 0,
 ) -> Assembly:
     """Settle everything that decides a structure: see `build_superlattice` for the parameters.
+
+    `mirror` chooses among the ways in which the planes of a symmetric slab read the same from above.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def arrange(
     surfaces = _surfaces(interfaces, vacuum > 0, symmetric)
     runs = _runs([fitted[block.material.name] for block in stack], layers, interfaces.termination, surfaces)
     if symmetric:
-        runs = mirror_stack(runs)
+        runs = mirror_stack(runs, mirror)
     meetings = len(runs) - 1 if vacuum else len(runs)
     return Assembly(
         runs=tuple(runs),
@@ -188,7 +191,7 @@ def _normal_of(material: Material, normal: tuple[int, ...] | Mapping[str, tuple[
 def _fit(
     cells: dict[str, SurfaceCell],
     first: str,
-    in_plane: str | float | None,
+    in_plane: str | float | Material | None,
     poisson: Mapping[str, float],
     match: MatchLimits,
 ) -> dict[str, FittedCell]:
@@ -198,12 +201,10 @@ def _fit(
         reference, vectors = in_plane, cells[in_plane].in_plane
     elif isinstance(in_plane, str) and in_plane in REFERENCES:
         known = REFERENCES[in_plane]
-        if ("c" in known.constants) != cells[first].material.cell.lattice.is_hexagonal():
-            raise StructureError(
-                f"in_plane: {in_plane} ({known.prototype}) and {first} are not both cubic or both hexagonal; put "
-                f"{in_plane} in the stack, or give the lattice constant that {first} should take"
-            )
-        in_plane = known.constants["a"]
+        in_plane = _substrate(in_plane, "c" in known.constants, known.constants["a"], cells[first].material)
+    elif isinstance(in_plane, Material):
+        lattice = in_plane.cell.lattice
+        in_plane = _substrate(in_plane.name, lattice.is_hexagonal(), lattice.a, cells[first].material)
     elif isinstance(in_plane, str) and in_plane != "mean":
         raise StructureError(
             f"in_plane: {in_plane} is not in the stack; name one of {', '.join(cells)}, a substrate with a known "
@@ -214,6 +215,16 @@ def _fit(
             raise StructureError(f"in_plane: {in_plane:g} Å is no lattice constant; give one in Å")
         vectors = vectors * (in_plane / cells[first].material.cell.lattice.a)
     return fit_cells(cells, reference, vectors, mean=in_plane == "mean", poisson=poisson, limits=match)
+
+
+def _substrate(name: str, hexagonal: bool, a: float, first: Material) -> float:
+    """Return the lattice constant of a substrate, which has to be of the kind of the first block."""
+    if hexagonal != first.cell.lattice.is_hexagonal():
+        raise StructureError(
+            f"in_plane: {name} and {first.name} are not both cubic or both hexagonal; put {name} in the stack, or "
+            f"give the lattice constant that {first.name} should take"
+        )
+    return a
 
 
 def _layers(block: Block, fitted: FittedCell) -> int:
@@ -302,11 +313,11 @@ def _check_numbers(interfaces: Interfaces) -> None:
     """Refuse gaps and shifts that are no numbers."""
     gaps = interfaces.gap if isinstance(interfaces.gap, tuple) else (interfaces.gap,)
     for gap in gaps:
-        if gap is not None and not 0 < gap < _WIDEST_GAP:
-            raise StructureError(f"gap of {gap:g} Å; give a number of Å below {_WIDEST_GAP:g}")
+        if gap is not None and not (isinstance(gap, int | float) and 0 < gap < _WIDEST_GAP):
+            raise StructureError(f"gap of {gap} Å; give a number of Å below {_WIDEST_GAP:g}, or a tuple of them")
     shifts: Any = interfaces.shift if _one_each(interfaces.shift) else (interfaces.shift,)
     for shift in shifts:
-        if shift is not None and not np.isfinite(shift).all():
+        if shift is not None and not (len(shift) == 2 and np.isfinite(shift).all()):
             raise StructureError(f"shift {shift}; give two numbers, fractions of the in-plane cell")
 
 

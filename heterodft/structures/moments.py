@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-__all__ = ["DEFAULT_MOMENTS", "Moments", "StartingMoments", "assign_moments", "moment_sizes", "starting_moments"]
+__all__ = [
+    "DEFAULT_MOMENTS",
+    "Moments",
+    "StartingMoments",
+    "assign_moments",
+    "moment_sizes",
+    "no_moment",
+    "starting_moments",
+]
 
 DEFAULT_MOMENTS = {"V": 2.0, "Cr": 3.0, "Mn": 4.0, "Fe": 4.0, "Co": 3.0, "Ni": 1.0, "Ru": 1.5}
 """μB, of ions in oxides and nitrides; other elements start without."""
@@ -111,7 +119,7 @@ def _check_names(structure: Structure, moments: Moments, labels: list[str]) -> N
             raise StructureError(f"magnetism: layer {label} holds no {element}")
 
 
-def starting_moments(structure: Structure, order: Order, moments: Moments) -> StartingMoments:
+def starting_moments(structure: Structure, order: Order, moments: Moments, *, needed: bool = True) -> StartingMoments:
     """Return the starting moment of each site.
 
     Parameters
@@ -122,6 +130,8 @@ def starting_moments(structure: Structure, order: Order, moments: Moments) -> St
         A name, an order by block, or signs by layer.
     moments
         Sizes.
+    needed
+        Refuse a structure in which no site has a moment; otherwise only the signs of its places are of use.
 
     Raises
     ------
@@ -131,14 +141,19 @@ def starting_moments(structure: Structure, order: Order, moments: Moments) -> St
     if order == "NM":
         return StartingMoments(None, ("none",) * len(structure))
     sizes, sources = moment_sizes(structure, moments)
-    if not any(sizes):
-        raise StructureError(
-            f"magnetism: order {order_label(order)} on {structure.formula} has no moment to order; "
-            "give magnetism: {moments: {ELEMENT: μB}} for one of its elements"
-        )
+    if needed and not any(sizes):
+        raise no_moment(structure, order_label(order))
     signs = order_signs(structure, order, [size > 0 for size in sizes])
     values = tuple(size * int(sign) + 0.0 for size, sign in zip(sizes, signs, strict=True))
     return StartingMoments(values, sources, tuple(int(sign) for sign in signs))
+
+
+def no_moment(structure: Structure, order: str) -> StructureError:
+    """Return the error of an order of a structure in which no site has a moment."""
+    return StructureError(
+        f"magnetism: order {order} on {structure.formula} has no moment to order; "
+        "give magnetism: {moments: {ELEMENT: μB}} for one of its elements"
+    )
 
 
 def assign_moments(structure: Structure, order: Order, moments: Mapping[str, float]) -> list[float] | None:

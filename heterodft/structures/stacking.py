@@ -143,7 +143,7 @@ def choose_run(
     ends = None if top is None else _find_planes(fitted, top, upper=True)
     if bottom is not None:
         starts = _find_planes(fitted, bottom, upper=False)
-    elif ends is not None and (after is None or not _ends_in(after + whole - 1, ends, len(planes))):
+    elif ends is not None and after is None:
         starts = [(end - whole + 1) % len(planes) for end in ends]
     else:
         starts = [0 if after is None else after % len(planes)]
@@ -206,8 +206,10 @@ def split_termination(text: str | None, below: FittedCell, above: FittedCell) ->
     return text, None
 
 
-def mirror_stack(runs: Sequence[Run]) -> list[Run]:
+def mirror_stack(runs: Sequence[Run], variant: int = 0) -> list[Run]:
     """Return a stack that is the same upside down: the first run in the middle, the others on both of its sides.
+
+    Where layers differ by a glide there are several ways; `variant` chooses one.
 
     Raises
     ------
@@ -215,7 +217,7 @@ def mirror_stack(runs: Sequence[Run]) -> list[Run]:
         If the planes of a material have another order from above than from below.
     """
     centre = _symmetric_run(runs[0])
-    upside_down = [_mirrored(run) for run in reversed(runs[1:])]
+    upside_down = [_mirrored(run, variant) for run in reversed(runs[1:])]
     whole = [*upside_down, centre, *runs[1:]]
     for i in range(1, len(whole)):
         if whole[i].fitted.continues(whole[i - 1].fitted):
@@ -245,9 +247,10 @@ def _mirror_sums(fitted: FittedCell) -> list[int]:
     return sums
 
 
-def _mirrored(run: Run) -> Run:
+def _mirrored(run: Run, variant: int) -> Run:
     period = len(run.fitted.cell.planes)
-    return replace(run, start=(_mirror_sums(run.fitted)[0] - run.end + 1) % period)
+    sums = _mirror_sums(run.fitted)
+    return replace(run, start=(sums[variant % len(sums)] - run.end + 1) % period)
 
 
 def _symmetric_run(run: Run) -> Run:

@@ -8,6 +8,7 @@ themselves, and the lateral registry goes on as the lattice below prescribes, un
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
+    from heterodft.structures.assembly import Assembly
+    from heterodft.structures.materials import Material
+
 __all__ = ["Block", "Interfaces", "build_superlattice", "enumerate_registries", "layer_labels"]
 
 _MOST_REGISTRIES = 500
@@ -33,7 +37,7 @@ def build_superlattice(
     stack: Sequence[Block],
     *,
     normal: tuple[int, ...] | Mapping[str, tuple[int, ...]] = (0, 0, 1),
-    in_plane: str | float | None = None,
+    in_plane: str | float | Material | None = None,
     supercell: Supercell = (1, 1),
     vacuum: float = 0.0,
     symmetric: bool = False,
@@ -50,8 +54,8 @@ def build_superlattice(
     normal
         Miller indices (hkl) or (hkil) of the stacking normal, the same for all blocks or by material.
     in_plane
-        Material that sets the in-plane lattice (of the stack, or a known substrate), ``"mean"``, or a lattice
-        constant of the cubic or hexagonal parent of the first block in Å; by default the first block's material.
+        Material that sets the in-plane lattice (of the stack, or a substrate, by name where known), ``"mean"``, or a
+        lattice constant of the cubic or hexagonal parent of the first block in Å; by default that of the first block.
     supercell
         Repeats along the two in-plane vectors, or a matrix.
     vacuum
@@ -86,27 +90,40 @@ def build_superlattice(
     >>> build_superlattice([Block(sto, 1), Block(lao, 1)], in_plane="SrTiO3").formula
     'Sr1 La1 Ti1 Al1 O6'
     """
-    assembly = arrange(
-        stack,
-        normal=normal,
-        in_plane=in_plane,
-        supercell=supercell,
-        vacuum=vacuum,
-        symmetric=symmetric,
-        interfaces=interfaces or Interfaces(),
-        poisson=poisson or {},
-        match=match or MatchLimits(),
-    )
-    structure = assembly.build_symmetric() if symmetric else assembly.build()
+
+    def arranged(mirror: int) -> Assembly:
+        return arrange(
+            stack,
+            normal=normal,
+            in_plane=in_plane,
+            supercell=supercell,
+            vacuum=vacuum,
+            symmetric=symmetric,
+            interfaces=interfaces or Interfaces(),
+            poisson=poisson or {},
+            match=match or MatchLimits(),
+            mirror=mirror,
+        )
+
+    assembly = arranged(0)
+    structure = _build_symmetric([assembly, arranged(1)]) if symmetric else assembly.build()
     check_overlap(structure, assembly.charges())
     return _with_moments(structure, stack)
+
+
+def _build_symmetric(assemblies: Sequence[Assembly]) -> Structure:
+    """Build the first of some slabs that can be made the same upside down."""
+    for assembly in assemblies[:-1]:
+        with suppress(StructureError):
+            return assembly.build_symmetric()
+    return assemblies[-1].build_symmetric()
 
 
 def enumerate_registries(
     stack: Sequence[Block],
     *,
     normal: tuple[int, ...] | Mapping[str, tuple[int, ...]] = (0, 0, 1),
-    in_plane: str | float | None = None,
+    in_plane: str | float | Material | None = None,
     supercell: Supercell = (1, 1),
     vacuum: float = 0.0,
     interfaces: Interfaces | None = None,

@@ -138,10 +138,10 @@ def _stacks(blocks: Sequence[BlockSpec], materials: dict[str, Material]) -> Iter
 
 
 def _cells(campaign: Campaign, spec: StructureSpec, stack: list[Block]) -> list[Structure]:
-    in_plane = spec.in_plane
+    in_plane: str | float | Material | None = spec.in_plane
     if isinstance(in_plane, str) and in_plane in campaign.materials:
         stacked = {block.material.name for block in stack}
-        in_plane = in_plane if in_plane in stacked else float(_material(campaign, in_plane).cell.lattice.a)
+        in_plane = in_plane if in_plane in stacked else _material(campaign, in_plane)
     poisson = spec.poisson
     if isinstance(poisson, float):
         poisson = {block.material.name: poisson for block in stack}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.campaign import Campaign, StructureSpec
     from heterodft.workflows.orders import Found
 
-__all__ = ["Configuration", "expand"]
+__all__ = ["Configuration", "check_elements", "expand"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def expand(
     configurations = []
     notes = [] if notes is None else notes
     structures = build_structures(campaign, notes=notes) if structures is None else structures
-    _check_elements(campaign, structures)
+    check_elements(campaign, structures)
     known: dict[int, Found] = {}
     for built in structures:
         scans = built.spec.hubbard if built.spec.hubbard is not None else campaign.hubbard
@@ -72,7 +72,8 @@ def expand(
             if id(host) not in known:
                 known[id(host)] = host_orders(host, magnetism)
             kept = built.kept or range(len(host))
-            orders = structure_orders(built.structure, kept, known[id(host)], magnetism, notes, built.name)
+            told = notes if built.host is None else []  # the same holds for its defects
+            orders = structure_orders(built.structure, kept, known[id(host)], magnetism, told, built.name)
             for order, moments in orders.items():
                 for values in product(*scans.values()):
                     hubbard = parse_hubbard(dict(zip(scans, values, strict=True)))
@@ -84,7 +85,7 @@ def expand(
     return configurations
 
 
-def _check_elements(campaign: Campaign, structures: list[BuiltStructure]) -> None:
+def check_elements(campaign: Campaign, structures: list[BuiltStructure]) -> None:
     """Refuse moments and U of elements that no structure has: most likely a slip of the pen."""
     present = {site.species_string for built in structures for site in built.structure}
     places: list[tuple[tuple[str, ...], Campaign | StructureSpec]] = [((), campaign)]

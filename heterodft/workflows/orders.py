@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from heterodft.errors import StructureError
 from heterodft.structures import BlockOrder, StartingMoments, enumerate_orders, facing_moments, order_label
 from heterodft.structures import starting_moments as order_moments
-from heterodft.structures.moments import moment_sizes
+from heterodft.structures.moments import moment_sizes, no_moment
 from heterodft.workflows.magnetism_spec import Enumerate
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def host_orders(host: Structure, magnetism: MagnetismSpec) -> Found:
 
 def _moments(host: Structure, magnetism: MagnetismSpec, order: object) -> StartingMoments | StructureError:
     try:
-        return order_moments(host, order, magnetism.moments)  # type: ignore[arg-type]
+        return order_moments(host, order, magnetism.moments, needed=False)  # type: ignore[arg-type]
     except StructureError as error:
         return error
 
@@ -106,18 +106,39 @@ def structure_orders(  # noqa: PLR0917, two of them only speak
     wanted = {order_label(o): o.interface for o in magnetism.orders if isinstance(o, BlockOrder)}
     found = {}
     for label, moments in orders.items():
-        if isinstance(moments, StructureError):
+        try:
+            signs = _signs_for(structure, label, moments, sizes)
+        except StructureError as error:
             if magnetism.unfit == "stop":
-                raise moments
-            notes.append(f"{name}: order {label} skipped: {moments}")
-        elif moments.values is None:
+                raise
+            notes.append(f"{name}: order {label} skipped: {error}")
+            continue
+        if signs is None:
             found[label] = StartingMoments(None, ("none",) * len(structure))
-        else:
-            signs = _signs(moments)
-            values = tuple(size * signs[i] + 0.0 for size, i in zip(sizes, kept, strict=True))
-            found[label] = StartingMoments(values, sources, tuple(signs[i] for i in kept))
-            _tell_facing(structure, values, wanted.get(label), notes, f"{name}, {label}")
+            continue
+        values = tuple(size * signs[i] + 0.0 for size, i in zip(sizes, kept, strict=True))
+        found[label] = StartingMoments(values, sources, tuple(signs[i] for i in kept))
+        _tell_facing(structure, values, wanted.get(label), notes, f"{name}, {label}")
     return found
+
+
+def _signs_for(
+    structure: Structure, label: str, moments: StartingMoments | StructureError, sizes: Sequence[float]
+) -> list[int] | None:
+    """Return the signs of the host's places, None where the order is not spin-polarized.
+
+    Raises
+    ------
+    StructureError
+        If the order does not fit the host, or no site of the structure has a moment.
+    """
+    if isinstance(moments, StructureError):
+        raise moments
+    if moments.values is None:
+        return None
+    if not any(sizes):
+        raise no_moment(structure, label)
+    return _signs(moments)
 
 
 def _tell_facing(
