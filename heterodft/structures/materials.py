@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from itertools import permutations, product
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pymatgen.core import Composition, Lattice, Structure
 
 from heterodft.errors import StructureError, did_you_mean
@@ -83,6 +85,8 @@ PROTOTYPES: dict[str, Prototype] = {
 }  # fmt: skip
 
 
+_SAME_SITE = 0.06
+"""Of an edge; internal parameters of one prototype differ by less."""
 _SUBSTRATES_ONLY = ("LSAT",)
 _LARGEST = {"a": 20.0, "c": 60.0}
 """Å."""
@@ -195,7 +199,8 @@ def read_material(name: str, path: Path) -> Material:
     name
         How the campaign calls it.
     path
-        CIF, POSCAR, JSON …; Miller indices refer to the cell of the file, whose ``magmom`` are kept.
+        CIF, POSCAR, JSON …; Miller indices refer to the cell of the file, whose ``magmom`` are kept. The conventional
+        cell of a prototype is recognised, with its origin anywhere among halves of the edges.
 
     Raises
     ------
@@ -217,4 +222,41 @@ def read_material(name: str, path: Path) -> Material:
         raise StructureError(f"material {name}: the moments in {path} are not collinear; remove them") from error
     kept = {"magmom": moments} if moments else None
     plain = Structure(cell.lattice, [site.specie.symbol for site in cell], cell.frac_coords, site_properties=kept)
-    return Material(name, "file", plain, path.name)
+    prototype, shift = _recognise(plain)
+    plain.translate_sites(range(len(plain)), shift, to_unit_cell=True)
+    return Material(name, prototype, plain, path.name)
+
+
+def _recognise(cell: Structure) -> tuple[str, tuple[float, float, float]]:
+    """Return the prototype whose conventional cell a cell is, else ``file``, and the shift to its origin.
+
+    Only what looks the same site by site, within 0.06 of the edges, is recognised: another origin by halves, not
+    another choice of axes.
+    """
+    a, b, c = cell.lattice.abc
+    hexagonal = cell.lattice.is_hexagonal()
+    cubic = max(a, b, c) - min(a, b, c) < 1e-3 and cell.lattice.is_orthogonal
+    elements = [element.symbol for element in cell.composition]
+    for name, kind in PROTOTYPES.items():
+        if not (hexagonal if kind.hexagonal else cubic) or len(kind.amounts) != len(elements):
+            continue
+        for order in permutations(elements):
+            sites = [[kind.parameters[x] if isinstance(x, str) else x for x in site] for site in kind.sites]
+            ideal = Structure.from_spacegroup(kind.space_group, cell.lattice, list(order), sites)
+            if ideal.composition == cell.composition:
+                shift = _shift_onto(cell, ideal)
+                if shift is not None:
+                    return name, shift
+    return "file", (0.0, 0.0, 0.0)
+
+
+def _shift_onto(cell: Structure, ideal: Structure) -> tuple[float, float, float] | None:
+    """Return the shift, of halves of the edges, that puts every atom of a cell near one of its kind of another."""
+    same = np.array([[a.specie == b.specie for b in ideal] for a in cell])
+    for x, y, z in product((0.0, 0.5), repeat=3):
+        shift = (x, y, z)
+        apart = (cell.frac_coords + shift)[:, None, :] - ideal.frac_coords[None, :, :]
+        near = (np.abs(apart - np.round(apart)) < _SAME_SITE).all(axis=2) & same
+        if (near.sum(axis=1) == 1).all() and (near.sum(axis=0) == 1).all():
+            return shift
+    return None

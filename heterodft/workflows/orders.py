@@ -150,5 +150,5 @@ def _tell_facing(
     faces = facing_moments(structure, values)
     if any(face not in (wanted, "none") for face in faces):
         notes.append(
-            f"{name}: its interfaces, from the bottom up, are {', '.join(faces)}: the patterns allow no better"
+            f"{name}: its interfaces, from the bottom up, are {', '.join(faces)}; the patterns allow no other"
         )

@@ -149,7 +149,7 @@ def test_a_material_comes_from_any_file_that_pymatgen_reads(tmp_path):
     original = build_material("Cr2O3").cell
     original.to(str(tmp_path / "Cr2O3.cif"))
     material = read_material("Cr2O3", tmp_path / "Cr2O3.cif")
-    assert (material.prototype, material.source) == ("file", "Cr2O3.cif")
+    assert (material.prototype, material.source) == ("corundum", "Cr2O3.cif")
     assert StructureMatcher(scale=False).fit(material.cell, original)
 
 
@@ -161,3 +161,32 @@ def test_a_file_that_cannot_be_read_or_is_disordered_is_refused(tmp_path):
     mixed.to(str(tmp_path / "mixed.cif"))
     with pytest.raises(StructureError, match="partly occupied sites"):
         read_material("X", tmp_path / "mixed.cif")
+
+
+@pytest.mark.parametrize("name", ["SrTiO3", "MgO", "Cr2O3", "GaAs", "MgAl2O4", "CaF2", "GaN"])
+def test_a_file_of_a_prototype_is_recognised_wherever_its_origin_is(name, tmp_path):
+    options = {
+        "GaAs": {"prototype": "zincblende", "a": 5.653},
+        "MgAl2O4": {"prototype": "spinel", "a": 8.083},
+        "CaF2": {"prototype": "fluorite", "a": 5.463},
+        "GaN": {"prototype": "wurtzite", "a": 3.189, "c": 5.185},
+    }
+    material = build_material(name, **options.get(name, {}))
+    moved = material.cell.copy()
+    moved.translate_sites(range(len(moved)), (0.5, 0.5, 0.5) if name != "Cr2O3" else (0, 0, 0.5))
+    moved.to(filename=str(tmp_path / "x.cif"))
+    read = read_material(name, tmp_path / "x.cif")
+    assert read.prototype == material.prototype
+    for site in material.cell:
+        assert min(site.distance(other) for other in read.cell if other.specie == site.specie) < 1e-3
+
+
+def test_a_file_of_something_else_is_not_taken_for_a_prototype(tmp_path):
+    tetragonal = build_material("SrTiO3").cell.copy()
+    tetragonal.apply_strain([0, 0, 0.02])
+    tetragonal.to(filename=str(tmp_path / "t.cif"))
+    assert read_material("SrTiO3", tmp_path / "t.cif").prototype == "file"
+    swapped = build_material("MgO").cell.copy()
+    swapped.translate_sites([0], (0.1, 0, 0))
+    swapped.to(filename=str(tmp_path / "s.cif"))
+    assert read_material("MgO", tmp_path / "s.cif").prototype == "file"
