@@ -124,16 +124,16 @@ def _same_planes(a: SurfaceCell, b: SurfaceCell) -> bool:
     """Whether the planes of two cells correspond: as many atoms at the same part of a repeat."""
     if [len(plane.atoms) for plane in a.planes] != [len(plane.atoms) for plane in b.planes]:
         return False
-    parts = [np.array([(plane.height + cell.bottom) / cell.thickness for plane in cell.planes]) for cell in (a, b)]
-    apart = parts[0] - parts[1]
+    apart = a.plane_parts - b.plane_parts
     return bool((np.abs(apart - np.round(apart)) < _SAME_PART).all())
 
 
 def _alike(a: SurfaceCell, b: SurfaceCell) -> bool:
     """Whether two cells are cut along the same vectors from one structure type."""
+    if a is b:
+        return True
     kinds = {a.material.prototype, b.material.prototype} - {"file"}
-    formulas = {cell.material.cell.composition.anonymized_formula for cell in (a, b)}
-    same = a.normal == b.normal and len(kinds) <= 1 and len(formulas) == 1
+    same = a.normal == b.normal and len(kinds) <= 1 and a.formula_type == b.formula_type
     return same and bool(np.array_equal(a.vectors, b.vectors)) and _same_planes(a, b)
 
 

@@ -9,7 +9,7 @@ that any number of layers closes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import product
 from math import gcd
 from typing import TYPE_CHECKING
@@ -87,6 +87,16 @@ class SurfaceCell:
     def name(self) -> str:
         """Material and normal, for messages: ``SrTiO3 (0 0 1)``."""
         return f"{self.material.name} ({' '.join(map(str, self.normal))})"
+
+    @cached_property
+    def formula_type(self) -> str:
+        """Formula without its elements: ``ABC3``."""
+        return str(self.material.cell.composition.anonymized_formula)
+
+    @cached_property
+    def plane_parts(self) -> NDArray[np.float64]:
+        """Which part of a repeat each plane is at, counted from the origin of the conventional cell."""
+        return np.array([(plane.height + self.bottom) / self.thickness for plane in self.planes])
 
     @property
     def layer_thickness(self) -> float:
