@@ -7,6 +7,7 @@ below: the same lattice goes on; another lattice takes one of the registries tha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pymatgen.core import Composition
@@ -99,6 +100,7 @@ class Run:
         return replace(self, start=self.start + period * -(-(start - self.start) // period))
 
 
+@lru_cache(maxsize=4096)
 def plane_name(plane: Plane) -> str:
     """Return the formula of a plane, cations first: ``TiO2``; of one element, in the primitive in-plane cell: ``O3``.
 

@@ -103,6 +103,10 @@ class SurfaceCell:
         """Å from one layer to the next."""
         return self.thickness / self.layers
 
+    @cached_property
+    def _onto_edges(self) -> NDArray[np.float64]:
+        return np.asarray(np.linalg.inv(self.axes))
+
     def bulk_positions(self, lateral: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return where atoms lie in the conventional cell.
 
@@ -119,7 +123,7 @@ class SurfaceCell:
             Fractional in the conventional cell, not folded back into it.
         """
         places = np.column_stack([lateral @ self.in_plane, heights + self.bottom])
-        return np.asarray(np.round(places @ np.linalg.inv(self.axes), 6) + 0.0)
+        return np.asarray(np.round(places @ self._onto_edges, 6) + 0.0)
 
 
 def cut_surface_cell(material: Material, normal: tuple[int, ...], *, like: SurfaceCell | None = None) -> SurfaceCell:
