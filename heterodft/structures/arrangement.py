@@ -12,7 +12,7 @@ from heterodft.structures.assembly import Assembly
 from heterodft.structures.fitting import fit_cells
 from heterodft.structures.materials import Material
 from heterodft.structures.reference_lattices import REFERENCES
-from heterodft.structures.stacking import Run, choose_run, mirror_stack, split_termination
+from heterodft.structures.stacking import Run, choose_run, count_on, mirror_stack, split_termination
 from heterodft.structures.surface_cells import SurfaceCell, cut_surface_cell, three_indices
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from heterodft.structures.fitting import FittedCell
     from heterodft.structures.matching import MatchLimits
 
-__all__ = ["Block", "Interfaces", "Supercell", "arrange"]
+__all__ = ["Block", "Interfaces", "Supercell", "arrange", "cut_all"]
 
 _MOST_ATOMS = 5000
 _WIDEST_GAP = 20.0
@@ -90,7 +90,7 @@ def arrange(
     _check_stack(stack, vacuum, symmetric)
     _check_names(stack, normal, poisson)
     _check_numbers(interfaces)
-    cells = _cut_all(stack, normal)
+    cells = cut_all(stack, normal)
     fitted = _fit(cells, stack[0].material.name, in_plane, poisson, match)
     layers = [_layers(block, fitted[block.material.name]) for block in stack]
     _check_size(layers, [fitted[block.material.name] for block in stack], multiples)
@@ -159,7 +159,7 @@ def _check_names(
             raise StructureError(f"poisson: {ratio:g} of {name} is no Poisson ratio; give a number of 0 to 0.5")
 
 
-def _cut_all(
+def cut_all(
     stack: Sequence[Block], normal: tuple[int, ...] | Mapping[str, tuple[int, ...]]
 ) -> dict[str, SurfaceCell]:
     """Cut every material; those of one structure type and normal along the same lattice vectors."""
@@ -283,7 +283,8 @@ def _runs(
         below = runs.get((i - 1) % number)
         after = below.end if below is not None and fitted[i].continues(below.fitted) else None
         runs[i] = choose_run(fitted[i], layers[i], bottom=bottoms[i], top=tops[i], after=after)
-    return _in_order([runs[i] for i in range(number)])
+    lowest = runs[0].start % len(runs[0].fitted.cell.planes)
+    return count_on([replace(runs[0], start=lowest), *(runs[i] for i in range(1, number))])
 
 
 def _first_block(fitted: list[FittedCell], layers: list[int]) -> int:
@@ -298,15 +299,6 @@ def _first_block(fitted: list[FittedCell], layers: list[int]) -> int:
         return 0
     names = [(cell.cell.material.name, n) for cell, n in zip(fitted, layers, strict=True)]
     return max(range(len(names)), key=lambda i: names[i:] + names[:i])
-
-
-def _in_order(runs: list[Run]) -> list[Run]:
-    """Count the planes of each block on from those of the block below."""
-    period = len(runs[0].fitted.cell.planes)
-    ordered = [replace(runs[0], start=runs[0].start % period)]
-    for run in runs[1:]:
-        ordered.append(run.moved(ordered[-1].end) if run.fitted.continues(ordered[-1].fitted) else run)
-    return ordered
 
 
 def _check_numbers(interfaces: Interfaces) -> None:

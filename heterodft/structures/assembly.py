@@ -14,7 +14,7 @@ from heterodft.errors import StructureError
 from heterodft.structures.checks import turns_over
 from heterodft.structures.fitting import translations
 from heterodft.structures.ions import anion, formal_charges
-from heterodft.structures.registries import Facing, Joint
+from heterodft.structures.registries import Facing, Joint, same_place
 from heterodft.structures.stacking import plane_name
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = ["Assembly"]
 
 _ALTERNATING = np.array([[0, 0, 1], [1, 1, 0], [1, 1, 1]])
 """Steps in the conventional cell that patterns of type A, C and G alternate with."""
+_SAME_SHIFT = 1e-4
 _WIDEST_OPENING = 0.5
 """Å."""
 
@@ -110,7 +111,7 @@ class Assembly:
             others = [
                 joint
                 for joint in meeting.facing.joints(gap)
-                if joint.gap < first.gap + _WIDEST_OPENING and not _same_place(joint.shift, first.shift)
+                if joint.gap < first.gap + _WIDEST_OPENING and not same_place(joint.shift, first.shift, _SAME_SHIFT)
             ]
             choices.append([first, *others])
         return list(product(*choices))
@@ -187,8 +188,7 @@ class Assembly:
     def _period(self, run: Run, lean: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the period in fractions of the conventional cell of a material; straight up across a fault."""
         cell = run.fitted.cell
-        origin = cell.bulk_positions(np.zeros((1, 2)), np.zeros(1))
-        in_plane = cell.bulk_positions(run.fitted.repeats.astype(float), np.zeros(2)) - origin
+        origin, in_plane = _bulk_vectors(run)
         rise = sum(other.count for other in self.runs) / len(cell.planes) * cell.thickness
         shift, beside = np.zeros((1, 2)), np.zeros(2)
         if self._one_crystal:
@@ -263,8 +263,7 @@ class Assembly:
         ``period``: that of the whole stack, where its lattice goes on throughout (straight up across a fault).
         """
         cell = run.fitted.cell
-        origin = cell.bulk_positions(np.zeros((1, 2)), np.zeros(1))
-        in_plane = cell.bulk_positions(run.fitted.repeats.astype(float), np.zeros(2)) - origin
+        _, in_plane = _bulk_vectors(run)
         period = np.round(self._period(run, lean), 6).tolist() if self._one_lattice else None
         return {
             "formula": cell.material.cell.composition.reduced_formula,
@@ -276,9 +275,11 @@ class Assembly:
         }
 
 
-def _same_place(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
-    apart = a - b
-    return bool((np.abs(apart - np.round(apart)) < 1e-4).all())
+def _bulk_vectors(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the foot and the common in-plane vectors of a block in fractions of its conventional cell."""
+    cell = run.fitted.cell
+    origin = cell.bulk_positions(np.zeros((1, 2)), np.zeros(1))
+    return origin, cell.bulk_positions(run.fitted.repeats.astype(float), np.zeros(2)) - origin
 
 
 def _step(run: Run) -> NDArray[np.float64]:
@@ -320,5 +321,5 @@ def _describe_joint(meeting: _Meeting, joint: Joint) -> dict[str, Any]:
 def _kind(meeting: _Meeting, joint: Joint) -> str:
     """Return ``continued``, ``shifted``, ``fault`` (one lattice, but its planes do not go on) or ``registry``."""
     if meeting.goes_on:
-        return "continued" if _same_place(joint.shift, np.zeros(2)) else "shifted"
+        return "continued" if same_place(joint.shift, np.zeros(2), _SAME_SHIFT) else "shifted"
     return "fault" if meeting.facing.above.fitted.continues(meeting.facing.below.fitted) else "registry"

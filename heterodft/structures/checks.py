@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import spglib
-
 from heterodft.errors import StructureError
 from heterodft.structures.ions import closest_pairs
+from heterodft.structures.symmetry import plain_symmetry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +38,5 @@ def check_overlap(structure: Structure, charges: Mapping[str, Mapping[str, float
 
 def turns_over(structure: Structure) -> bool:
     """Return whether an operation of the space group turns a slab upside down."""
-    numbers = [site.specie.Z for site in structure]
-    cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
-    found = spglib.get_symmetry_dataset(cell, symprec=1e-3)
+    found = plain_symmetry(structure)
     return found is not None and any(rotation[2, 2] == -1 for rotation in found.rotations)

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-__all__ = ["allowed_sites", "interface_planes", "site_sets", "surface_planes"]
+__all__ = ["PLACES", "allowed_sites", "interface_planes", "site_sets", "surface_planes"]
 
+PLACES = ("interface", "surface", "all")
+"""Where a defect may be asked for, beside the layers of a material."""
 _NEAREST = 1.15
 """Members of a complex are no farther apart than this multiple of the shortest such distance in the host."""
 _IMAGES = np.array([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])

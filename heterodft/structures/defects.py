@@ -11,7 +11,7 @@ import numpy as np
 from pymatgen.core import Element, Structure
 
 from heterodft.errors import StructureError, did_you_mean
-from heterodft.structures.defect_sites import allowed_sites, site_sets
+from heterodft.structures.defect_sites import PLACES, allowed_sites, site_sets
 from heterodft.structures.superlattice import layer_labels
 from heterodft.structures.symmetry import equivalent_under, site_names, site_permutations
 
@@ -27,8 +27,6 @@ __all__ = [
     "parse_defect",
     "plane_formulas",
 ]
-
-_PLACES = ("interface", "surface", "all")
 
 
 @dataclass(frozen=True)
@@ -173,8 +171,8 @@ def enumerate_defects(
         raise StructureError("defect: an empty list; give kinds such as V_O")
     members = [parse_defect(name) for name in kinds]
     name = "+".join(kinds)
-    if where not in _PLACES:
-        raise StructureError(f"defect {name}: where: '{where}'{did_you_mean(where, _PLACES)}")
+    if where not in PLACES:
+        raise StructureError(f"defect {name}: where: '{where}'{did_you_mean(where, PLACES)}")
     allowed = allowed_sites(structure, where, material, layers, name)
     sets = site_sets(structure, [element for _, element in members], along, name)
     chosen = [sites for sites in sets if any(allowed[site] for site in sites)]

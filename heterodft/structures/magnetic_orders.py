@@ -273,9 +273,9 @@ def _layer_signs(structure: Structure, order: LayerOrder) -> NDArray[np.int64]:
         if name not in known and name not in materials:
             choices = [*materials, *known]
             raise StructureError(f"magnetism: no layer or material {name}{did_you_mean(name, choices)}")
+    given = dict(order.layers)
     for index, label in enumerate(labels):
         material, _, layer = label.rpartition(":")
-        given = dict(order.layers)
         if label in given:
             signs[index] = values[given[label][0]]
         elif material in given:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-__all__ = ["Facing", "Joint", "distances_by_pair", "same_crystal", "symmetric_shifts"]
+__all__ = ["Facing", "Joint", "distances_by_pair", "same_crystal", "same_place", "symmetric_shifts"]
 
 _VACUUM = 30.0
 """Å; it only keeps the images of a slab apart."""
@@ -102,14 +102,15 @@ def symmetric_shifts(below: Run, above: Run) -> list[NDArray[np.float64]]:
             continue
         for whole in product((0, 1, 2), repeat=2):
             shift = np.linalg.solve(np.eye(2) - matrix, a - b + np.array(whole))
-            if not any(_same(shift, known + translation) for known in kept for translation in pure):
+            if not any(same_place(shift, known + translation, 1e-3) for known in kept for translation in pure):
                 kept.append(np.mod(np.round(shift, 6), 1.0))
     return sorted(kept, key=lambda shift: np.round(shift, 4).tolist())
 
 
-def _same(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+def same_place(a: NDArray[np.float64], b: NDArray[np.float64], tolerance: float) -> bool:
+    """Return whether two fractional positions differ by a lattice vector."""
     apart = a - b
-    return bool((np.abs(apart - np.round(apart)) < 1e-3).all())
+    return bool((np.abs(apart - np.round(apart)) < tolerance).all())
 
 
 @dataclass(frozen=True)

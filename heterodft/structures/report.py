@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import spglib
 
 from heterodft.structures.defects import plane_formulas
 from heterodft.structures.ions import closest_pairs, formal_charges
@@ -14,6 +13,7 @@ from heterodft.structures.magnetic_orders import fitting_orders
 from heterodft.structures.moments import Moments, moment_sizes
 from heterodft.structures.polarity import plane_charges, polar_discontinuities
 from heterodft.structures.superlattice import layer_labels
+from heterodft.structures.symmetry import plain_symmetry
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -234,9 +234,7 @@ def _orders(structure: Structure, moments: Moments) -> tuple[str, ...]:
 
 
 def _space_group(structure: Structure) -> str:
-    numbers = [site.specie.Z for site in structure]
-    cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
-    found = spglib.get_symmetry_dataset(cell, symprec=1e-3)
+    found = plain_symmetry(structure)
     return "" if found is None else str(found.international)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from heterodft.structures.fitting import FittedCell
     from heterodft.structures.planes import Plane
 
-__all__ = ["PlacedPlane", "Run", "choose_run", "mirror_stack", "plane_name", "split_termination"]
+__all__ = ["PlacedPlane", "Run", "choose_run", "count_on", "mirror_stack", "plane_name", "split_termination"]
 
 _PAIR_SPACING = 0.6
 """Å; planes of one element that are closer are a buckled pair, such as the Cr2 of corundum (0001)."""
@@ -220,11 +220,15 @@ def mirror_stack(runs: Sequence[Run], variant: int = 0) -> list[Run]:
     """
     centre = _symmetric_run(runs[0])
     upside_down = [_mirrored(run, variant) for run in reversed(runs[1:])]
-    whole = [*upside_down, centre, *runs[1:]]
-    for i in range(1, len(whole)):
-        if whole[i].fitted.continues(whole[i - 1].fitted):
-            whole[i] = whole[i].moved(whole[i - 1].end)
-    return whole
+    return count_on([*upside_down, centre, *runs[1:]])
+
+
+def count_on(runs: Sequence[Run]) -> list[Run]:
+    """Count the planes of each block on from those of the block below, where its lattice goes on."""
+    counted = list(runs[:1])
+    for run in runs[1:]:
+        counted.append(run.moved(counted[-1].end) if run.fitted.continues(counted[-1].fitted) else run)
+    return counted
 
 
 def _mirror_sums(fitted: FittedCell) -> list[int]:

@@ -20,7 +20,7 @@ from heterodft.structures.matching import MatchLimits
 from heterodft.structures.registries import distances_by_pair, same_crystal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from pymatgen.core import Structure
@@ -106,17 +106,16 @@ def build_superlattice(
         )
 
     assembly = arranged(0)
-    structure = _build_symmetric([assembly, arranged(1)]) if symmetric else assembly.build()
+    structure = _build_symmetric(assembly, arranged) if symmetric else assembly.build()
     check_overlap(structure, assembly.charges())
     return _with_moments(structure, stack)
 
 
-def _build_symmetric(assemblies: Sequence[Assembly]) -> Structure:
-    """Build the first of some slabs that can be made the same upside down."""
-    for assembly in assemblies[:-1]:
-        with suppress(StructureError):
-            return assembly.build_symmetric()
-    return assemblies[-1].build_symmetric()
+def _build_symmetric(assembly: Assembly, arranged: Callable[[int], Assembly]) -> Structure:
+    """Build a slab that is the same upside down, by the other way to mirror its planes where the first has none."""
+    with suppress(StructureError):
+        return assembly.build_symmetric()
+    return arranged(1).build_symmetric()
 
 
 def enumerate_registries(

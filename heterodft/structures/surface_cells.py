@@ -15,11 +15,11 @@ from math import gcd
 from typing import TYPE_CHECKING
 
 import numpy as np
-import spglib
 
 from heterodft.errors import StructureError
 from heterodft.structures.ions import anion
 from heterodft.structures.planes import Plane, group_planes, split_layers
+from heterodft.structures.symmetry import plain_symmetry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -213,9 +213,7 @@ def _cut(material: Material, indices: tuple[int, int, int], like: SurfaceCell | 
 
 def _operations(material: Material) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return rotations and translations of the space group, in fractions of the conventional cell."""
-    cell = material.cell
-    numbers = [site.specie.Z for site in cell]
-    found = spglib.get_symmetry_dataset((cell.lattice.matrix.tolist(), cell.frac_coords.tolist(), numbers), 1e-3)
+    found = plain_symmetry(material.cell)
     if found is None:
         return np.eye(3, dtype=np.int64)[None], np.zeros((1, 3))
     return np.asarray(found.rotations, dtype=np.int64), np.asarray(found.translations)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import spglib
@@ -14,12 +14,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-__all__ = ["equivalent_under", "site_names", "site_permutations"]
+__all__ = ["equivalent_under", "plain_symmetry", "site_names", "site_permutations"]
 
 _SYMPREC = 1e-3
 _MOST_KEPT = 16
 _KNOWN: dict[tuple[object, ...], NDArray[np.int64]] = {}
 """A host is asked for each of its defects again."""
+
+
+def plain_symmetry(structure: Structure) -> Any:
+    """Return spglib's dataset of a structure, labels ignored; None where it finds none."""
+    numbers = [site.specie.Z for site in structure]
+    cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
+    return spglib.get_symmetry_dataset(cell, symprec=_SYMPREC)
 
 
 def site_names(structure: Structure, keys: Sequence[str]) -> list[tuple[str, ...]]:

@@ -13,15 +13,15 @@ from heterodft.structures import (
     StartingMoments,
     build_material,
     build_superlattice,
-    cut_surface_cell,
     enumerate_defects,
     enumerate_matches,
     enumerate_registries,
     read_material,
     tilt_octahedra,
 )
+from heterodft.structures.arrangement import cut_all
+from heterodft.structures.defect_sites import PLACES
 from heterodft.workflows.orders import host_orders
-from heterodft.workflows.structure_spec import PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -186,10 +186,7 @@ def stack_matches(campaign: Campaign, spec: StructureSpec) -> list[tuple[str, st
     materials = {block.material: _material(campaign, block.material) for block in spec.stack}
     names = list(materials)
     substrate = spec.in_plane if isinstance(spec.in_plane, str) and spec.in_plane in materials else names[0]
-    cells = {
-        name: cut_surface_cell(m, spec.normal[name] if isinstance(spec.normal, dict) else spec.normal)
-        for name, m in materials.items()
-    }
+    cells = cut_all([Block(material, 1) for material in materials.values()], spec.normal)
     base = cells[substrate]
     return [
         (name, substrate, enumerate_matches(cell, base, spec.match.resolve()))
@@ -211,8 +208,8 @@ def _with_defects(campaign: Campaign, host: BuiltStructure, notes: list[str]) ->
     built, spec, pristine = [host], host.spec, host.structure
     numbers: dict[str, int] = {}
     seen: set[tuple[str, tuple[int, ...], int]] = set()
+    orders = _moments_of_orders(campaign, host) if spec.defects else []
     for defect in spec.defects:
-        orders = _moments_of_orders(campaign, host)
         for charge in defect.charge:
             for found in _defects(pristine, defect, charge, orders):
                 if (found.kind, found.sites, charge) in seen:

@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from heterodft.errors import CampaignError, did_you_mean
+from heterodft.structures.defect_sites import PLACES
 from heterodft.workflows.campaign import Campaign, StepSpec, place_in_file
-from heterodft.workflows.structure_spec import PLACES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,11 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from heterodft.errors import did_you_mean
 from heterodft.structures import Interfaces, MatchLimits, Tilt, parse_tilt
+from heterodft.structures.defect_sites import PLACES
 from heterodft.units import parse_quantity
 from heterodft.workflows.fields import Length, MillerIndex, Spec, as_list, reading
 
 __all__ = [
-    "PLACES",
     "BlockSpec",
     "DefectSpec",
     "InterfacesSpec",
@@ -27,7 +27,6 @@ __all__ = [
 
 _MOST_REPEATS = 50
 Supercell = tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
-PLACES = ("interface", "surface", "all")
 
 
 class MaterialSpec(Spec):
