@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CAMPAIGN := examples/demo/campaign.yaml
+# Of the tests with a real pw.x, which also run PBEsol and spin-orbit coupling.
+FAMILIES := $(addprefix pseudodojo-0.4-,pbe-sr-standard pbesol-sr-standard pbe-fr-standard)
 
 .PHONY: demo test system pseudos benchmarks peers clean
 
@@ -13,7 +15,8 @@ demo: $(VENV)/.installed pseudos
 	$(BIN)/heterodft run
 	$(BIN)/heterodft report $(CAMPAIGN) -o report
 
-test: $(VENV)/.installed-dev pseudos
+test: $(VENV)/.installed-dev
+	$(BIN)/heterodft pseudos install $(FAMILIES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -25,6 +28,7 @@ test: $(VENV)/.installed-dev pseudos
 benchmarks: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/structures.py
+	$(BIN)/python benchmarks/inputs.py
 
 peers: $(VENV)-peers/.installed
 	$(VENV)-peers/bin/python benchmarks/structures.py

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any
 
 from heterodft.errors import ReaderError, StorageError
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["atomic_writer", "make_folder", "read_json", "write_json", "write_text"]
+__all__ = ["atomic_writer", "checksum", "make_folder", "read_json", "write_json", "write_text"]
 
 
 def _storage_error(path: Path, error: OSError) -> StorageError:
@@ -56,6 +58,17 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, read again only after it changed."""
+    stamp = path.stat()
+    return _checksum(path, stamp.st_mtime_ns, stamp.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _checksum(path: Path, _changed: int, _size: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -1,7 +1,7 @@
 """Energies of configurations, subtracted only where they may be.
 
 Two energies are comparable when composition, starting cell, code, pseudopotentials, U, cutoffs, k-mesh, smearing and
-functional agree and both cycles converged.
+functional agree, both or none are relaxed, neither is charged and both cycles converged.
 """
 
 from __future__ import annotations
@@ -16,13 +16,24 @@ if TYPE_CHECKING:
 
 __all__ = ["comparison_key", "relative_energies"]
 
-_SETTINGS = ("xc", "cutoff", "density_cutoff", "kpoints", "shift", "smearing", "smearing_width", "raw")
+_SETTINGS = (
+    "xc",
+    "cutoff",
+    "density_cutoff",
+    "kpoints",
+    "shift",
+    "smearing",
+    "smearing_width",
+    "raw",
+    "forced",
+    "dipole",
+)
 
 
 def comparison_key(result: Result) -> str | None:
-    """Return a text, equal for results whose energies may be subtracted; None for unknown settings."""
+    """Return a text, equal for results whose energies may be subtracted; None of unknown settings and of charges."""
     request = result.request.get("request")
-    if request is None:
+    if request is None or request.get("charge"):
         return None
     settings = request.get("settings", {})
     cell = request.get("structure", {}).get("lattice", result.structure.lattice.matrix.tolist())
@@ -34,6 +45,9 @@ def comparison_key(result: Result) -> str | None:
         request.get("pseudopotentials"),
         request.get("hubbard"),
         [settings.get(name) for name in _SETTINGS],
+        request.get("spin_orbit", False),
+        "directions" in request,
+        request.get("parent") is not None,  # relaxed or not
     ]
     return json.dumps(parts, sort_keys=True)
 

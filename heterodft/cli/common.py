@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.settings import Settings
 
-__all__ = ["campaign_file", "console", "echo_json", "json_option", "print_table", "read_campaign", "settings_for"]
+__all__ = ["campaign_file", "code_option", "console", "echo_json", "json_option", "print_table", "read_campaign",
+           "request_chains", "settings_for", "tell"]  # fmt: skip
 
 _WIDTH_OF_A_FILE = 130
 
 campaign_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+code_option = click.option(
+    "--code", type=click.Choice(["espresso", "vasp"]), help="For this code instead of the one that FILE names."
+)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -53,11 +58,12 @@ def echo_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def read_campaign(file: Path) -> Campaign:
-    """Read a campaign file."""
+def read_campaign(file: Path, *, code: str | None = None) -> Campaign:
+    """Read a campaign file, for another code than it names if one is given."""
     from heterodft.workflows.campaign_file import load_campaign
 
-    return load_campaign(file)
+    campaign = load_campaign(file)
+    return campaign if code is None else campaign.for_code(code)
 
 
 def settings_for(campaign: Campaign) -> Settings:
@@ -67,12 +73,22 @@ def settings_for(campaign: Campaign) -> Settings:
     return load_settings(command=campaign.run.command)
 
 
-def request_chains(campaign: Campaign, settings: Settings) -> list[list[Request]]:
-    """Return the requests of a campaign, a list for each configuration."""
+def request_chains(campaign: Campaign, settings: Settings, *, notes: list[str] | None = None) -> list[list[Request]]:
+    """Return the requests of a campaign, a list for each configuration; what the user should hear of is told."""
     from heterodft.workflows.chains import campaign_chains
 
-    notes: list[str] = []
+    notes = [] if notes is None else notes
     chains = campaign_chains(campaign, pseudo_dir=settings.pseudo_dir, notes=notes)
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
+    tell(notes)
     return chains
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Print notes beside the result; one that holds for several structures once, with the first and their number."""
+    found: dict[str, list[str]] = {}
+    for note in dict.fromkeys(notes):
+        name, colon, text = note.partition(": ")
+        found.setdefault(text if colon else note, []).append(name if colon else "")
+    for text, names in found.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        click.echo(f"note: {names[0]}{more}: {text}" if names[0] else f"note: {text}", err=True)

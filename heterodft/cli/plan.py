@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from heterodft.cli.common import (
     campaign_file,
+    code_option,
     echo_json,
     json_option,
     print_table,
@@ -19,52 +20,112 @@ from heterodft.cli.common import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from heterodft.workflows.calculation import Request
+    from heterodft.workflows.cost import Calibration, Cost
+
 __all__ = ["command"]
 
 
 @click.command("plan")
 @campaign_file
+@code_option
 @json_option
-def command(file: Path, as_json: bool) -> None:
+def command(file: Path, code: str | None, as_json: bool) -> None:
     """List every calculation of the campaign FILE with its size and cost; nothing is written.
 
     Example: heterodft plan campaign.yaml
     """
     from heterodft.workflows.calculation import finished_id
-    from heterodft.workflows.cost import estimate_cost
+    from heterodft.workflows.cost import calibrate, estimate_cost
 
-    campaign = read_campaign(file)
+    campaign = read_campaign(file, code=code)
     settings = settings_for(campaign)
-    requests = [request for chain in request_chains(campaign, settings) for request in chain]
-    costs = [estimate_cost(request, pseudo_dir=settings.pseudo_dir) for request in requests]
+    notes: list[str] = []
+    requests = [request for chain in request_chains(campaign, settings, notes=notes) for request in chain]
+    calibration = calibrate(settings)
+    costs = [estimate_cost(request, settings, calibration=calibration) for request in requests]
     reused = [finished_id(settings.runs / request.path) == request.id for request in requests]
     hours = sum(cost.core_hours for cost, done in zip(costs, reused, strict=True) if not done)
+    totals = {
+        "calculations": len(requests),
+        "finished": sum(reused),
+        "core_hours": hours,
+        "largest_memory": max(cost.memory for cost in costs),
+        "calibrated_by": calibration.runs,
+    }
     if as_json:
-        rows = zip(requests, costs, reused, strict=True)
+        calculations = [_data(r, c, reused=done) for r, c, done in zip(requests, costs, reused, strict=True)]
         echo_json(
             {
                 "campaign": campaign.name,
-                "calculations": [
-                    {"id": r.id, "path": r.path, "label": r.about["label"], **c.to_dict(), "reused": done}
-                    for r, c, done in rows
-                ],
+                "code": campaign.code,
+                "calculations": calculations,
+                "totals": totals,
                 "core_hours": hours,
+                "notes": notes,
             }
         )
         return
+    _print(campaign.name, requests, costs, reused)
+    click.echo(_summary(totals, calibration, costs))
+
+
+_COLUMNS = (
+    "id",
+    "calculation",
+    ">atoms",
+    ">electrons",
+    ">kinds",
+    ">bands",
+    ">waves",
+    "k-mesh",
+    ">k",
+    ">GB",
+    ">core-h",
+    "",
+)
+
+
+def _data(request: Request, cost: Cost, *, reused: bool) -> dict[str, Any]:
+    names = {"id": request.id, "path": request.path, "label": request.about["label"]}
+    mesh = {"mesh": list(request.settings.kpoints), "shift": list(request.settings.shift)}
+    return names | cost.to_dict() | mesh | {"taken_over": request.about.get("taken_over"), "reused": reused}
+
+
+def _print(name: str, requests: list[Request], costs: list[Cost], reused: list[bool]) -> None:
     print_table(
-        f"{campaign.name}: {len(requests)} calculations, {sum(reused)} finished already",
-        ["id", "calculation", ">atoms", ">electrons", ">kinds", ">bands", ">waves", "k-mesh", ">k", ">core-h", ""],
+        f"{name}: {len(requests)} calculations, {sum(reused)} finished already",
+        _COLUMNS,
         [
             [
-                r.id, r.path.removeprefix(f"{campaign.name}/"), c.atoms, f"{c.electrons:g}", c.species, c.bands,
-                c.plane_waves, "×".join(map(str, r.settings.kpoints)) + ("*" if any(r.settings.shift) else ""),
-                c.kpoints, f"{c.core_hours:.3f}", "finished" if done else "",
+                r.id, r.path.removeprefix(f"{name}/"), c.atoms, f"{c.electrons:g}" + "?" * c.estimated_electrons,
+                c.species, c.bands, c.plane_waves, _mesh(r), c.kpoints, f"{c.memory:.1f}", _hours(c.core_hours),
+                "finished" if done else "",
             ]
             for r, c, done in zip(requests, costs, reused, strict=True)
         ],
     )  # fmt: skip
-    click.echo(
-        f"To run: about {hours:.2f} core-hours (an estimate, good to a factor of three). "
-        "k: irreducible k-points; * a mesh shifted by half a step."
+
+
+def _mesh(request: Request) -> str:
+    settings = request.settings
+    if settings.path is not None:
+        return "-".join(label for _, label in settings.path.labels)
+    return "×".join(map(str, settings.kpoints)) + ("*" if any(settings.shift) else "")
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.3f}" if hours < 10 else f"{hours:.0f}"
+
+
+def _summary(totals: dict[str, Any], calibration: Calibration, costs: list[Cost]) -> str:
+    trust = (
+        f"calibrated by {calibration.runs} past runs here"
+        if calibration.runs
+        else "an estimate, good to a factor of three"
     )
+    text = (
+        f"To run: about {_hours(totals['core_hours'])} core-hours ({trust}), up to {totals['largest_memory']:.1f} GB "
+        "at once. k: irreducible k-points; * a mesh shifted by half a step."
+    )
+    return text + (" ? from the names of POTCARs that are not here." if costs[0].estimated_electrons else "")

@@ -45,7 +45,7 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
     if not read_queue(settings):
         click.echo("The queue is empty; submit a campaign with: heterodft submit FILE")
         return
-    for program in sorted({program for programs in PROGRAMS.values() for program in programs}):
+    for program in PROGRAMS:
         settings.command_for(program, settings.cores)
     program_version(settings.program("pw.x"))
     recovered = recover(settings)

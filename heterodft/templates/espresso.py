@@ -1,294 +1,239 @@
-"""Input files of Quantum ESPRESSO, in the syntax of the installed version."""
+"""Input files of Quantum ESPRESSO, in the syntax of the installed version.
+
+A step runs each program on an ``INPUT.in`` and prints to ``INPUT.out``: relax and static pw.x; dos and bands pw.x,
+then projwfc.x; potential and charge pp.x on the density of the static step. bands.x is not run: the XML of pw.x holds
+the bands, and ``atomic_proj.xml`` of projwfc.x their weight on each site.
+"""
 
 from __future__ import annotations
 
-import math
-import re
-import shutil
-import subprocess
-import tempfile
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from heterodft.errors import InputError, ProgramNotFoundError, did_you_mean
+from heterodft.errors import InputError, did_you_mean
+from heterodft.templates.espresso_cards import write_cards
+from heterodft.templates.espresso_namelists import NONCOLLINEAR_DUDAREV, PREFIX, write_namelists
+from heterodft.templates.espresso_version import program_version
 from heterodft.templates.hubbard import HUBBARD_CARD_VERSION, check_hubbard
-from heterodft.templates.species import build_species_table
+from heterodft.templates.setup import Deck, Entry, Section, Value, merge_raw, mesh_entry
+from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from pymatgen.core import Structure
-
-    from heterodft.templates.hubbard import HubbardU
-    from heterodft.templates.protocols import StepName, StepSettings
     from heterodft.templates.pseudopotentials import Pseudopotential
-    from heterodft.templates.species import SpeciesTable
+    from heterodft.templates.setup import Setup
 
-__all__ = ["PREFIX", "PROGRAMS", "band_count", "electron_count", "input_files", "program_version"]
+__all__ = ["PREFIX", "PROGRAMS", "program_of", "program_version", "write_espresso"]
 
-PREFIX = "pwscf"
-"""Prefix of every run; its data is in ``pwscf.save`` in the folder of the calculation."""
+PROGRAMS = ("pw.x", "projwfc.x", "pp.x")
+_POTENTIAL, _CHARGE, _SPIN, _SPIN_VECTOR = 11, 0, 6, 13
+"""plot_num of pp.x: V_bare + V_Hartree, charge density, spin density, noncollinear magnetization."""
 
-PROGRAMS: dict[str, tuple[str, ...]] = {"static": ("pw.x",), "dos": ("pw.x", "projwfc.x")}
-"""Programs of a step in the order they run; program ``NAME.x`` reads ``NAME.in`` and prints ``NAME.out``."""
-
-_SMEARING = {"cold": "mv", "gaussian": "gauss", "fermi-dirac": "fd", "methfessel-paxton": "mp"}
-_XC = ("PBE", "PBEsol")
-_PROJECTION = "ortho-atomic"
-_OURS = {
-    "calculation", "prefix", "outdir", "pseudo_dir", "ibrav", "nat", "ntyp", "nspin", "ecutwfc", "ecutrho",
-    "occupations", "starting_magnetization", "hubbard_u", "lda_plus_u", "u_projection_type", "input_dft",
-    "noncolin", "lspinorb", "disk_io", "startingpot", "restart_mode", "wf_collect", "verbosity", "max_seconds",
-}  # fmt: skip
-"""Keys that the request or the runner decides; a raw setting must not contradict them."""
-_NAMED = {
-    "nbnd": "empty_bands", "degauss": "smearing_width", "smearing": "smearing", "conv_thr": "scf_tolerance",
-    "electron_maxstep": "max_scf_steps", "mixing_beta": "mixing",
-}  # fmt: skip
-"""Keys that have a name of ours, and which."""
+_RUNNER = ("calculation", "prefix", "outdir", "restart_mode", "max_seconds", "disk_io", "wf_collect", "startingpot")
+_GUARDED = (
+    dict.fromkeys(_RUNNER, "runner")
+    | dict.fromkeys(("ibrav", "nat", "ntyp", "celldm", "a", "b", "c", "cosab", "cosac", "cosbc"), "structure")
+    | dict.fromkeys(("nspin", "noncolin", "lspinorb", "starting_magnetization", "angle1", "angle2"), "magnetic order")
+    | dict.fromkeys(
+        ("lda_plus_u", "lda_plus_u_kind", "u_projection_type", "hubbard_u", "starting_ns_eigenvalue"), "hubbard"
+    )
+    | {"ecutwfc": "cutoff", "ecutrho": "density_cutoff", "input_dft": "functional (xc)", "pseudo_dir": "settings"}
+    | {"tot_charge": "charge of the defect", "cell_dofree": "cell", "occupations": "smearing"}
+    | dict.fromkeys(("tefield", "dipfield"), "dipole")
+)
+"""Keys that the request or the runner decides, and what does."""
 
 
-@cache
-def program_version(path: str) -> tuple[int, int]:
-    """Ask pw.x for its version.
+def program_of(name: str) -> str:
+    """Return the program that reads an input file.
 
-    Parameters
-    ----------
-    path
-        The program, on PATH or with its folder.
-
-    Raises
-    ------
-    ProgramNotFoundError
-        If it is not there or does not say.
+    Examples
+    --------
+    >>> program_of("pw.in"), program_of("spin.in")
+    ('pw.x', 'pp.x')
     """
-    found = shutil.which(path)
-    if found is None:
-        raise ProgramNotFoundError(
-            f"{path} is not installed or not on PATH; install Quantum ESPRESSO "
-            "(Debian: apt-get install quantum-espresso) or set ESPRESSO_BIN_DIR"
-        )
-    # pw.x has no --version: it prints its banner, then fails on the empty input, leaving a file behind.
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            done = subprocess.run(
-                [found],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ProgramNotFoundError(f"{found} does not start: {error}; reinstall Quantum ESPRESSO") from error
-    match = re.search(r"Program PWSCF v\.(\d+)\.(\d+)", done.stdout)
-    if match is None:
-        raise ProgramNotFoundError(f"{found} does not print a version of pw.x; check the path of the program")
-    return int(match[1]), int(match[2])
+    return {"pw.in": "pw.x", "projwfc.in": "projwfc.x"}.get(name, "pp.x")
 
 
-def electron_count(structure: Structure, pseudopotentials: Mapping[str, Pseudopotential]) -> float:
-    """Return the number of valence electrons of a cell."""
-    return sum(pseudopotentials[site.species_string].valence for site in structure)
-
-
-def band_count(electrons: float, empty_fraction: float, *, total_moment: float = 0.0) -> int:
-    """Return the number of bands: the filled ones of the majority spin and a share of empty ones, at least 4."""
-    filled = math.ceil((electrons + abs(total_moment)) / 2 - 1e-9)
-    return filled + max(4, math.ceil(filled * empty_fraction))
-
-
-def input_files(
-    structure: Structure,
-    *,
-    step: StepName,
-    settings: StepSettings,
-    pseudopotentials: Mapping[str, Pseudopotential],
-    moments: Sequence[float] | None = None,
-    hubbard: Sequence[HubbardU] = (),
-    version: tuple[int, int] = (6, 7),
-) -> dict[str, str]:
-    """Return the text of every input file of a step, by file name.
+def write_espresso(
+    setup: Setup, pseudopotentials: Mapping[str, Pseudopotential], *, version: tuple[int, int] = (6, 7)
+) -> Deck:
+    """Return every input file of a step, in the order they run.
 
     Parameters
     ----------
-    structure
-        The cell.
-    step
-        ``static`` (an scf) or ``dos`` (an nscf on its density, then projwfc.x).
-    settings
-        The resolved numbers.
+    setup
+        What is asked for.
     pseudopotentials
         One for each element.
-    moments
-        Starting moment of each site in μB, or None when not spin-polarized.
-    hubbard
-        Effective U by element.
     version
-        Of pw.x: U goes into the namelist up to 7.0 and into the HUBBARD card from 7.1.
+        Of pw.x: U goes into the namelist up to 7.0 and into the HUBBARD card from 7.1; starting moments are fractions
+        of the valence up to 7.2 and, from 1 μB on, Bohr magnetons from 7.3.
 
     Raises
     ------
     InputError
         If pw.x would refuse or silently drop something.
     """
-    active = [u for u in hubbard if u.value]
-    check_hubbard(active, (site.species_string for site in structure), version)
-    _check_projectors(step, active, pseudopotentials)
-    table = build_species_table(structure, moments=moments, hubbard=hubbard)
-    namelists = _namelists(structure, step, settings, pseudopotentials, moments)
-    namelists["system"] |= _species_settings(table, pseudopotentials, polarized=moments is not None)
-    if active and version < HUBBARD_CARD_VERSION:
-        namelists["system"] |= {"lda_plus_u": True, "U_projection_type": _PROJECTION}
-        namelists["system"] |= {f"Hubbard_U({n})": s.u for n, s in enumerate(table.species, 1) if s.u}
-    _merge_raw(namelists, settings.raw)
-    cards = [_species_card(table, pseudopotentials), _cell_card(structure), _positions_card(structure, table)]
-    cards.append(_kpoints_card(settings))
-    if active and version >= HUBBARD_CARD_VERSION:
-        cards.append(_hubbard_card(table, active))
-    files = {"pw.in": _namelist_text(namelists) + "\n".join(cards)}
-    if step == "dos":
-        projection = {"prefix": PREFIX, "outdir": "./", "filpdos": PREFIX, "DeltaE": settings.dos_energy_step}
-        files["projwfc.in"] = _namelist_text({"projwfc": projection})
-    return files
+    if setup.step in ("potential", "charge"):
+        return _post_processing(setup)
+    active = [u for u in setup.hubbard if u.active]
+    check_hubbard(active, setup.elements, version)
+    _check_projectors(setup, pseudopotentials)
+    _check_noncollinear(setup, pseudopotentials, version)
+    namelists = write_namelists(setup, pseudopotentials, version)
+    raw = {**setup.settings.raw, **(setup.settings.forced or {})}
+    merge_raw(namelists, setup, place={key: _namelist_of(key) for key in raw}, guarded=_GUARDED)
+    has_card = bool(active) and version >= HUBBARD_CARD_VERSION
+    files = {"pw.in": _text(namelists) + write_cards(setup, pseudopotentials, hubbard=has_card)}
+    entries = _entries("pw.in", namelists) + _card_entries(setup, hubbard=has_card)
+    if setup.step in ("dos", "bands"):
+        projection = {"projwfc": _projection(setup)}
+        files["projwfc.in"] = _text(projection)
+        entries += _entries("projwfc.in", projection)
+    return Deck(files, tuple(entries), tuple(_notes(setup, pseudopotentials)))
 
 
-def _check_projectors(
-    step: StepName, hubbard: Sequence[HubbardU], pseudopotentials: Mapping[str, Pseudopotential]
-) -> None:
-    wanted = set(pseudopotentials) if step == "dos" else {u.element for u in hubbard}
+def _check_projectors(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> None:
+    projected = setup.step in ("dos", "bands")
+    wanted = set(pseudopotentials) if projected else {u.element for u in setup.hubbard if u.active}
     without = sorted(e for e in wanted if not pseudopotentials[e].wavefunctions)
     if without:
         path = pseudopotentials[without[0]].path
-        purpose = "projections" if step == "dos" else "Hubbard U"
+        purpose = "projections" if projected else "Hubbard U"
         raise InputError(
             f"{path} has no atomic wavefunctions, which {purpose} need; use another one, such as PseudoDojo's"
         )
 
 
-def _namelists(
-    structure: Structure,
-    step: StepName,
-    settings: StepSettings,
-    pseudopotentials: Mapping[str, Pseudopotential],
-    moments: Sequence[float] | None,
-) -> dict[str, dict[str, Any]]:
-    if settings.xc not in _XC:
-        raise InputError(f"method: functional {settings.xc} is not written yet{did_you_mean(settings.xc, _XC)}")
-    electrons = electron_count(structure, pseudopotentials)
-    folders = {str(p.path.parent) for p in pseudopotentials.values()}
-    if len(folders) > 1:
-        raise InputError(f"pseudopotentials in {len(folders)} folders ({', '.join(sorted(folders))}); use one")
-    system: dict[str, Any] = {
-        "ibrav": 0,
-        "nat": len(structure),
-        "ecutwfc": round(settings.cutoff / RYDBERG, 4),
-        "ecutrho": round(settings.density_cutoff / RYDBERG, 4),
-        "nbnd": band_count(electrons, settings.empty_bands, total_moment=sum(moments or ())),
-        "nspin": 1 if moments is None else 2,
-    }
-    if settings.smearing == "tetrahedra":
-        system["occupations"] = "tetrahedra"
-    else:
-        system |= {
-            "occupations": "smearing",
-            "smearing": _SMEARING[settings.smearing],
-            "degauss": round(settings.smearing_width / RYDBERG, 6),
-        }
-    return {
-        "control": {
-            "calculation": "nscf" if step == "dos" else "scf",
-            "prefix": PREFIX,
-            "outdir": "./",
-            "pseudo_dir": folders.pop(),
-            "verbosity": "high",
-        },
-        "system": system,
-        "electrons": {
-            "conv_thr": float(f"{settings.scf_tolerance * len(structure) / RYDBERG:.3g}"),
-            "electron_maxstep": settings.max_scf_steps,
-            "mixing_beta": settings.mixing,
-        },
-    }
+def _check_noncollinear(
+    setup: Setup, pseudopotentials: Mapping[str, Pseudopotential], version: tuple[int, int]
+) -> None:
+    """Refuse what a noncollinear run of pw.x cannot do, or would do wrongly without a word."""
+    if not setup.noncollinear:
+        return
+    scalar = sorted(e for e, p in pseudopotentials.items() if setup.spin_orbit and p.relativistic != "full")
+    if scalar:
+        raise InputError(
+            f"{pseudopotentials[scalar[0]].path} is scalar relativistic, which pw.x takes for spin-orbit coupling "
+            "without a warning; use a fully relativistic one (heterodft pseudos list)"
+        )
+    if any(u and u.start for u in setup.site_hubbard):
+        raise InputError("hubbard: starting occupations of noncollinear runs are not written; leave them out")
+    if setup.step in RELAXATIONS and any(setup.site_hubbard) and version < NONCOLLINEAR_DUDAREV:
+        raise InputError(
+            f"magnetism: pw.x {version[0]}.{version[1]} has no forces for U in noncollinear runs; relax a collinear "
+            "order, and run static here"
+        )
 
 
-def _species_settings(
-    table: SpeciesTable, pseudopotentials: Mapping[str, Pseudopotential], *, polarized: bool
-) -> dict[str, Any]:
-    """Starting moments as a fraction of the valence, which every version of pw.x reads alike below one."""
-    values: dict[str, Any] = {"ntyp": len(table.species)}
-    if not polarized:
-        return values
-    for number, species in enumerate(table.species, start=1):
-        fraction = species.moment / pseudopotentials[species.element].valence
-        if abs(fraction) >= 1:
-            raise InputError(
-                f"magnetism: {species.moment:g} μB on {species.element} exceeds its "
-                f"{pseudopotentials[species.element].valence:g} valence electrons; give a smaller moment"
-            )
-        values[f"starting_magnetization({number})"] = round(fraction, 6)
-    return values
-
-
-def _merge_raw(namelists: dict[str, dict[str, Any]], raw: Mapping[str, Any]) -> None:
-    """Put raw settings into the namelist that pw.x documents them in."""
+@cache
+def _keys() -> dict[str, list[str]]:
     from ase.io.espresso_namelist.keys import ALL_KEYS
-    from ase.io.espresso_namelist.namelist import Namelist
 
-    known = ALL_KEYS["pw"]
-    for given, value in raw.items():
-        key = given.lower()  # pw.x does not mind case
-        if key.split("(")[0] in _OURS:
-            raise InputError(
-                f"method: espresso: {given} is set by the request (structure, moments, U, cutoff, step); "
-                "change it there"
+    return dict(ALL_KEYS["pw"])
+
+
+def _namelist_of(given: str) -> str:
+    """Return the namelist that pw.x documents a key in; it does not mind case."""
+    key = given.lower().split("(")[0]
+    for section, names in _keys().items():
+        if any(name.lower().split("(")[0] == key for name in names):
+            return section
+    if key in _GUARDED:  # of older versions
+        return "system"
+    known = [name for group in _keys().values() for name in group]
+    raise InputError(f"method: espresso: pw.x has no setting '{given}'{did_you_mean(key, known)}")
+
+
+def _text(namelists: Mapping[str, Section]) -> str:
+    lines = []
+    for name, section in namelists.items():
+        lines += [
+            f"&{name.upper()}",
+            *(f"   {key.lower():16} = {_fortran(v.value)}" for key, v in section.items()),
+            "/",
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _fortran(value: Any) -> str:
+    if isinstance(value, bool):
+        return ".true." if value else ".false."
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def _entries(file: str, namelists: Mapping[str, Section]) -> list[Entry]:
+    return [
+        Entry(file, name, key, value.value, value.origin)
+        for name, section in namelists.items()
+        for key, value in section.items()
+    ]
+
+
+def _card_entries(setup: Setup, *, hubbard: bool) -> list[Entry]:
+    entries = [mesh_entry(setup, "pw.in", "K_POINTS")]
+    if hubbard:
+        entries += [
+            Entry("pw.in", "HUBBARD", f"U {s.label}-{s.hubbard.shell}", s.hubbard.u, "hubbard")
+            for s in setup.species.species
+            if s.hubbard
+        ]
+    return entries
+
+
+def _projection(setup: Setup) -> Section:
+    """projwfc.x: densities of states by site and orbital, or the weight of each band on them."""
+    section = {"prefix": Value(PREFIX, "runner"), "outdir": Value("./", "runner"), "filpdos": Value(PREFIX, "runner")}
+    if setup.step == "bands":
+        return section | {"lsym": Value(False, "step"), "DeltaE": Value(0.1, "step")}
+    origin = setup.settings.origin.get("dos_energy_step", "request")
+    return section | {"DeltaE": Value(setup.settings.dos_energy_step, origin)}
+
+
+def _post_processing(setup: Setup) -> Deck:
+    """pp.x: the potential, or the charge and spin densities, as cube files."""
+    if setup.step == "potential":
+        wanted = {"potential": (_POTENTIAL, 0)}
+    else:
+        wanted = {"charge": (_CHARGE, 0)}
+        if setup.noncollinear:
+            wanted |= {f"spin_{axis}": (_SPIN_VECTOR, n) for n, axis in enumerate("xyz", start=1)}
+        elif setup.moments is not None:
+            wanted["spin"] = (_SPIN, 0)
+    files, entries = {}, []
+    for name, (number, component) in wanted.items():
+        namelists = {
+            "inputpp": {
+                "prefix": Value(PREFIX, "runner"),
+                "outdir": Value("./", "runner"),
+                "filplot": Value(f"{name}.filplot", "runner"),
+                "plot_num": Value(number, "step"),
+                "spin_component": Value(component, "step"),
+            },
+            "plot": {
+                "iflag": Value(3, "step"),
+                "output_format": Value(6, "step"),
+                "fileout": Value(f"{name}.cube", "runner"),
+            },
+        }
+        files[f"{name}.in"] = _text(namelists)
+        entries += _entries(f"{name}.in", namelists)
+    return Deck(files, tuple(entries))
+
+
+def _notes(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> list[str]:
+    """Say what was merged, and where the cutoff is below what the pseudopotentials were made for."""
+    notes = [f"ten species: {told}" for told in setup.species.merged]
+    suggested = {e: p.suggested_cutoff for e, p in pseudopotentials.items() if p.suggested_cutoff is not None}
+    if suggested:
+        element = max(suggested, key=lambda e: suggested[e] or 0.0)
+        wanted = suggested[element] or 0.0
+        if setup.settings.cutoff < wanted - 1e-6:
+            notes.append(
+                f"a cutoff of {setup.settings.cutoff / RYDBERG:.0f} Ry is below the {wanted / RYDBERG:.0f} Ry that "
+                f"the pseudopotential of {element} suggests"
             )
-        if key in _NAMED:
-            raise InputError(f"method: espresso: {given} is called {_NAMED[key]} in method; give it there")
-        section = Namelist.search_key(key, known)  # type: ignore[no-untyped-call]
-        if section is None:
-            names = [name for group in known.values() for name in group]
-            raise InputError(f"method: espresso: pw.x has no setting '{given}'{did_you_mean(key, names)}")
-        namelists.setdefault(section, {})[key] = value
-
-
-def _namelist_text(namelists: Mapping[str, Mapping[str, Any]]) -> str:
-    from ase.io.espresso_namelist.namelist import Namelist
-
-    return str(Namelist({name: dict(values) for name, values in namelists.items()}).to_string())
-
-
-def _species_card(table: SpeciesTable, pseudopotentials: Mapping[str, Pseudopotential]) -> str:
-    from pymatgen.core import Element
-
-    rows = [
-        f"{s.label:4} {float(Element(s.element).atomic_mass):9.4f} {pseudopotentials[s.element].path.name}"
-        for s in table.species
-    ]
-    return "\n".join(["ATOMIC_SPECIES", *rows, ""])
-
-
-def _cell_card(structure: Structure) -> str:
-    rows = ["  ".join(f"{x + 0.0:16.10f}" for x in vector) for vector in structure.lattice.matrix]
-    return "\n".join(["CELL_PARAMETERS angstrom", *rows, ""])
-
-
-def _positions_card(structure: Structure, table: SpeciesTable) -> str:
-    rows = [
-        f"{label:4} " + "  ".join(f"{x + 0.0:14.10f}" for x in site.frac_coords)
-        for label, site in zip(table.site_labels, structure, strict=True)
-    ]
-    return "\n".join(["ATOMIC_POSITIONS crystal", *rows, ""])
-
-
-def _kpoints_card(settings: StepSettings) -> str:
-    numbers = " ".join(map(str, (*settings.kpoints, *settings.shift)))
-    return f"K_POINTS automatic\n{numbers}\n"
-
-
-def _hubbard_card(table: SpeciesTable, hubbard: Sequence[HubbardU]) -> str:
-    shells = {u.element: u.shell for u in hubbard}
-    rows = [f"U {s.label}-{shells[s.element]} {s.u:g}" for s in table.species if s.u]
-    return "\n".join([f"HUBBARD {{{_PROJECTION}}}", *rows, ""])
+    return notes

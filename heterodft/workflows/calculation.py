@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,16 @@ from heterodft.analysis.result import ARRAYS_FILE, RESULT_FILE
 from heterodft.errors import CalculationError, ReaderError
 from heterodft.files import make_folder, read_json, write_json
 from heterodft.templates.hubbard import HubbardU
-from heterodft.templates.protocols import StepName, StepSettings
+from heterodft.templates.protocols import StepSettings
+from heterodft.templates.setup import Setup
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pymatgen.core import Structure
+
+    from heterodft.templates.species import Vector
+    from heterodft.templates.steps import StepName
 
 __all__ = ["REQUEST_FILE", "Request", "canonical_structure", "finished_id", "read_request", "write_request"]
 
@@ -60,19 +64,25 @@ class Request:
     Attributes
     ----------
     code, step
-        ``espresso``; ``static`` or ``dos``.
+        ``espresso`` or ``vasp``; one of `heterodft.templates.steps.STEPS`.
     structure
         Data of `canonical_structure`.
     moments
         Starting moments in μB by site, or None when not spin-polarized.
     hubbard
-        Effective U.
+        U by element and layer.
     settings
         The resolved numbers.
     pseudopotentials
-        SHA-256 by element.
+        By element: SHA-256 of the UPF file, or functional and symbol of the POTCAR, ``PBE_54 Ti_pv``.
     parent
-        Identity of the step whose density this one starts from.
+        Identity of the step whose results this one starts from.
+    charge
+        Of the cell in elementary charges.
+    directions
+        Unit vector of a positive moment by site in a noncollinear run.
+    spin_orbit
+        Whether spin-orbit coupling acts.
     about
         Names for people and places: ``campaign``, ``name``, ``label``, ``order``, ``hubbard``, ``parent_folder``,
         ``origin`` of the settings, ``defect``, ``strain``.
@@ -86,17 +96,25 @@ class Request:
     settings: StepSettings
     pseudopotentials: dict[str, str]
     parent: str | None = None
+    charge: int = 0
+    directions: tuple[Vector, ...] | None = None
+    spin_orbit: bool = False
     about: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def identity(self) -> dict[str, Any]:
-        """Return what the name is the hash of, as plain data."""
-        return {
+        """Return what the name is the hash of, as plain data; what is not asked for is not there."""
+        more: dict[str, Any] = {"charge": self.charge} if self.charge else {}
+        if self.directions is not None:
+            more["directions"] = [[_round(x, 6) for x in vector] for vector in self.directions]
+        if self.spin_orbit:
+            more["spin_orbit"] = True
+        return more | {
             "schema": _SCHEMA,
             "code": self.code,
             "step": self.step,
             "structure": self.structure,
             "moments": None if self.moments is None else [_round(m, 6) for m in self.moments],
-            "hubbard": [[u.element, u.shell, _round(u.value, 6)] for u in self.hubbard],
+            "hubbard": [u.to_data() for u in self.hubbard],
             "settings": self.settings.to_dict(),
             "pseudopotentials": self.pseudopotentials,
             "parent": self.parent,
@@ -120,6 +138,22 @@ class Request:
         data = self.structure
         return Structure(
             Lattice(data["lattice"]), data["species"], data["positions"], site_properties=data["site_properties"]
+        )
+
+    def to_setup(self, structure: Structure | None = None) -> Setup:
+        """Return what a DFT code is asked for, on the relaxed structure where there is one."""
+        return Setup(
+            code=self.code,
+            structure=self.to_structure() if structure is None else structure,
+            step=self.step,
+            settings=replace(self.settings, origin=self.about.get("origin", {})),
+            moments=self.moments,
+            hubbard=self.hubbard,
+            directions=self.directions,
+            spin_orbit=self.spin_orbit,
+            charge=self.charge,
+            parent=None if self.parent is None else self.about["parent_folder"].rpartition("/")[2],
+            title=" ".join(str(self.about.get(key, "")) for key in ("campaign", "name", "order", "hubbard")).strip(),
         )
 
 
@@ -157,10 +191,13 @@ def read_request(folder: Path) -> Request:
             step=body["step"],
             structure=body["structure"],
             moments=None if body["moments"] is None else tuple(body["moments"]),
-            hubbard=tuple(HubbardU(*u) for u in body["hubbard"]),
+            hubbard=tuple(map(HubbardU.from_data, body["hubbard"])),
             settings=StepSettings.from_dict(body["settings"]),
             pseudopotentials=body["pseudopotentials"],
             parent=body["parent"],
+            charge=body.get("charge", 0),
+            directions=tuple(map(tuple, body["directions"])) if "directions" in body else None,
+            spin_orbit=body.get("spin_orbit", False),
             about=data["about"],
         )
     except (ReaderError, KeyError, TypeError) as error:

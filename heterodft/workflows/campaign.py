@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -11,8 +12,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from heterodft.errors import CampaignError, did_you_mean
 from heterodft.templates.protocols import PROTOCOLS
-from heterodft.units import RYDBERG
-from heterodft.workflows.fields import Divisions, Energy, Force, Name, Spacing, Spec, as_list, no_truth
+from heterodft.units import RYDBERG, parse_quantity
+from heterodft.workflows.fields import Divisions, Energy, Force, Name, Spacing, Spec, reading
+from heterodft.workflows.hubbard_spec import Scan
 from heterodft.workflows.magnetism_spec import MagnetismSpec
 from heterodft.workflows.structure_spec import MaterialSpec, StackSpec
 
@@ -26,20 +28,67 @@ __all__ = [
     "place_in_file",
 ]
 
+CODES = ("espresso", "vasp")
+_HIGHEST_CUTOFF = 1000 * RYDBERG
 
-def _raw_value(value: Any) -> Any:
+
+def _raw_value(key: str, value: Any) -> Any:
     if not isinstance(value, bool | int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
-        raise ValueError(f"{value!r} is no value of a setting of pw.x; give a number, a text, true or false")
+        raise ValueError(f"{key}: {value!r} is no value of a setting; give a number, a text, true or false")
     return value
 
 
-RawValue = Annotated[Any, BeforeValidator(_raw_value)]
+def _raw(value: Any) -> RawSettings:
+    """Read raw settings; those under ``force`` may contradict the request."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r}; give raw settings as {{KEY: VALUE}}")
+    forced = value.get("force", {})
+    if not isinstance(forced, dict):
+        raise ValueError(f"force: {forced!r}; give raw settings as {{KEY: VALUE}}")
+    return RawSettings(
+        {str(key): _raw_value(key, one) for key, one in value.items() if key != "force"},
+        {str(key): _raw_value(key, one) for key, one in forced.items()},
+    )
+
+
+@dataclass(frozen=True)
+class RawSettings:
+    """Settings handed to a DFT code as they are, and those that may contradict the request."""
+
+    plain: dict[str, Any] = field(default_factory=dict)
+    forced: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cutoffs:
+    """A cutoff for each code, eV; their pseudopotentials differ in hardness."""
+
+    espresso: float | None = None
+    vasp: float | None = None
+
+
+def _cutoffs(value: Any) -> Cutoffs | None:
+    """Read one cutoff as that of both codes, or one for each: ``{espresso: 60 Ry, vasp: 520 eV}``."""
+    if value is None:
+        return None
+    by_code = value if isinstance(value, dict) else dict.fromkeys(CODES, value)
+    for code in by_code:
+        if code not in CODES:
+            raise ValueError(f"unknown code '{code}'{did_you_mean(str(code), CODES)}")
+    return Cutoffs(**{code: _cutoff(one) for code, one in by_code.items()})
+
+
+def _cutoff(value: Any) -> float:
+    cutoff = parse_quantity(value, "energy")
+    if not 0 < cutoff <= _HIGHEST_CUTOFF:
+        raise ValueError(f"a cutoff of {value}; give one greater than 0 and less than or equal to 1000 Ry")
+    return cutoff
 
 
 class NumbersSpec(Spec):
-    """What overrides the numbers of the protocol; `espresso` holds raw settings of pw.x."""
+    """What overrides the numbers of the protocol; `espresso` and `vasp` hold raw settings of pw.x and VASP."""
 
-    cutoff: Annotated[Energy, Field(le=1000 * RYDBERG)] | None = None
+    cutoff: Annotated[Any, reading(_cutoffs)] = None
     density_cutoff: Annotated[Energy, Field(le=10000 * RYDBERG)] | None = None
     kspacing: Spacing | None = None
     kpoints: tuple[Divisions, Divisions, Divisions] | None = None
@@ -51,8 +100,19 @@ class NumbersSpec(Spec):
     mixing: Annotated[float, Field(gt=0, le=1)] | None = None
     empty_bands: Annotated[float, Field(ge=0, le=20)] | None = None
     dos_energy_step: Annotated[Energy, Field(le=1)] | None = None
+    spin_mixing: Annotated[float, Field(gt=0, le=2)] | None = None
+    screening: Literal["local", "none"] | None = None
+    precision: Literal["normal", "accurate"] | None = None
+    projectors: Literal["real", "reciprocal"] | None = None
+    moment_tolerance: Annotated[float, Field(ge=0, le=5)] | None = None
     force_tolerance: Annotated[Force, Field(le=10)] | None = None
-    espresso: dict[str, RawValue] = Field(default={})
+    max_ion_steps: Annotated[int, Field(ge=1, le=10000, strict=True)] | None = None
+    cell: Literal["fixed", "c", "full"] | None = None
+    coarse_first: bool | None = None
+    path_spacing: Spacing | None = None
+    dipole: bool | None = None
+    espresso: Annotated[RawSettings, reading(_raw)] = RawSettings()
+    vasp: Annotated[RawSettings, reading(_raw)] = RawSettings()
 
     @model_validator(mode="after")
     def _one_mesh(self) -> Self:
@@ -60,10 +120,13 @@ class NumbersSpec(Spec):
             raise ValueError("kspacing and kpoints both set the mesh; give one of them")
         return self
 
-    def overrides(self) -> dict[str, Any]:
-        """Return what is given here, in the words of `resolve_settings`."""
-        given = self.model_dump(exclude_none=True, exclude={"xc", "protocol", "espresso", "force_tolerance"})
-        return given | ({"raw": self.espresso} if self.espresso else {})
+    def overrides(self, code: str) -> dict[str, Any]:
+        """Return what is given here for a code, in the words of `resolve_settings`."""
+        given = {key: getattr(self, key) for key in NumbersSpec.model_fields if key not in ("espresso", "vasp")}
+        given["cutoff"] = getattr(self.cutoff, code, None)
+        raw: RawSettings = getattr(self, code)
+        given |= {"raw": raw.plain or None, "forced": raw.forced or None}
+        return {key: value for key, value in given.items() if value is not None}
 
 
 class MethodSpec(NumbersSpec):
@@ -71,6 +134,7 @@ class MethodSpec(NumbersSpec):
 
     xc: Literal["PBE", "PBEsol"] | None = None
     protocol: str | None = None
+    potcars: dict[str, str] = Field(default={})
 
     @field_validator("protocol")
     @classmethod
@@ -80,7 +144,7 @@ class MethodSpec(NumbersSpec):
         return protocol
 
 
-CampaignStep = Literal["relax", "static", "dos", "bands"]
+CampaignStep = Literal["relax", "static", "dos", "bands", "potential", "charge"]
 
 
 def _step(value: Any) -> Any:
@@ -101,7 +165,6 @@ class StepSpec(Spec):
 
 
 Step = Annotated[StepSpec, BeforeValidator(_step)]
-Scan = Annotated[list[Annotated[float, BeforeValidator(no_truth)]], BeforeValidator(as_list), Field(min_length=1)]
 
 
 class StructureSpec(StackSpec):
@@ -139,6 +202,12 @@ class Campaign(Spec):
     def folder(self) -> Path:
         """Folder of the file, which relative paths in it are relative to."""
         return self._path.parent
+
+    def for_code(self, code: str) -> Campaign:
+        """Return the same campaign for another DFT code."""
+        other = self.model_copy(update={"code": code})
+        other._path, other._lines = self._path, self._lines
+        return other
 
     def error(self, where: tuple[str | int, ...], message: str) -> CampaignError:
         """Return an error that names the file, the line and the key."""

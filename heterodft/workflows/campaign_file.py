@@ -10,6 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from heterodft.errors import CampaignError, did_you_mean
 from heterodft.structures.defect_sites import PLACES
+from heterodft.templates.steps import NEED_A_STATIC_STEP
 from heterodft.workflows.campaign import Campaign, StepSpec, place_in_file
 
 if TYPE_CHECKING:
@@ -131,5 +132,10 @@ def _check_steps(campaign: Campaign, steps: list[StepSpec], place: tuple[str, ..
     names = [step.name for step in steps]
     if len(set(names)) != len(names):
         raise campaign.error(place, f"a step is named twice: {', '.join(names)}; name each once")
-    if "dos" in names and "static" not in names[: names.index("dos")]:
-        raise campaign.error(place, "dos needs the density of a static step before it; write [static, dos]")
+    for name in NEED_A_STATIC_STEP:
+        if name in names and "static" not in names[: names.index(name)]:
+            raise campaign.error(
+                place, f"{name} needs the density of a static step before it; write [static, {name}]"
+            )
+    if "relax" in names and names.index("relax") > 0:
+        raise campaign.error(place, f"relax after {names[0]}; a chain relaxes first: write [relax, static]")

@@ -1,34 +1,39 @@
-"""The steps of a configuration and what each hands to the next.
-
-static → dos: the charge density, the Hubbard occupations and the structure go on unchanged; wavefunctions do not.
-The copy leaves the data of the static step as it was, since an nscf run overwrites ``data-file-schema.xml``.
-"""
+"""The steps of a configuration as requests, one after the other."""
 
 from __future__ import annotations
 
-import shutil
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any
 
-from heterodft.errors import CalculationError, HeterodftError, StorageError
-from heterodft.templates.espresso import PREFIX
-from heterodft.templates.protocols import StepName, resolve_settings
+from heterodft.errors import HeterodftError
+from heterodft.templates.potcars import find_potcars
+from heterodft.templates.protocols import resolve_settings
+from heterodft.templates.protocols.slabs import is_slab
 from heterodft.templates.pseudopotentials import find_pseudopotentials
-from heterodft.workflows.calculation import Request, canonical_structure, finished_id
+from heterodft.templates.species import build_species_table
+from heterodft.templates.steps import parent_of, taken_over
+from heterodft.workflows.calculation import Request, canonical_structure
 from heterodft.workflows.configurations import expand
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from heterodft.templates.protocols import StepSettings
+    from heterodft.templates.steps import StepName
     from heterodft.workflows.built_structures import BuiltStructure
-    from heterodft.workflows.campaign import Campaign
+    from heterodft.workflows.campaign import Campaign, NumbersSpec
     from heterodft.workflows.configurations import Configuration
 
-__all__ = ["build_chain", "campaign_chains", "hand_over", "has_density"]
-
-_HANDED_ON = ("data-file-schema.xml", "charge-density.dat", "occup.txt")
+__all__ = ["build_chain", "campaign_chains"]
 
 
-def build_chain(campaign: Campaign, configuration: Configuration, *, pseudo_dir: Path | None = None) -> list[Request]:
+def build_chain(
+    campaign: Campaign,
+    configuration: Configuration,
+    *,
+    pseudo_dir: Path | None = None,
+    notes: list[str] | None = None,
+) -> list[Request]:
     """Return the requests of a configuration, in the order they run.
 
     Parameters
@@ -36,91 +41,165 @@ def build_chain(campaign: Campaign, configuration: Configuration, *, pseudo_dir:
     campaign, configuration
         What to compute.
     pseudo_dir
-        Folder of pseudopotentials; by default the installed family of the functional.
+        Folder of UPF files; by default the installed family of the functional.
+    notes
+        What the user should hear of is added here.
 
     Raises
     ------
     CampaignError
         If settings cannot be resolved or a pseudopotential is missing.
     """
-    _check_available(campaign, configuration)
     built = configuration.built
-    method = built.spec.method or campaign.method
-    structure = built.structure
-    xc = method.xc or campaign.method.xc or "PBE"
-    protocol = method.protocol or campaign.method.protocol or "balanced"
-    sources = [("campaign", campaign.method.overrides())]
-    if built.spec.method is not None:
-        sources.append(("structure", built.spec.method.overrides()))
-    steps = built.spec.steps or campaign.steps
-    names = [_available(campaign, built, step.name) for step in steps]
-    chain: list[Request] = []
+    notes = [] if notes is None else notes
     try:
-        files = find_pseudopotentials((s.species_string for s in structure), xc=xc, folder=pseudo_dir)
-        for step, name in zip(steps, names, strict=True):
-            given = [*sources, ("step", step.method.overrides())]
-            settings = resolve_settings(structure, name, xc=xc, protocol=protocol, given=given)
-            parent = chain[-1] if chain else None
+        pseudopotentials = _pseudopotentials(campaign, configuration, pseudo_dir)
+        moments = configuration.moments
+        chain: list[Request] = []
+        for name, settings in _steps(campaign, built):
+            if not chain:
+                moments = _merged(campaign, configuration, settings, notes)
+            step = parent_of(name, [request.step for request in chain])
+            parent = next((request for request in chain if request.step == step), None)
             chain.append(
                 Request(
                     code=campaign.code,
                     step=name,
-                    structure=canonical_structure(structure),
-                    moments=configuration.moments,
+                    structure=canonical_structure(built.structure),
+                    moments=moments,
                     hubbard=configuration.hubbard,
                     settings=settings,
-                    pseudopotentials={element: file.sha256 for element, file in files.items()},
+                    pseudopotentials=pseudopotentials,
                     parent=parent.id if parent else None,
-                    about={
-                        "campaign": campaign.name,
-                        "name": built.name,
-                        "label": built.label,
-                        "order": configuration.order,
-                        "moments": configuration.sources,
-                        "hubbard": configuration.hubbard_label,
-                        "protocol": protocol,
-                        "origin": settings.origin,
-                        "parent_folder": f"../{parent.step}" if parent else None,
-                        "defect": structure.properties.get("defect"),
-                        "strain": structure.properties.get("strain", {}),
-                    },
+                    charge=_charge(built),
+                    directions=configuration.directions,
+                    spin_orbit=configuration.spin_orbit,
+                    about=_about(campaign, configuration, settings, name, parent),
                 )
             )
     except HeterodftError as error:
-        raise campaign.error(("structures", built.key), str(error)) from error
+        raise campaign.error(("structures", built.key), f"{built.name}: {error}") from error
+    notes += _doubts(built, chain)
     return chain
 
 
-def _check_available(campaign: Campaign, configuration: Configuration) -> None:
-    """Refuse what can be built but not computed yet, before anything is written.
-
-    Raises
-    ------
-    CampaignError
-        Of VASP and of charged cells.
-    """
-    if campaign.code != "espresso":
-        raise campaign.error(("code",), "inputs for VASP are not written yet; write code: espresso, or only build")
-    if configuration.built.structure.properties.get("charge"):
-        where = ("structures", configuration.built.key, "defects")
-        raise campaign.error(where, "inputs of charged cells are not written yet; leave charge out, or only build")
+def _doubts(built: BuiltStructure, chain: list[Request]) -> list[str]:
+    """Return what of a request makes little sense, though it can be computed."""
+    if not is_slab(built.structure):
+        return []
+    found = []
+    if any(request.settings.kpoints[2] > 1 for request in chain):
+        found.append(f"{built.name}: more than one k-point across the vacuum costs time and changes nothing")
+    if _charge(built):
+        found.append(f"{built.name}: the energy of a charged slab changes with its vacuum; no correction is applied")
+    return found
 
 
-def _available(campaign: Campaign, built: BuiltStructure, step: str) -> StepName:
-    """Return a step that has inputs; refuse the others.
+def _charge(built: BuiltStructure) -> int:
+    return int(built.structure.properties.get("charge") or 0)
 
-    Raises
-    ------
-    CampaignError
-        If it has none yet.
-    """
-    for name in get_args(StepName):
-        if step == name:
-            return cast("StepName", name)
-    where = ("structures", built.key, "steps") if built.spec.steps else ("steps",)
-    raise campaign.error(
-        where, f"step {step} is not written yet; the steps that are: {', '.join(get_args(StepName))}"
+
+def _pseudopotentials(campaign: Campaign, configuration: Configuration, pseudo_dir: Path | None) -> dict[str, str]:
+    """Return what names the pseudopotential of each element: a checksum, or functional and symbol of a POTCAR."""
+    built = configuration.built
+    elements = {site.species_string for site in built.structure}
+    if campaign.code == "vasp":
+        own = built.spec.method.potcars if built.spec.method is not None else {}
+        potcars = find_potcars(elements, symbols=campaign.method.potcars | own)
+        return {element: potcar.name for element, potcar in potcars.items()}
+    kind = "full" if configuration.spin_orbit else "scalar"
+    files = find_pseudopotentials(elements, xc=_xc(campaign, built), folder=pseudo_dir, relativistic=kind)
+    return {element: file.sha256 for element, file in files.items()}
+
+
+def _xc(campaign: Campaign, built: BuiltStructure) -> str:
+    own = None if built.spec.method is None else built.spec.method.xc
+    return own or campaign.method.xc or "PBE"
+
+
+def _protocol(campaign: Campaign, built: BuiltStructure) -> str:
+    own = None if built.spec.method is None else built.spec.method.protocol
+    return own or campaign.method.protocol or "balanced"
+
+
+def _steps(campaign: Campaign, built: BuiltStructure) -> list[tuple[StepName, StepSettings]]:
+    """Return each step with its numbers; a relaxation that goes coarse first is two."""
+    found: list[tuple[StepName, StepSettings]] = []
+    for step in built.spec.steps or campaign.steps:
+        if step.name == "relax" and _coarse_first(campaign, built, step.method):
+            found.append(("relax-coarse", _settings(campaign, built, "relax-coarse", step.method)))
+        found.append((step.name, _settings(campaign, built, step.name, step.method)))
+    return found
+
+
+def _given(campaign: Campaign, built: BuiltStructure, method: NumbersSpec) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return what overrides the protocol, the later winning."""
+    given: list[tuple[str, Mapping[str, Any]]] = [("campaign", campaign.method.overrides(campaign.code))]
+    if any(charge for defect in built.spec.defects for charge in defect.charge):
+        given.insert(0, ("structure", {"cell": "fixed"}))  # all charge states in one cell
+    if built.spec.method is not None:
+        given.append(("structure", built.spec.method.overrides(campaign.code)))
+    return [*given, ("step", method.overrides(campaign.code))]
+
+
+def _coarse_first(campaign: Campaign, built: BuiltStructure, method: NumbersSpec) -> bool:
+    wanted = _protocol(campaign, built) != "fast"
+    for _, changes in _given(campaign, built, method):
+        wanted = bool(changes.get("coarse_first", wanted))
+    return wanted
+
+
+def _settings(campaign: Campaign, built: BuiltStructure, step: StepName, method: NumbersSpec) -> StepSettings:
+    return resolve_settings(
+        built.structure,
+        step,
+        code=campaign.code,
+        xc=_xc(campaign, built),
+        protocol=_protocol(campaign, built),
+        given=_given(campaign, built, method),
     )
+
+
+def _merged(
+    campaign: Campaign, configuration: Configuration, settings: StepSettings, notes: list[str]
+) -> tuple[float, ...] | None:
+    """Return the starting moments, those merged that Quantum ESPRESSO has no species for, and say so."""
+    moments = configuration.moments
+    if campaign.code != "espresso" or moments is None:
+        return moments
+    table = build_species_table(
+        configuration.built.structure,
+        moments=moments,
+        hubbard=configuration.hubbard,
+        directions=configuration.directions,
+        tolerance=settings.moment_tolerance,
+    )
+    notes += [f"{configuration.built.name}, {configuration.order}: ten species: {told}" for told in table.merged]
+    return tuple(table.species[number].moment for number in table.site_numbers)
+
+
+def _about(
+    campaign: Campaign, configuration: Configuration, settings: StepSettings, step: StepName, parent: Request | None
+) -> dict[str, Any]:
+    """Names for people and places, and where numbers came from; no part of the identity."""
+    built = configuration.built
+    about = {
+        "campaign": campaign.name,
+        "name": built.name,
+        "label": built.label,
+        "order": configuration.order,
+        "moments": configuration.sources,
+        "hubbard": configuration.hubbard_label,
+        "protocol": _protocol(campaign, built),
+        "origin": settings.origin,
+        "parent_folder": f"../{parent.step}" if parent else None,
+        "defect": built.structure.properties.get("defect"),
+        "strain": built.structure.properties.get("strain", {}),
+    }
+    if parent is not None:
+        taken = taken_over(campaign.code, step, parent.step)
+        about["taken_over"] = {"from": parent.step, "what": taken.text, "why_not_all": taken.reason}
+    return about
 
 
 def campaign_chains(
@@ -137,7 +216,7 @@ def campaign_chains(
     """
     chains: dict[str, list[Request]] = {}
     for configuration in expand(campaign, notes=notes):
-        chain = build_chain(campaign, configuration, pseudo_dir=pseudo_dir)
+        chain = build_chain(campaign, configuration, pseudo_dir=pseudo_dir, notes=notes)
         known = chains.setdefault(chain[0].path, chain)
         if [request.id for request in known] != [request.id for request in chain]:
             raise campaign.error(
@@ -146,36 +225,3 @@ def campaign_chains(
                 "rename one, or give U that differ in the first six digits",
             )
     return list(chains.values())
-
-
-def has_density(folder: Path) -> bool:
-    """Return whether a static step left the density that later steps start from."""
-    return (folder / f"{PREFIX}.save" / "charge-density.dat").is_file()
-
-
-def hand_over(request: Request, folder: Path) -> None:
-    """Copy what a step needs of its parent into its folder.
-
-    Raises
-    ------
-    CalculationError
-        If the parent left no density.
-    """
-    if request.parent is None:
-        return
-    parent = folder / request.about["parent_folder"]
-    if finished_id(parent) != request.parent:
-        raise CalculationError(
-            f"{parent} does not hold the step that this one starts from; submit the campaign again"
-        )
-    source = parent / f"{PREFIX}.save"
-    target = folder / f"{PREFIX}.save"
-    if not has_density(parent):
-        raise CalculationError(f"{source} holds no charge density; submit the campaign again")
-    try:
-        target.mkdir(exist_ok=True)
-        for name in _HANDED_ON:
-            if (source / name).is_file():
-                shutil.copy2(source / name, target / name)
-    except OSError as error:
-        raise StorageError(f"cannot write {target}: {error.strerror or error}; free some space") from error

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from heterodft.errors import HeterodftError, did_you_mean
+from heterodft.errors import HeterodftError, StructureError, did_you_mean
 from heterodft.templates.hubbard import parse_hubbard
 from heterodft.workflows.built_structures import BuiltStructure, build_structures
 from heterodft.workflows.magnetism_spec import MagnetismSpec
 from heterodft.workflows.orders import host_orders, structure_orders
 
 if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from heterodft.structures import StartingMoments
     from heterodft.templates.hubbard import HubbardU
+    from heterodft.templates.species import Vector
     from heterodft.workflows.campaign import Campaign, StructureSpec
+    from heterodft.workflows.magnetism_spec import Axis
     from heterodft.workflows.orders import Found
 
 __all__ = ["Configuration", "check_elements", "expand"]
@@ -24,7 +30,8 @@ __all__ = ["Configuration", "check_elements", "expand"]
 class Configuration:
     """One structure with one order (starting moments in μB by site) and one U.
 
-    `sources` says for each element with a moment its size and where that came from.
+    `sources` says for each element with a moment its size and where that came from; `directions` are unit vectors of
+    positive moments by site, of a noncollinear run.
     """
 
     built: BuiltStructure
@@ -32,6 +39,8 @@ class Configuration:
     moments: tuple[float, ...] | None
     hubbard: tuple[HubbardU, ...]
     sources: dict[str, str]
+    directions: tuple[Vector, ...] | None = None
+    spin_orbit: bool = False
 
     @property
     def hubbard_label(self) -> str:
@@ -75,14 +84,49 @@ def expand(
             told = notes if built.host is None else []  # the same holds for its defects
             orders = structure_orders(built.structure, kept, known[id(host)], magnetism, told, built.name)
             for order, moments in orders.items():
-                for values in product(*scans.values()):
-                    hubbard = parse_hubbard(dict(zip(scans, values, strict=True)))
-                    chosen = tuple(u for u in hubbard if u.element in present)
-                    sources = moments.summary(built.structure)
-                    configurations.append(Configuration(built, order, moments.values, chosen, sources))
+                sources = moments.summary(built.structure)
+                for name, directions in _directed(built.structure, order, moments, magnetism):
+                    for values in product(*scans.values()):
+                        hubbard = parse_hubbard(dict(zip(scans, values, strict=True)))
+                        chosen = tuple(u for u in hubbard if u.element in present)
+                        configurations.append(
+                            Configuration(
+                                built, name, moments.values, chosen, sources, directions, magnetism.spin_orbit
+                            )
+                        )
         except HeterodftError as error:
             raise campaign.error(("structures", built.key), f"{built.name}: {error}") from error
     return configurations
+
+
+def _directed(
+    structure: Structure, order: str, moments: StartingMoments, magnetism: MagnetismSpec
+) -> list[tuple[str, tuple[Vector, ...] | None]]:
+    """Return an order along each axis: its name, and the direction of a positive moment of each site."""
+    mark = "soc" if magnetism.spin_orbit else "ncl"
+    found: list[tuple[str, tuple[Vector, ...] | None]] = []
+    for axis in magnetism.directions:
+        if axis is None or (moments.values is None and not magnetism.spin_orbit):
+            found.append((order, None))
+        elif moments.values is None:
+            found.append((f"{order}-{mark}", None))
+        else:
+            found.append((f"{order}-{mark}-{axis.label}", _site_directions(structure, axis)))
+    return list(dict(found).items())
+
+
+def _site_directions(structure: Structure, axis: Axis) -> tuple[Vector, ...]:
+    """Return the unit vector of each site: that of its material, or of all."""
+    vectors = dict(axis.vectors)
+    materials = structure.site_properties.get("material", [""] * len(structure))
+    for name in vectors:
+        if name and name not in materials:
+            raise StructureError(f"magnetism: axes: no material {name}{did_you_mean(name, set(materials))}")
+    missing = {name for name in materials if name not in vectors} if "" not in vectors else set()
+    if missing:
+        raise StructureError(f"magnetism: axes: no direction of {min(missing)}; give one of each material")
+    units = {name: tuple(round(x / math.hypot(*v), 10) + 0.0 for x in v) for name, v in vectors.items()}
+    return tuple(units.get(name, units.get("")) for name in materials)  # type: ignore[misc]
 
 
 def check_elements(campaign: Campaign, structures: list[BuiltStructure]) -> None:

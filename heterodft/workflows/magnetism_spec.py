@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from heterodft.errors import did_you_mean
 from heterodft.structures import ORDERS, BlockOrder, LayerOrder, Moments, Order
 from heterodft.workflows.fields import Spec, no_truth, reading
 
-__all__ = ["Enumerate", "MagnetismSpec", "OrderSpec"]
+__all__ = ["Axis", "Enumerate", "MagnetismSpec", "OrderSpec"]
 
 _LARGEST = 20.0
 _KINDS = ("block", "layers", "enumerate")
@@ -100,12 +101,62 @@ def _moments(value: Any) -> Moments:
     return Moments(sites, layers, species)
 
 
+@dataclass(frozen=True)
+class Axis:
+    """Direction of positive moments, Cartesian: z is the stacking normal, x the first in-plane vector.
+
+    Attributes
+    ----------
+    vectors
+        By material; the empty name stands for all.
+    """
+
+    vectors: tuple[tuple[str, tuple[float, float, float]], ...]
+
+    @property
+    def label(self) -> str:
+        """As in a folder name: ``001``, ``CaRuO3.001_LaNiO3.100``."""
+        return "_".join(".".join(filter(None, (name, _indices(vector)))) for name, vector in self.vectors)
+
+
+def _indices(vector: tuple[float, float, float]) -> str:
+    whole = all(x == int(x) and abs(x) < 10 for x in vector)
+    return "".join(f"{x:g}".replace("-", "m") for x in vector) if whole else "x".join(f"{x:g}" for x in vector)
+
+
+def _axis(value: Any) -> Axis:
+    def vector(given: Any) -> tuple[float, float, float]:
+        numbers = isinstance(given, list) and len(given) == 3 and all(type(x) in (int, float) for x in given)
+        if not numbers or not any(given) or not all(math.isfinite(x) for x in given):
+            raise ValueError(f"{given!r} is no direction; give three numbers such as [0, 0, 1]")
+        x, y, z = map(float, given)
+        return x, y, z
+
+    if isinstance(value, dict) and value:
+        return Axis(tuple((str(name), vector(given)) for name, given in value.items()))
+    return Axis((("", vector(value)),))
+
+
+def _axes(value: Any) -> Any:
+    """Take one direction, or a list of them."""
+    single = isinstance(value, dict) or (isinstance(value, list) and value and not isinstance(value[0], list | dict))
+    return [value] if single else value
+
+
 class MagnetismSpec(Spec):
     """Magnetic orders and starting moments (μB), by element, layer or site."""
 
     orders: list[Annotated[Any, reading(_order)]] = Field(default=["NM"], min_length=1)
     moments: Annotated[Any, reading(_moments)] = Moments()
-    unfit: Literal["stop", "skip"] = "stop"
+    unfit: Literal["auto", "stop", "skip"] = "auto"
+    axes: Annotated[list[Annotated[Any, reading(_axis)]], BeforeValidator(_axes)] = Field(default=[])
+    spin_orbit: bool = False
+
+    @property
+    def directions(self) -> list[Axis | None]:
+        """The axes of the moments, one a configuration; None of a collinear run."""
+        along_normal = Axis((("", (0.0, 0.0, 1.0)),))
+        return [*self.axes] or ([along_normal] if self.spin_orbit else [None])
 
     @property
     def elements(self) -> list[str]:

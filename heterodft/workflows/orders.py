@@ -104,12 +104,15 @@ def structure_orders(  # noqa: PLR0917, two of them only speak
     """
     sizes, sources = moment_sizes(structure, magnetism.moments.on(kept))
     wanted = {order_label(o): o.interface for o in magnetism.orders if isinstance(o, BlockOrder)}
-    found = {}
+    found: dict[str, StartingMoments] = {}
+    fitting = [label for label, moments in orders.items() if isinstance(moments, StartingMoments)]
     for label, moments in orders.items():
         try:
             signs = _signs_for(structure, label, moments, sizes)
         except StructureError as error:
-            if magnetism.unfit == "stop":
+            # Of an order by block a cell may hold the pattern of one material and not of the other.
+            tolerated = label in wanted and bool(fitting)
+            if magnetism.unfit == "stop" or (magnetism.unfit == "auto" and not tolerated):
                 raise
             notes.append(f"{name}: order {label} skipped: {error}")
             continue

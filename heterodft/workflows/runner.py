@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.readers import read_folder
 from heterodft.analysis.result import Result
-from heterodft.errors import CalculationError, HeterodftError, InputError, InterruptedCalculation
+from heterodft.errors import CalculationError, HeterodftError, InterruptedCalculation
 from heterodft.files import write_json, write_text
-from heterodft.templates.espresso import PREFIX, PROGRAMS, input_files, program_version
-from heterodft.templates.pseudopotentials import find_pseudopotentials
+from heterodft.templates.espresso import PREFIX, program_of
+from heterodft.templates.steps import RELAXATIONS
 from heterodft.workflows.calculation import finished_id, read_request
-from heterodft.workflows.chains import hand_over, has_density
 from heterodft.workflows.custodians.diagnosis import diagnose
+from heterodft.workflows.handover import hand_over, has_density, relaxed_structure
+from heterodft.workflows.inputs import prepare_inputs
 from heterodft.workflows.state import compare_moments
 
 if TYPE_CHECKING:
@@ -27,43 +28,10 @@ if TYPE_CHECKING:
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.settings import Settings
 
-__all__ = ["FAILURE_FILE", "prepare_inputs", "run_calculation"]
+__all__ = ["FAILURE_FILE", "run_calculation"]
 
 FAILURE_FILE = "failure.json"
 _log = logging.getLogger(__name__)
-
-
-def prepare_inputs(request: Request, settings: Settings, *, version: tuple[int, int] | None = None) -> dict[str, str]:
-    """Return the text of every input file of a request, by file name.
-
-    Parameters
-    ----------
-    request
-        What to compute.
-    settings
-        Where the programs and pseudopotentials are.
-    version
-        Of pw.x; by default the installed one is asked.
-
-    Raises
-    ------
-    HeterodftError
-        If pw.x or a pseudopotential is missing or differs from the request's.
-    """
-    elements = set(request.pseudopotentials)
-    files = find_pseudopotentials(elements, xc=request.settings.xc, folder=settings.pseudo_dir)
-    for element, file in files.items():
-        if file.sha256 != request.pseudopotentials[element]:
-            raise InputError(f"{file.path} is not the pseudopotential this was submitted with; submit again")
-    return input_files(
-        request.to_structure(),
-        step=request.step,
-        settings=request.settings,
-        pseudopotentials=files,
-        moments=request.moments,
-        hubbard=request.hubbard,
-        version=version or program_version(settings.program("pw.x")),
-    )
 
 
 def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:
@@ -111,38 +79,38 @@ def _run_programs(request: Request, folder: Path, settings: Settings) -> Result:
 
     if end_orphan(folder):
         _log.warning("ended a program that outlived its worker in %s", folder)
-    inputs = prepare_inputs(request, settings)
-    done = [_ended_well(folder, program, inputs) for program in PROGRAMS[request.step]]
-    if request.step == "static" and not has_density(folder):
+    inputs = prepare_inputs(request, settings, structure=relaxed_structure(request, folder)).files
+    done = [_ended_well(folder, name, text) for name, text in inputs.items()]
+    if request.step in (*RELAXATIONS, "static") and not has_density(folder):
         done = [False]
     if not done[0]:
         hand_over(request, folder)
-    for index, program in enumerate(PROGRAMS[request.step]):
+    for index, (name, text) in enumerate(inputs.items()):
         if not all(done[: index + 1]):
-            _run_program(program, folder, inputs[f"{program.removesuffix('.x')}.in"], settings)
+            _run_program(name, folder, text, settings)
     return _record(request, folder)
 
 
-def _ended_well(folder: Path, program: str, inputs: dict[str, str]) -> bool:
+def _ended_well(folder: Path, name: str, text: str) -> bool:
     """Tell whether a program already ended well here with the very same input."""
-    name = program.removesuffix(".x")
-    path = folder / f"{name}.in"
-    same = path.is_file() and path.read_text(encoding="utf-8") == inputs[f"{name}.in"]
-    return same and (folder / f"{name}.out").is_file() and diagnose(folder, program) is None
+    path = folder / name
+    same = path.is_file() and path.read_text(encoding="utf-8") == text
+    return same and (folder / name.replace(".in", ".out")).is_file() and diagnose(folder, name) is None
 
 
-def _run_program(program: str, folder: Path, text: str, settings: Settings) -> None:
+def _run_program(name: str, folder: Path, text: str, settings: Settings) -> None:
     from custodian.custodian import Custodian, CustodianError
 
     from heterodft.workflows.custodians.espresso import EspressoJob, EspressoValidator
 
-    write_text(folder / f"{program.removesuffix('.x')}.in", text)
-    job = EspressoJob(settings.command_for(program, settings.cores), program)
-    custodian = Custodian([], [job], [EspressoValidator(program)], max_errors=1, directory=str(folder))
+    write_text(folder / name, text)
+    program = program_of(name)
+    job = EspressoJob(settings.command_for(program, settings.cores), name)
+    custodian = Custodian([], [job], [EspressoValidator(name)], max_errors=1, directory=str(folder))
     try:
         custodian.run()
     except CustodianError as error:
-        reason = diagnose(folder, program) or str(error)
+        reason = diagnose(folder, name) or str(error)
         raise CalculationError(f"{reason} [{folder}]") from error
     except OSError as error:
         raise CalculationError(f"{program} could not run in {folder}: {error.strerror or error}") from error
@@ -169,8 +137,15 @@ def _record(request: Request, folder: Path) -> Result:
 
 def _remove_scratch(folder: Path, request: Request) -> None:
     """Remove what no later step reads: work files of pw.x, and the wavefunctions of a step without children."""
-    patterns = [f"{PREFIX}.wfc*", f"{PREFIX}.hub*", f"{PREFIX}.mix*", f"{PREFIX}.restart*", f"{PREFIX}.xml"]
-    if request.step == "dos":
+    patterns = [
+        "*.filplot",
+        f"{PREFIX}.wfc*",
+        f"{PREFIX}.hub*",
+        f"{PREFIX}.mix*",
+        f"{PREFIX}.restart*",
+        f"{PREFIX}.xml",
+    ]
+    if request.step in ("dos", "bands"):
         patterns.append(f"{PREFIX}.save/wfc*")
     for path in (path for pattern in patterns for path in folder.glob(pattern)):
         with suppress(OSError):

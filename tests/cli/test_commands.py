@@ -98,3 +98,37 @@ def test_retry_needs_to_know_what(heterodft):
 def test_a_pseudopotential_family_is_corrected(heterodft):
     done = heterodft("pseudos", "install", "pseudodojo-0.4-pbe-sr-standrad", code=1)
     assert "did you mean 'pseudodojo-0.4-pbe-sr-standard'?" in done.stderr
+
+
+def test_families_are_listed_with_their_functional_and_relativity(heterodft, tmp_path):
+    nothing = {"XDG_DATA_HOME": str(tmp_path)}
+    text = heterodft("pseudos", "list", environment=nothing).stdout
+    assert "pseudodojo-0.4-pbesol-fr-standard" in text
+    assert "without wavefunctions" in text
+    rows = {
+        row["name"]: row for row in json.loads(heterodft("pseudos", "list", "--json", environment=nothing).stdout)
+    }
+    row = rows["pseudodojo-0.4-pbe-fr-standard"]
+    assert (row["functional"], row["relativistic"], row["installed"]) == ("PBE", "full", False)
+    assert (len(row["elements"]), row["without_wavefunctions"]) == (70, [])
+
+
+def test_a_family_is_shown_by_element(heterodft, tmp_path):
+    nothing = {"XDG_DATA_HOME": str(tmp_path)}
+    text = heterodft("pseudos", "show", "Ti", "O", environment=nothing).stdout
+    assert text.startswith("pseudodojo-0.4-pbe-sr-standard: PBE, relativistic: scalar")
+    assert [line.split() for line in text.splitlines() if "upf" in line] == [
+        ["O", "O.upf", "6", "2", "84", "missing"],
+        ["Ti", "Ti.upf", "12", "4", "84", "missing"],
+    ]
+    words = ("pseudos", "show", "pseudodojo-0.4-pbesol-fr-standard", "--json")
+    data = json.loads(heterodft(*words, environment=nothing).stdout)
+    assert data["family"] == "pseudodojo-0.4-pbesol-fr-standard"
+    assert len(data["pseudopotentials"]) == 71
+
+
+def test_a_family_or_element_that_is_not_there_is_corrected(heterodft):
+    done = heterodft("pseudos", "show", "pseudodojo-0.4-pbe-sr-standrad", "Ti", code=1)
+    assert "did you mean 'pseudodojo-0.4-pbe-sr-standard'?" in done.stderr
+    done = heterodft("pseudos", "show", "pseudodojo-0.4-pbe-fr-standard", "La", code=1)
+    assert "has no pseudopotential for 'La'" in done.stderr

@@ -9,10 +9,12 @@ import pytest
 
 from heterodft.errors import InputError, ProgramNotFoundError
 from heterodft.structures import Block, assign_moments, build_material, build_superlattice
-from heterodft.templates.espresso import PROGRAMS, band_count, electron_count, input_files, program_version
+from heterodft.templates.electrons import band_count, electron_count
+from heterodft.templates.espresso import program_of, program_version, write_espresso
 from heterodft.templates.hubbard import HubbardU
 from heterodft.templates.protocols import resolve_settings
 from heterodft.templates.pseudopotentials import Pseudopotential
+from heterodft.templates.setup import Setup
 
 VALENCES = {"Sr": 10.0, "La": 11.0, "Ti": 12.0, "Al": 3.0, "O": 6.0}
 PSEUDOS = {e: Pseudopotential(e, Path(f"/pseudos/{e}.upf"), "0" * 64, v, 4) for e, v in VALENCES.items()}
@@ -114,15 +116,8 @@ def write(
     pseudos=PSEUDOS,
     **changes,
 ):
-    return input_files(
-        structure,
-        step=step,
-        settings=settings(step, **changes),
-        pseudopotentials=pseudos,
-        moments=moments,
-        hubbard=hubbard,
-        version=version,
-    )
+    setup = Setup("espresso", structure, step, settings(step, **changes), moments, hubbard)
+    return write_espresso(setup, pseudos, version=version).files
 
 
 def namelists(text):
@@ -141,8 +136,10 @@ def test_the_inputs_of_the_demonstration_are_these():
 
 
 def test_there_is_an_input_for_every_program_of_a_step():
-    for step, programs in PROGRAMS.items():
-        assert [name.replace(".in", ".x") for name in write(step)] == list(programs)
+    programs = {"static": ["pw.x"], "dos": ["pw.x", "projwfc.x"], "bands": ["pw.x", "projwfc.x"]}
+    programs |= {"potential": ["pp.x"], "charge": ["pp.x", "pp.x"], "relax": ["pw.x"], "relax-coarse": ["pw.x"]}
+    for step, expected in programs.items():
+        assert [program_of(name) for name in write(step)] == expected
 
 
 def test_ase_reads_back_the_cell_and_the_moments(tmp_path):
@@ -219,7 +216,9 @@ def test_without_moments_the_run_is_not_spin_polarized():
 
 
 def test_electrons_are_counted_from_the_pseudopotentials():
-    assert electron_count(STRUCTURE, PSEUDOS) == 10 + 12 + 11 + 3 + 6 * 6
+    setup = Setup("espresso", STRUCTURE, "static", settings())
+    assert electron_count(setup, PSEUDOS) == 10 + 12 + 11 + 3 + 6 * 6
+    assert electron_count(replace(setup, charge=2), PSEUDOS) == 70
 
 
 @pytest.mark.parametrize(
@@ -235,7 +234,10 @@ def test_electrons_are_counted_from_the_pseudopotentials():
     ],
 )
 def test_bands_hold_the_majority_spin_and_a_share_of_empty_ones(electrons, fraction, moment, bands):
-    assert band_count(electrons, fraction, total_moment=moment) == bands
+    setup = Setup("espresso", STRUCTURE, "static", replace(settings(), empty_bands=fraction), [moment])
+    assert band_count(setup, electrons) == bands
+    spinors = replace(setup, moments=None, spin_orbit=True)
+    assert band_count(spinors, electrons) == 2 * band_count(replace(spinors, spin_orbit=False), electrons)
 
 
 def test_energies_are_written_in_rydberg():
@@ -255,9 +257,9 @@ def test_smearings_go_by_the_names_of_pw(kind, name):
 
 
 def test_raw_settings_go_into_the_namelist_that_documents_them():
-    raw = {"tot_charge": 1, "mixing_mode": "local-TF", "tprnfor": True, "upscale": 50}
+    raw = {"nosym": True, "mixing_mode": "local-TF", "tprnfor": True, "upscale": 50}
     found = namelists(write(raw=raw)["pw.in"])
-    assert found["system"]["tot_charge"] == "1"
+    assert found["system"]["nosym"] == ".true."
     assert found["electrons"]["mixing_mode"] == "'local-TF'"
     assert found["control"]["tprnfor"] == ".true."
     assert found["ions"]["upscale"] == "50"
@@ -275,15 +277,26 @@ def test_an_unknown_raw_setting_is_told_with_a_near_match():
         write(raw={"mixing_betta": 0.1})
 
 
-@pytest.mark.parametrize("key", ["nspin", "ecutwfc", "starting_magnetization(1)", "nat", "calculation", "input_dft"])
+@pytest.mark.parametrize("key", ["nspin", "starting_magnetization(1)", "nat", "calculation", "input_dft", "tot_charge"])
 def test_a_raw_setting_that_contradicts_the_request_is_refused(key):
-    with pytest.raises(InputError, match=f"espresso: {re.escape(key)} is set by the request .*change it there"):
+    with pytest.raises(InputError, match=f"espresso: {re.escape(key)} = 1 contradicts the request: .*force"):
         write(raw={key: 1})
 
 
-@pytest.mark.parametrize("key", ["Hubbard_U(3)", "hubbard_u(3)", "lda_plus_u", "ECUTWFC"])
+def test_a_raw_setting_that_says_what_the_request_says_is_taken():
+    assert write(raw={"nspin": 2, "ecutwfc": 40.0, "smearing": "MV"}) == write()
+
+
+def test_a_forced_setting_wins_over_the_request_but_not_over_the_runner():
+    system = namelists(write(forced={"ecutwfc": 30, "starting_magnetization(1)": 0.2, "nbnd": 99})["pw.in"])["system"]
+    assert (system["ecutwfc"], system["starting_magnetization(1)"], system["nbnd"]) == ("30", "0.2", "99")
+    with pytest.raises(InputError, match="force: prefix is the program's own to write; leave it out"):
+        write(forced={"prefix": "mine"})
+
+
+@pytest.mark.parametrize("key", ["Hubbard_U(3)", "hubbard_u(3)", "lda_plus_u"])
 def test_a_contradicting_raw_setting_is_refused_in_any_case_and_version(key):
-    with pytest.raises(InputError, match=f"espresso: {re.escape(key)} is set by the request"):
+    with pytest.raises(InputError, match=f"espresso: {re.escape(key)} = 1 contradicts the request"):
         write(raw={key: 1})
 
 
@@ -308,9 +321,8 @@ def test_u_that_the_version_would_drop_or_on_an_absent_element_is_refused():
 
 
 def test_an_unwritten_functional_and_scattered_pseudopotentials_are_refused():
-    options = {"step": "static", "pseudopotentials": PSEUDOS}
     with pytest.raises(InputError, match="method: functional SCAN is not written yet"):
-        input_files(STRUCTURE, settings=replace(settings(), xc="SCAN"), **options)
+        write_espresso(Setup("espresso", STRUCTURE, "static", replace(settings(), xc="SCAN")), PSEUDOS)
     scattered = PSEUDOS | {"O": replace(PSEUDOS["O"], path=Path("/other/O.upf"))}
     with pytest.raises(InputError, match=r"pseudopotentials in 2 folders \(/other, /pseudos\); use one"):
         write(pseudos=scattered)

@@ -13,7 +13,8 @@ from heterodft.errors import InputError
 from heterodft.structures.materials import build_material
 from heterodft.structures.superlattice import Block, build_superlattice
 from heterodft.templates import protocols
-from heterodft.templates.protocols import PROTOCOLS, StepSettings, k_mesh
+from heterodft.templates.kpoints import k_mesh
+from heterodft.templates.protocols import PROTOCOLS, StepSettings
 from heterodft.units import RYDBERG
 
 CELL = build_material("SrTiO3").cell

@@ -16,12 +16,14 @@ from heterodft.templates.pseudopotentials import (
     known_families,
     parse_upf_header,
 )
+from heterodft.units import RYDBERG
 
 
-def upf(element="Ti", valence="12.00", wavefunctions=4):
+def upf(element="Ti", valence="12.00", wavefunctions=4, *, functional=" PBE ", relativity='relativistic="scalar"'):
     return (
         '<UPF version="2.0.1">\n<PP_INFO>of z_valence="99" nothing</PP_INFO>\n'
-        f'<PP_HEADER\n  generated="by hand"\n  element="{element}"\n  pseudo_type="NC"\n  functional=" PBE "\n'
+        f'<PP_HEADER\n  generated="by hand"\n  element="{element}"\n  pseudo_type="NC"\n'
+        f'  functional="{functional}"\n  {relativity}\n'
         f'  z_valence="{valence}"\n  number_of_wfc="{wavefunctions}"/>\n<PP_MESH/>\n</UPF>\n'
     )
 
@@ -42,8 +44,9 @@ def family(tmp_path, monkeypatch):
         e: {"file": f"{e}.upf", "sha256": digest(t), "valence": v, "wavefunctions": w}
         for (e, t), v, w in zip(texts.items(), (12.0, 6.0), (4, 2), strict=True)
     }
+    entries["Ti"]["cutoff"] = 84.0
     family = Family("tiny", "PBE", "tiny==1.0", "inside/", "Cite the author.", entries)
-    monkeypatch.setattr("heterodft.templates.pseudopotentials.known_families", lambda: {"tiny": family})
+    monkeypatch.setattr("heterodft.templates.families.known_families", lambda: {"tiny": family})
     return family
 
 
@@ -93,6 +96,53 @@ def test_one_letter_elements_do_not_take_the_files_of_others(folder):
     assert find_pseudopotentials(["N"], xc="PBE", folder=folder)["N"].path.name == "N.upf"
 
 
+@pytest.mark.parametrize(
+    ("relativity", "known"),
+    [('relativistic="full"', "full"), ('relativistic="no"', "no"), ("", "scalar"), ('has_so="T"', "full"),
+     ('relativistic="scalar" has_so=".false."', "scalar")],
+)  # fmt: skip
+def test_the_header_tells_how_relativistic_it_is(folder, relativity, known):
+    (folder / "Ti.upf").write_text(upf(relativity=relativity))
+    found = find_pseudopotentials(["Ti"], xc="PBE", folder=folder)["Ti"]
+    assert (found.relativistic, found.has_spin_orbit) == (known, known == "full")
+    assert (found.functional, found.suggested_cutoff) == ("PBE", None)
+
+
+def test_spin_orbit_coupling_needs_a_fully_relativistic_file(folder):
+    (folder / "Ti.upf").write_text(upf())
+    with pytest.raises(
+        PseudopotentialError, match=r"Ti.upf has relativistic = scalar, and spin-orbit coupling needs full"
+    ):
+        find_pseudopotentials(["Ti"], xc="PBE", folder=folder, relativistic="full")
+    (folder / "Ti.upf").write_text(upf(relativity='relativistic="full"'))
+    assert find_pseudopotentials(["Ti"], xc="PBE", folder=folder, relativistic="full")["Ti"].has_spin_orbit
+
+
+@pytest.mark.parametrize(
+    ("functional", "made_with"),
+    [
+        ("PBESOL", "PBEsol"),
+        ("SLA PW PSX PSC", "PBEsol"),
+        (" SLA-PW-PSX-PSC", "PBEsol"),
+        ("PZ", "LDA"),
+        ("BLYP", "BLYP"),
+    ],
+)
+def test_a_file_of_another_functional_is_refused(folder, functional, made_with):
+    (folder / "Ti.upf").write_text(upf(functional=functional))
+    with pytest.raises(
+        PseudopotentialError,
+        match=rf"Ti.upf is a pseudopotential of {made_with}, not of PBE; put one of PBE there, or unset",
+    ):
+        find_pseudopotentials(["Ti"], xc="PBE", folder=folder)
+
+
+@pytest.mark.parametrize("functional", ["PBE", "pbe", " SLA  PW   PBX  PBC", "SLA+PW+PBX+PBC", "", "of my own"])
+def test_the_functional_asked_for_and_unknown_spellings_are_accepted(folder, functional):
+    (folder / "Ti.upf").write_text(upf(functional=functional))
+    assert find_pseudopotentials(["Ti"], xc="PBE", folder=folder)["Ti"].functional == functional.strip()
+
+
 def test_two_files_of_one_element_are_ambiguous(folder):
     for name in ("Ti.upf", "Ti_hard.upf"):
         (folder / name).write_text(upf())
@@ -129,6 +179,8 @@ def test_a_family_is_installed_from_its_archive_and_then_found(family, tmp_path)
     found = find_pseudopotentials(["O", "Ti"], xc="PBE")
     assert [(p.element, p.valence, p.wavefunctions) for p in found.values()] == [("O", 6.0, 2), ("Ti", 12.0, 4)]
     assert found["Ti"].path == family.folder / "Ti.upf"
+    assert (found["O"].suggested_cutoff, found["Ti"].suggested_cutoff) == (None, pytest.approx(84 * RYDBERG))
+    assert (found["Ti"].functional, found["Ti"].relativistic) == ("PBE", "scalar")
     assert install_family(family, archive=tmp_path / "gone.zip") == []
 
 
@@ -136,6 +188,9 @@ def test_an_altered_file_is_detected_and_installed_again(family, tmp_path):
     install_family(family, archive=tmp_path / "archive.zip")
     with (family.folder / "Ti.upf").open("a") as stream:
         stream.write(" ")
+    (family.folder / "O.upf").rename(family.folder / "O.bak")
+    assert [family.state(element) for element in ("Ti", "O")] == ["altered", "missing"]
+    (family.folder / "O.bak").rename(family.folder / "O.upf")
     with pytest.raises(PseudopotentialError, match=r"Ti.upf was altered: .*run: heterodft pseudos install tiny"):
         find_pseudopotentials(["Ti"], xc="PBE")
     assert install_family(family, archive=tmp_path / "archive.zip") == ["Ti"]
@@ -182,14 +237,20 @@ def test_a_download_that_fails_says_why_and_what_else_can_be_done(family, monkey
         install_family(family)
 
 
-def test_every_functional_has_one_family_with_whole_checksums():
+def test_every_functional_has_two_families_with_whole_checksums():
     families = known_families()
-    assert {f.xc for f in families.values()} == {"PBE", "PBEsol"}
+    kinds = sorted((f.xc, f.relativistic) for f in families.values())
+    assert kinds == [("PBE", "full"), ("PBE", "scalar"), ("PBEsol", "full"), ("PBEsol", "scalar")]
     for family in families.values():
-        assert family_for(family.xc) == family
+        assert family_for(family.xc, family.relativistic) == family
         assert all(re.fullmatch("[0-9a-f]{64}", entry["sha256"]) for entry in family.files.values())
-        valences = [family.files[e]["valence"] for e in ("Sr", "La", "K", "Ti", "Al", "Ta", "O")]
-        assert valences == [10, 11, 9, 12, 3, 13, 6]
+        valences = [family.files[e]["valence"] for e in ("Sr", "K", "Ti", "Al", "Ta", "O")]
+        assert valences == [10, 9, 12, 3, 13, 6]
+        cutoffs = [family.files[e]["cutoff"] for e in ("Sr", "Ti", "Al", "O", "Ni")]
+        assert cutoffs == [68, 84, 40, 84, 98]
+        assert all(20 <= entry["cutoff"] <= 200 for entry in family.files.values())
+    assert "La" not in family_for("PBE", "full").files
+    assert family_for("PBE").files["La"]["valence"] == family_for("PBEsol", "full").files["La"]["valence"] == 11
 
 
 def test_an_unknown_functional_is_told():
@@ -197,6 +258,10 @@ def test_an_unknown_functional_is_told():
         PseudopotentialError, match="no pseudopotential family for the functional PBESol; did you mean 'PBEsol'"
     ):
         family_for("PBESol")
+    with pytest.raises(
+        PseudopotentialError, match="no fully relativistic pseudopotential family for the functional X"
+    ):
+        family_for("X", "full")
 
 
 def test_the_index_agrees_with_the_headers_of_the_installed_files():

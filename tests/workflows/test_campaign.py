@@ -31,7 +31,8 @@ def load(tmp_path: Path, text: str):
 
 
 def test_units_are_converted_to_ours(tmp_path):
-    assert load(tmp_path, GOOD).method.cutoff == pytest.approx(40 * RYDBERG)
+    cutoff = load(tmp_path, GOOD).method.cutoff
+    assert (cutoff.espresso, cutoff.vasp) == pytest.approx((40 * RYDBERG, 40 * RYDBERG))
 
 
 def test_a_single_layer_number_is_a_list_of_one(tmp_path):
@@ -40,7 +41,7 @@ def test_a_single_layer_number_is_a_list_of_one(tmp_path):
 
 def test_a_step_may_carry_its_own_method(tmp_path):
     campaign = load(tmp_path, GOOD.replace("dos]", "{dos: {kspacing: 0.3}}]"))
-    assert campaign.steps[1].method.overrides() == {"kspacing": 0.3}
+    assert campaign.steps[1].method.overrides("espresso") == {"kspacing": 0.3}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_step_may_carry_its_own_method(tmp_path):
         (
             "cutoff: 40 Ry",
             "espresso: {conv_thr: .nan}",
-            r"method\.espresso\.conv_thr: nan is no value of a setting",
+            r"method\.espresso: conv_thr: nan is no value of a setting",
         ),
         ("cutoff: 40 Ry", "kspacing: 0.3, kpoints: [2, 2, 2]", r"method: kspacing and kpoints both set the mesh"),
         ("cutoff: 40 Ry", "cutoff: 1e9 Ry", r"c\.yaml:8: method\.cutoff: .*less than or equal to"),

@@ -6,8 +6,9 @@ import pytest
 
 from heterodft.errors import CalculationError, CampaignError
 from heterodft.workflows.campaign_file import load_campaign
-from heterodft.workflows.chains import build_chain, campaign_chains, hand_over
+from heterodft.workflows.chains import build_chain, campaign_chains
 from heterodft.workflows.configurations import expand
+from heterodft.workflows.handover import hand_over
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ def folder(tmp_path):
 def test_job_done_is_no_sign_of_success(folder, shared_data):
     shutil.copy(shared_data / "qe" / "pw_not_converged_v66" / "aiida.out", folder / "pw.out")
     assert "JOB DONE." in (folder / "pw.out").read_text()
-    reason = diagnose(folder, "pw.x")
+    reason = diagnose(folder, "pw.in")
     assert reason is not None
     assert reason.startswith(
         "SCF not converged after 2 iterations (estimated accuracy 0.084 eV); raise max_scf_steps"
@@ -25,26 +25,26 @@ def test_job_done_is_no_sign_of_success(folder, shared_data):
 
 def test_a_converged_run_is_fine(folder, shared_data):
     shutil.copy(shared_data / "qe" / "pw_lsda_v75" / "aiida.out", folder / "pw.out")
-    assert diagnose(folder, "pw.x") is None
+    assert diagnose(folder, "pw.in") is None
 
 
 def test_a_run_that_never_started_says_so(folder):
-    assert diagnose(folder, "pw.x") == "pw.x did not start"
+    assert diagnose(folder, "pw.in") == "pw.x did not start"
 
 
 def test_an_output_that_breaks_off_shows_the_last_words_of_the_error_stream(folder):
     (folder / "pw.out").write_text("     Program PWSCF v.6.7 starts\n     iteration #  3\n")
     (folder / "pw.err").write_text("mpirun noticed that process rank 1 was killed\n------\n")
-    assert diagnose(folder, "pw.x") == "pw.x ended before it was done: mpirun noticed that process rank 1 was killed"
+    assert diagnose(folder, "pw.in") == "pw.x ended before it was done: mpirun noticed that process rank 1 was killed"
 
 
 def test_a_stop_inside_the_cycle_is_not_success_although_the_job_is_done(folder):
     (folder / "pw.out").write_text("     iteration #  3\n     Maximum CPU time exceeded\n   JOB DONE.\n")
-    assert diagnose(folder, "pw.x") == "pw.x was stopped inside the SCF cycle (time limit or EXIT file)"
+    assert diagnose(folder, "pw.in") == "pw.x was stopped inside the SCF cycle (time limit or EXIT file)"
 
 
 def test_the_error_box_is_quoted(folder):
     (folder / "pw.out").write_text(
         " %%%%\n     Error in routine set_hubbard_l (1):\n     pseudopotential not yet inserted\n %%%%\n"
     )
-    assert diagnose(folder, "pw.x") == "pw.x stopped in set_hubbard_l: pseudopotential not yet inserted"
+    assert diagnose(folder, "pw.in") == "pw.x stopped in set_hubbard_l: pseudopotential not yet inserted"

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from heterodft.analysis.readers.espresso_output import PwOutput
+    from heterodft.analysis.readers.espresso_xml import PwXml
 
 __all__ = ["read_folder"]
+
+_STEP_OF = {"scf": "static", "nscf": "dos", "bands": "bands", "relax": "relax", "vc-relax": "relax"}
 
 
 def read_folder(folder: Path) -> Result:
@@ -39,20 +42,23 @@ def read_folder(folder: Path) -> Result:
     if len(found) != 1:
         raise ReaderError(f"{folder} holds {len(found)} pw.x results (*.save/data-file-schema.xml); expected one")
     xml = read_pw_xml(found[0])
-    printed = read_pw_output(folder / "pw.out")
     request = read_json(folder / "request.json") if (folder / "request.json").is_file() else {}
+    step = request.get("request", {}).get("step") or _STEP_OF.get(xml.calculation, "static")
+    if step in ("potential", "charge"):
+        return _read_post_processing(folder, step, xml, request)
+    printed = read_pw_output(folder / "pw.out")
     structure = _labelled(xml.structure, request, folder)
     polarized = xml.bands.energies.shape[0] == 2
     sites = _spheres(printed, polarized=polarized) if xml.converged is not None else {}
     dos = spilling = None
-    if (folder / "projwfc.out").is_file():
+    if step != "bands" and (folder / "projwfc.out").is_file():
         dos = read_projected_dos(folder, sites=len(structure))
         sites["Löwdin"] = read_lowdin(folder / "projwfc.out", polarized=polarized)
         spilling = read_spilling(folder / "projwfc.out")
     return Result(
         code="espresso",
         version=xml.version,
-        step="static" if xml.converged is not None else "dos",
+        step=step,
         structure=structure,
         electrons=xml.electrons,
         energy=xml.energy,
@@ -68,6 +74,31 @@ def read_folder(folder: Path) -> Result:
         bands=xml.bands,
         dos=dos,
         spilling=spilling,
+        request=request,
+    )
+
+
+def _read_post_processing(folder: Path, step: str, xml: PwXml, request: dict[str, Any]) -> Result:
+    """Read what pp.x ran on: the structure and Fermi level of its parent, but neither its energy nor its bands."""
+    printed = [read_pw_output(path) for path in sorted(folder.glob("*.out"))]
+    seconds = [p.cpu_seconds for p in printed if p.cpu_seconds is not None]
+    walls = [p.wall_seconds for p in printed if p.wall_seconds is not None]
+    return Result(
+        code="espresso",
+        version=xml.version,
+        step=step,
+        structure=_labelled(xml.structure, request, folder),
+        electrons=xml.electrons,
+        energy=None,
+        fermi_levels=xml.fermi_levels,
+        total_moment=None,
+        absolute_moment=None,
+        sites={},
+        converged=None,
+        iterations=None,
+        accuracy=None,
+        cpu_seconds=sum(seconds) if seconds else None,
+        wall_seconds=sum(walls) if walls else None,
         request=request,
     )
 

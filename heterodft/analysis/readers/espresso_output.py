@@ -24,9 +24,13 @@ _NOT_ACHIEVED = re.compile(r"convergence NOT achieved after\s+(\d+) iterations")
 # up to 7.0: "atom:    1    charge:    7.5226    magn:   -0.0000"
 # later:     "atom   1 (R=0.357)  charge=  7.5226  magn= -0.0000"
 _SPHERE = re.compile(rf"^\s+atom:?\s+(\d+)\s+(?:\(R=.*?\)\s+)?charge[:=]\s*({_FLOAT})\s+magn[:=]\s*({_FLOAT})", re.M)
-_TIMES = re.compile(r"^\s+PWSCF\s+:\s*(.*?)\s*CPU\s+(.*?)\s*WALL", re.MULTILINE)
+_TIMES = re.compile(r"^\s+(?:PWSCF|POST-PROC|PROJWFC)\s+:\s*(.*?)\s*CPU\s+(.*?)\s*WALL", re.MULTILINE)
 _ROUTINE = re.compile(r"Error in routine\s+(\S+)\s+\((-?\d+)\):\s*\n\s*(.*?)\s*\n")
 _ITERATION = re.compile(r"iteration #\s*(\d+)")
+_IONS_STOPPED = re.compile(
+    r"The maximum number of steps has been reached|bfgs failed after|BFGS.*history already reset"
+)
+_IONS_DONE = re.compile(r"End of BFGS Geometry Optimization|bfgs converged in")
 _BAND_K = re.compile(r"Computing kpt #:\s+(\d+)\s+of\s+(\d+)")
 
 
@@ -52,6 +56,9 @@ class PwOutput:
         Whether "JOB DONE." was printed, which is no sign of success.
     error
         ``routine: message`` of an error box, or None.
+    relaxed, ion_steps
+        Whether a relaxation reached its tolerance, None where it was none or did not get to say; how many
+        self-consistent cycles ended.
     """
 
     energy: float | None
@@ -66,6 +73,8 @@ class PwOutput:
     wall_seconds: float | None
     finished: bool
     error: str | None
+    relaxed: bool | None = None
+    ion_steps: int = 0
 
 
 def read_pw_output(path: Path) -> PwOutput:
@@ -98,6 +107,8 @@ def read_pw_output(path: Path) -> PwOutput:
         wall_seconds=_seconds(times[2]) if times else None,
         finished="JOB DONE." in text,
         error=f"{box[1]}: {box[3]}" if box else None,
+        relaxed=False if _IONS_STOPPED.search(text) else True if _IONS_DONE.search(text) else None,
+        ion_steps=len(_ENERGY.findall(text)),
     )
 
 

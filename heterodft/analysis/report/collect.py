@@ -167,7 +167,7 @@ def collect(
     return reports
 
 
-_STEP_ORDER = ("static", "dos")
+_STEP_ORDER = ("relax-coarse", "relax", "static", "dos", "bands", "potential", "charge")
 
 
 def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) -> ConfigurationReport:
@@ -210,7 +210,9 @@ def _read_result(folder: Path, identity: str | None) -> tuple[str, str, Result |
 
 
 def _take(report: ConfigurationReport, result: Result) -> None:
-    """Take over what one finished step says."""
+    """Take over what one finished step says: the static one its energy and state, the dos one the layers."""
+    if result.step not in ("static", "dos"):
+        return
     report.structure = result.structure
     report.structure.properties["defect"] = result.request.get("about", {}).get("defect")
     report.gap, report.gap_step = (None if result.bands is None else find_gap(result)), result.step
@@ -270,6 +272,11 @@ def _caveats(report: ConfigurationReport, about: dict[str, Any]) -> list[str]:
             caveats.append("the density rests on one k-point")
         if static.converged is False:
             caveats.append("the SCF cycle did not converge; its energy means nothing")
+    if static is not None and static.request["request"].get("charge"):
+        caveats.append("the cell is charged and its energy lacks the correction for its periodic images")
+    if static is not None and static.request["request"]["settings"].get("forced"):
+        forced = ", ".join(static.request["request"]["settings"]["forced"])
+        caveats.append(f"raw settings were forced against the request: {forced}")
     if not any(step.step == "relax" for step in report.steps):
         caveats.append("the atoms are at their ideal, unrelaxed positions")
     if report.state in ("collapsed", "flipped", "other"):

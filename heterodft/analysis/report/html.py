@@ -16,7 +16,7 @@ from heterodft.files import make_folder, write_text
 from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from heterodft.analysis.pdos import LayerDos
@@ -86,10 +86,35 @@ def _context(name: str, reports: Sequence[ConfigurationReport], pages: list[dict
         "version": __version__,
         "caveats": list(dict.fromkeys(c for r in reports for c in r.caveats if "state reached" not in c)),
         "failures": [(r, s) for r in reports for s in r.steps if s.state != "done"],
-        "settings": {} if first is None else first.settings,
+        "settings": [] if first is None else _setting_rows(first.settings),
         "code": "" if first is None or first.static is None else f"Quantum ESPRESSO {first.static.version}",
-        "rydberg": RYDBERG,
     }
+
+
+def _setting_rows(settings: Mapping[str, Mapping[str, tuple[Any, str]]]) -> list[dict[str, str]]:
+    """Return a row for each value of a setting, with the steps that have it."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for step, values in settings.items():
+        for key, (value, origin) in values.items():
+            if value not in ({}, None):
+                found.setdefault((key, _shown(key, value), origin), []).append(step)
+    rows = sorted(found.items(), key=lambda row: row[0][0])
+    return [
+        {"key": key, "value": value, "origin": origin, "steps": ", ".join(steps)}
+        for (key, value, origin), steps in rows
+    ]
+
+
+def _shown(key: str, value: Any) -> str:
+    if "cutoff" in key:
+        return f"{value:.1f} eV ({value / RYDBERG:.1f} Ry)"
+    if key == "path":
+        return f"{len(value['kpoints'])} points, {'-'.join(label for _, label in value['labels'])}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {one}" for name, one in value.items())
+    if isinstance(value, list):
+        return " × ".join(map(str, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _unique_ids(svg: str, stem: str) -> str:

@@ -1,19 +1,21 @@
 """Protocols fast, balanced, stringent: one table of code-independent numbers, resolved for a step.
 
-A value comes from the protocol unless the campaign or the step says otherwise; `StepSettings.origin` remembers
-which.
+A value comes from the protocol unless the campaign, the structure or the step says otherwise; `StepSettings.origin`
+remembers which.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import math
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from heterodft.errors import InputError, did_you_mean
+from heterodft.templates.kpoints import band_path, k_mesh, mesh_shift
+from heterodft.templates.protocols.slabs import default_cell, has_dipole, is_slab
+from heterodft.templates.protocols.step_settings import StepSettings
+from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import parse_quantity
 
 if TYPE_CHECKING:
@@ -21,115 +23,56 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-__all__ = ["PROTOCOLS", "StepName", "StepSettings", "k_mesh", "resolve_settings"]
+    from heterodft.templates.steps import StepName
+    from heterodft.units import Dimension
+
+__all__ = ["PROTOCOLS", "StepSettings", "resolve_settings"]
 
 PROTOCOLS = ("fast", "balanced", "stringent")
-StepName = Literal["static", "dos"]
 
-_MAXIMUM_MESH = 60
-_ENERGIES = ("cutoff", "smearing_width", "scf_tolerance", "dos_energy_step")
-_DOS_KEYS = {"kspacing": "dos_kspacing", "empty_bands": "dos_empty_bands"}
-
-
-@dataclass(frozen=True)
-class StepSettings:
-    """Every number that decides what one step computes.
-
-    Attributes
-    ----------
-    xc
-        Functional, ``PBE`` or ``PBEsol``.
-    cutoff, density_cutoff
-        eV.
-    kpoints, shift
-        Mesh of each reciprocal direction, and whether it is shifted by half a division.
-    smearing, smearing_width
-        Kind and eV; the dos step integrates with tetrahedra and takes none.
-    scf_tolerance
-        eV an atom.
-    max_scf_steps, mixing
-        Of the SCF cycle; `mixing` is the fraction of the new density.
-    empty_bands
-        Fraction of the filled ones.
-    dos_energy_step
-        eV, grid of the density of states.
-    raw
-        Settings handed to the DFT code as they are.
-    origin
-        Where each value came from: ``protocol fast``, ``campaign`` or ``step``; no part of the identity.
-    """
-
-    xc: str
-    cutoff: float
-    density_cutoff: float
-    kpoints: tuple[int, int, int]
-    shift: tuple[int, int, int]
-    smearing: str
-    smearing_width: float
-    scf_tolerance: float
-    max_scf_steps: int
-    mixing: float
-    empty_bands: float
-    dos_energy_step: float
-    raw: dict[str, Any] = field(default_factory=dict)
-    origin: dict[str, str] = field(default_factory=dict, compare=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON data without the origins."""
-        data = asdict(self)
-        del data["origin"]
-        return data | {"kpoints": list(self.kpoints), "shift": list(self.shift)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> StepSettings:
-        """Rebuild settings from `to_dict`."""
-        return cls(**{**data, "kpoints": tuple(data["kpoints"]), "shift": tuple(data["shift"])})
+_CODES = ("espresso", "vasp")
+_UNITS: dict[str, Dimension] = {
+    "cutoff": "energy",
+    "smearing_width": "energy",
+    "scf_tolerance": "energy",
+    "dos_energy_step": "energy",
+    "force_tolerance": "force",
+}
+_KEPT_BY_STEP = {"dos": ("smearing", "smearing_width", "shift_mesh", "empty_bands"), "bands": ("empty_bands",)}
+"""What a value for the whole campaign does not change in a step: tetrahedra stay, and so do its empty bands."""
 
 
 @cache
-def _table() -> dict[str, dict[str, Any]]:
+def _table() -> dict[str, dict[str, dict[str, Any]]]:
     from ruamel.yaml import YAML
 
     text = (resources.files(__package__) / "table.yaml").read_text(encoding="utf-8")
-    table = dict(YAML(typ="safe").load(text))
-    for key in _ENERGIES:
-        table[key] = {protocol: parse_quantity(value, "energy") for protocol, value in table[key].items()}
-    return table
+    return dict(YAML(typ="safe").load(text))
 
 
-def k_mesh(structure: Structure, kspacing: float) -> tuple[int, int, int]:
-    """Return the mesh whose divisions are at most `kspacing` apart.
+@cache
+def _column(part: str, code: str, protocol: str) -> dict[str, Any]:
+    """Return the values of one part of the table, in eV and Å."""
+    values = {}
+    for key, row in _table().get(part, {}).items():
+        by_protocol = row.get(code) if any(name in row for name in _CODES) else row
+        if by_protocol is not None:
+            value = by_protocol[protocol]
+            values[key] = parse_quantity(value, _UNITS[key]) if key in _UNITS else value
+    return values
 
-    N_i = ceil(|b_i| / kspacing) with b_i the reciprocal vectors including 2π, at least 1.
 
-    Parameters
-    ----------
-    structure
-        The cell.
-    kspacing
-        1/Å, including 2π.
-
-    Raises
-    ------
-    InputError
-        If the spacing is not positive or makes more than 60 divisions.
-    """
-    if kspacing <= 0:
-        raise InputError(f"kspacing {kspacing:g} 1/Å; give a positive spacing such as 0.25")
-    lengths = np.array(structure.lattice.reciprocal_lattice.abc)
-    mesh = np.maximum(1, np.ceil(lengths / kspacing - 1e-6).astype(int))
-    if mesh.max() > _MAXIMUM_MESH:
-        raise InputError(
-            f"kspacing {kspacing:g} 1/Å makes a mesh of {'x'.join(map(str, mesh))}; "
-            "give a wider spacing (the usual range is 0.1 to 0.5)"
-        )
-    return int(mesh[0]), int(mesh[1]), int(mesh[2])
+def _protocol_values(step: StepName, code: str, protocol: str) -> dict[str, Any]:
+    """Return what the protocol says for a step."""
+    parts = ["all", "relax", step] if step in RELAXATIONS else ["all", step]
+    return {key: value for part in parts for key, value in _column(part, code, protocol).items()}
 
 
 def resolve_settings(
     structure: Structure,
     step: StepName,
     *,
+    code: str = "espresso",
     xc: str = "PBE",
     protocol: str = "balanced",
     given: Sequence[tuple[str, Mapping[str, Any]]] = (),
@@ -139,16 +82,20 @@ def resolve_settings(
     Parameters
     ----------
     structure
-        The cell, which turns a k-spacing into a mesh.
+        The cell, which turns a k-spacing into a mesh; its properties ``vacuum`` and ``blocks`` say whether it is a
+        slab or a superlattice.
     step
-        ``static`` or ``dos``.
+        One of `heterodft.templates.steps.STEPS`.
+    code
+        ``espresso`` or ``vasp``.
     xc
         Functional.
     protocol
         One of `PROTOCOLS`.
     given
         Values that win over the protocol, each source with its name (``campaign``, ``structure``, ``step``), later
-        ones over earlier ones. Keys are those of `StepSettings` and ``kspacing``, ``density_factor``, ``shift_mesh``.
+        ones over earlier ones. Keys are those of `StepSettings` and of the table; those that the step has no use for
+        are left aside.
 
     Raises
     ------
@@ -157,39 +104,40 @@ def resolve_settings(
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"method: unknown protocol '{protocol}'{did_you_mean(protocol, PROTOCOLS)}")
-    values = _protocol_values(step, protocol)
+    values = _protocol_values(step, code, protocol)
     origin = dict.fromkeys(values, f"protocol {protocol}")
+    _from_structure(structure, step, values, origin)
     for source, changes in given:
-        kept = dict(changes)
+        kept = {key: value for key, value in changes.items() if key in values or key in _ALWAYS}
+        if source != "step":
+            kept = {key: value for key, value in kept.items() if key not in _KEPT_BY_STEP.get(step, ())}
         if step == "dos" and source != "step":
-            kept = _denser_for_dos(structure, kept, _table()["dos_kspacing"][protocol])
+            kept = _denser_for_dos(structure, kept, _column("dos", code, protocol)["kspacing"])
         _override(values, origin, kept, source)
     if values["smearing"] != "tetrahedra" and not values["smearing_width"]:
-        values["smearing_width"] = _table()["smearing_width"][protocol]
-    values.setdefault("kpoints", k_mesh(structure, values["kspacing"]))
-    origin.setdefault("kpoints", origin["kspacing"])
-    values.setdefault("density_cutoff", values["cutoff"] * values["density_factor"])
-    origin.setdefault("density_cutoff", origin["density_factor"])
-    if values["density_cutoff"] < 3.999 * values["cutoff"]:
-        raise InputError(
-            f"method: a density cutoff of {values['density_cutoff']:.0f} eV is below four times the cutoff of "
-            f"{values['cutoff']:.0f} eV; raise it or leave it out"
-        )
-    values["shift"] = _shift(structure, values["kpoints"], wanted=values["shift_mesh"])
+        values["smearing_width"] = _column("all", code, protocol)["smearing_width"]
+    _set_mesh(structure, step, values, origin)
+    _set_density_cutoff(values, origin, code)
     fields = StepSettings.__dataclass_fields__
     return StepSettings(**{key: v for key, v in values.items() if key in fields}, xc=xc, origin=origin)
 
 
-def _protocol_values(step: StepName, protocol: str) -> dict[str, Any]:
-    """Return what the protocol says for a step: a dos step has its own mesh and bands, and integrates tetrahedra."""
-    values = {
-        key: _table()[_DOS_KEYS[key]][protocol] if step == "dos" and key in _DOS_KEYS else column[protocol]
-        for key, column in _table().items()
-        if key not in _DOS_KEYS.values()
-    }
-    if step == "dos":
-        values |= {"shift_mesh": False, "smearing": "tetrahedra", "smearing_width": 0.0}
-    return values
+_ALWAYS = ("kpoints", "density_cutoff", "raw", "forced", "dipole")
+"""Keys that no protocol has a number for."""
+
+
+def _from_structure(structure: Structure, step: StepName, values: dict[str, Any], origin: dict[str, str]) -> None:
+    """Add what follows from the kind of cell: a slab's screening and dipole, what a relaxation may change."""
+    found: dict[str, Any] = {}
+    if not is_slab(structure):
+        values.pop("screening", None)
+        origin.pop("screening", None)
+    elif has_dipole(structure) and not structure.properties.get("charge"):
+        found["dipole"] = True  # of a charged slab it would depend on where the slab lies
+    if step in RELAXATIONS:
+        found["cell"] = default_cell(structure)
+    values |= found
+    origin |= dict.fromkeys(found, "structure")
 
 
 def _override(values: dict[str, Any], origin: dict[str, str], changes: dict[str, Any], source: str) -> None:
@@ -198,26 +146,51 @@ def _override(values: dict[str, Any], origin: dict[str, str], changes: dict[str,
         if key in changes:
             values.pop(dependent, None)
             origin.pop(dependent, None)
-    values |= changes | {"raw": values.get("raw", {}) | changes.get("raw", {})}
+    together = {key: values.get(key, {}) | changes[key] for key in ("raw", "forced") if key in changes}
+    values |= changes | together
     origin |= dict.fromkeys(changes, source)
 
 
 def _denser_for_dos(structure: Structure, given: dict[str, Any], kspacing: float) -> dict[str, Any]:
-    """Campaign-wide values as a dos step takes them: tetrahedra stay, the mesh is at least the protocol's."""
-    kept = {
-        key: v for key, v in given.items() if key not in ("smearing", "smearing_width", "shift_mesh", "empty_bands")
-    }
+    """Campaign-wide meshes as a dos step takes them: at least as dense as the protocol's."""
+    kept = dict(given)
     if kept.get("kspacing", 0.0) > kspacing:
         del kept["kspacing"]
     if "kpoints" in kept:
-        protocol_mesh = k_mesh(structure, kspacing)
+        protocol_mesh = k_mesh(structure, kspacing, slab=is_slab(structure))
         kept["kpoints"] = tuple(map(max, kept["kpoints"], protocol_mesh))
         if kept["kpoints"] == protocol_mesh:
             del kept["kpoints"]
     return kept
 
 
-def _shift(structure: Structure, kpoints: tuple[int, int, int], *, wanted: bool) -> tuple[int, int, int]:
-    right_angled = np.allclose(structure.lattice.angles, 90, atol=1e-3)
-    a, b, c = (int(wanted and right_angled and n % 2 == 0) for n in kpoints)
-    return a, b, c
+def _set_mesh(structure: Structure, step: StepName, values: dict[str, Any], origin: dict[str, str]) -> None:
+    """Turn spacings into a mesh and a path; the coarse relaxation has fewer divisions and wider tolerances."""
+    slab, factor = is_slab(structure), values.get("kspacing_factor", 1.0)
+    if "kpoints" in values:
+        values["kpoints"] = tuple(math.ceil(n / factor - 1e-9) for n in values["kpoints"])
+    else:
+        values["kpoints"] = k_mesh(structure, values["kspacing"] * factor, slab=slab)
+        origin["kpoints"] = origin["kspacing"]
+    if step == "relax-coarse":
+        values["force_tolerance"] *= values["force_factor"]
+        values["scf_tolerance"] *= values["scf_factor"]
+        for key in ("kpoints", "force_tolerance", "scf_tolerance"):
+            origin[key] += ", coarse"
+    if step == "bands":
+        values["path"] = band_path(structure, values["path_spacing"], slab=slab)
+        origin["path"] = origin["path_spacing"]
+    values["shift"] = mesh_shift(structure, values["kpoints"], wanted=values["shift_mesh"])
+
+
+def _set_density_cutoff(values: dict[str, Any], origin: dict[str, str], code: str) -> None:
+    if code == "vasp":
+        values["density_cutoff"] = None
+        return
+    values.setdefault("density_cutoff", values["cutoff"] * values["density_factor"])
+    origin.setdefault("density_cutoff", origin["density_factor"])
+    if values["density_cutoff"] < 3.999 * values["cutoff"]:
+        raise InputError(
+            f"method: a density cutoff of {values['density_cutoff']:.0f} eV is below four times the cutoff of "
+            f"{values['cutoff']:.0f} eV; raise it or leave it out"
+        )

@@ -10,45 +10,60 @@ from typing import TYPE_CHECKING
 
 from heterodft.analysis.readers.espresso_output import read_pw_output
 from heterodft.errors import ReaderError
+from heterodft.templates.espresso import program_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from heterodft.analysis.readers.espresso_output import PwOutput
+
 __all__ = ["diagnose"]
 
 
-_SCF = re.compile(r"calculation\s*=\s*'scf'")
+_SCF = re.compile(r"calculation\s*=\s*'(scf|relax|vc-relax)'")
 
 
-def diagnose(folder: Path, program: str) -> str | None:
+def diagnose(folder: Path, file: str) -> str | None:
     """Return what is wrong with a finished run of a program, or None when it succeeded.
 
     Parameters
     ----------
     folder
-        Where it ran, with ``NAME.out`` and ``NAME.err`` of ``NAME.x``.
-    program
-        ``pw.x`` or ``projwfc.x``.
+        Where it ran, with ``NAME.out`` and ``NAME.err`` of ``NAME.in``.
+    file
+        Input of the program: ``pw.in``, ``projwfc.in``, ``charge.in`` …
     """
-    name = program.removesuffix(".x")
+    name, program = file.removesuffix(".in"), program_of(file)
     try:
         printed = read_pw_output(folder / f"{name}.out")
     except ReaderError:
         return f"{program} did not start"
+    if not printed.finished and not printed.error:
+        words = _last_words(folder / f"{name}.err")
+        return f"{program} ended before it was done{f': {words}' if words else ''}"
+    selfconsistent = program == "pw.x" and bool(_SCF.search((folder / "pw.in").read_text(encoding="utf-8")))
+    return _failure(printed, program, selfconsistent=selfconsistent)
+
+
+def _failure(printed: PwOutput, program: str, *, selfconsistent: bool) -> str | None:
+    """Return what a run that came to an end says against itself."""
     if printed.error:
         return f"{program} stopped in {printed.error}"
     if printed.converged is False:
-        accuracy = "unknown" if printed.accuracy is None else f"{printed.accuracy:.2g} eV"
-        return (
-            f"SCF not converged after {printed.iterations} iterations (estimated accuracy {accuracy}); raise "
-            "max_scf_steps or lower mixing in method"
-        )
-    if not printed.finished:
-        words = _last_words(folder / f"{name}.err")
-        return f"{program} ended before it was done{f': {words}' if words else ''}"
-    if program == "pw.x" and not printed.converged and _SCF.search((folder / "pw.in").read_text(encoding="utf-8")):
+        return _not_converged(printed)
+    if printed.relaxed is False:
+        return f"not relaxed after {printed.ion_steps} steps; raise max_ion_steps or start from better positions"
+    if selfconsistent and not printed.converged:
         return "pw.x was stopped inside the SCF cycle (time limit or EXIT file)"
     return None
+
+
+def _not_converged(printed: PwOutput) -> str:
+    accuracy = "unknown" if printed.accuracy is None else f"{printed.accuracy:.2g} eV"
+    return (
+        f"SCF not converged after {printed.iterations} iterations (estimated accuracy {accuracy}); raise "
+        "max_scf_steps or lower mixing in method"
+    )
 
 
 def _last_words(path: Path) -> str:

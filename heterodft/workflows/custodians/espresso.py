@@ -14,6 +14,7 @@ import psutil
 from custodian.custodian import Job, Validator
 
 from heterodft.files import read_json, write_json
+from heterodft.templates.espresso import program_of
 from heterodft.workflows.custodians.diagnosis import diagnose
 
 __all__ = ["PROCESS_FILE", "EspressoJob", "EspressoValidator", "end_orphan"]
@@ -29,32 +30,32 @@ class EspressoJob(Job):
     ----------
     command
         Words that start the program.
-    program
-        ``pw.x``: reads ``pw.in``, prints to ``pw.out`` and ``pw.err``.
+    file
+        Its input: ``pw.in``; it prints to ``pw.out`` and ``pw.err``.
     """
 
-    def __init__(self, command: list[str], program: str):
+    def __init__(self, command: list[str], file: str):
         self.command = command
-        self.program = program
+        self.file = file
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def name(self) -> str:
-        """The program, for Custodian's log."""
-        return self.program
+        """The program and its input, for Custodian's log."""
+        return f"{program_of(self.file)} {self.file}"
 
     def setup(self, directory: str = "./") -> None:
         """Do nothing: the inputs are written before."""
 
     def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
         """Start the program."""
-        folder, name = Path(directory), self.program.removesuffix(".x")
+        folder, name = Path(directory), self.file.removesuffix(".in")
         (folder / "CRASH").unlink(missing_ok=True)
         with ExitStack() as stack:
             out = stack.enter_context((folder / f"{name}.out").open("wb"))
             err = stack.enter_context((folder / f"{name}.err").open("wb"))
             self._process = subprocess.Popen(
-                [*self.command, "-in", f"{name}.in"],
+                [*self.command, "-in", self.file],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -139,9 +140,9 @@ def end_orphan(folder: Path) -> bool:
 class EspressoValidator(Validator):
     """Invalid when the program did not reach a usable end."""
 
-    def __init__(self, program: str):
-        self.program = program
+    def __init__(self, file: str):
+        self.file = file
 
     def check(self, directory: str = "./") -> bool:
         """Return True when the run is not valid."""
-        return diagnose(Path(directory), self.program) is not None
+        return diagnose(Path(directory), self.file) is not None

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from fireworks import Firework, Workflow
 
-from heterodft.errors import CalculationError, QueueError, StorageError
+from heterodft.errors import CalculationError, InputError, QueueError, StorageError
 from heterodft.files import make_folder
 from heterodft.workflows.calculation import REQUEST_FILE, finished_id, read_request, write_request
-from heterodft.workflows.chains import has_density
+from heterodft.workflows.handover import has_density
 from heterodft.workflows.queue.firetasks import RunCalculation
 from heterodft.workflows.queue.launchpad import atomic, open_launchpad, queue_errors
 
@@ -79,7 +79,10 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings, *, command: 
         If a folder cannot be written; nothing is then queued.
     QueueError
         If the queue cannot be used, or a calculation in the way is running.
+    InputError
+        If a calculation can be written, but not run yet.
     """
+    _refuse_unrunnable(chains)
     launchpad = open_launchpad(settings)
     with queue_errors(settings), atomic(launchpad):
         submitter = _Submitter(launchpad, settings, command)
@@ -89,6 +92,16 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings, *, command: 
         for chain in chains:
             submitter.submit_chain(chain)
     return submitter.report
+
+
+def _refuse_unrunnable(chains: Sequence[Sequence[Request]]) -> None:
+    for request in (request for chain in chains for request in chain):
+        if request.code != "espresso":
+            raise InputError("code: vasp: its calculations are not run yet; write them with: heterodft inputs FILE")
+        if request.directions is not None or request.spin_orbit:
+            raise InputError(
+                "magnetism: noncollinear runs cannot be read yet; write their inputs with: heterodft inputs FILE"
+            )
 
 
 class _Submitter:
@@ -115,7 +128,7 @@ class _Submitter:
     def submit_chain(self, chain: Sequence[Request]) -> None:
         """Queue the steps of a configuration that are neither finished nor in the queue."""
         new: list[Request] = []
-        parent = None
+        queued: dict[str, int] = {}  # entry of each step that is in the queue already
         for number, request in enumerate(chain):
             folder = self._folder(request)
             self._clear(folder, request)
@@ -123,25 +136,35 @@ class _Submitter:
             if entry is not None and entry["spec"]["folder"] != self.settings.stored(folder):
                 self.report.shared.append(request.path)
                 _link(folder, self.settings.resolved(entry["spec"]["folder"]))
-                parent = entry["fw_id"]
-            elif finished_id(folder) == request.id and self._is_complete(folder, chain[number + 1 :]):
+                queued[request.id] = entry["fw_id"]
+            elif finished_id(folder) == request.id and self._is_complete(request, chain[number + 1 :]):
                 self.report.done.append(request.path)
-                parent = None
             elif entry is None:
                 write_request(request, folder)
                 self.report.queued.append(request.path)
                 new.append(request)
             else:
                 self._remind(request, folder, entry)
-                parent = entry["fw_id"]
-        if new and parent is None:
-            self.launchpad.add_wf(self._workflow(new))
-        elif new:
-            self.launchpad.append_wf(self._workflow(new), [parent])
+                queued[request.id] = entry["fw_id"]
+        self._enqueue(new, queued)
 
-    def _is_complete(self, folder: Path, later: Sequence[Request]) -> bool:
+    def _enqueue(self, new: Sequence[Request], queued: dict[str, int]) -> None:
+        """Add new steps below the steps in the queue that they start from."""
+        below: dict[int | None, list[Request]] = {}
+        entry_of: dict[str, int | None] = dict(queued)
+        for request in new:
+            entry_of[request.id] = entry_of.get(request.parent or "")
+            below.setdefault(entry_of[request.id], []).append(request)
+        for parent, requests in below.items():
+            if parent is None:
+                self.launchpad.add_wf(self._workflow(requests))
+            else:
+                self.launchpad.append_wf(self._workflow(requests), [parent])
+
+    def _is_complete(self, request: Request, later: Sequence[Request]) -> bool:
         """Tell whether a finished step still has what a later, unfinished one needs; if not, it must run again."""
-        needed = any(finished_id(self._folder(r)) != r.id for r in later)
+        folder = self._folder(request)
+        needed = any(r.parent == request.id and finished_id(self._folder(r)) != r.id for r in later)
         if not needed or has_density(folder):
             return True
         (folder / "result.json").replace(folder / "result-without-density.json")
@@ -194,18 +217,18 @@ class _Submitter:
         )
 
     def _workflow(self, requests: Sequence[Request]) -> Workflow:
-        fireworks: list[Firework] = []
+        fireworks: dict[str, Firework] = {}
         for number, request in enumerate(requests, start=-len(requests)):  # lowest first: ids are given in this order
             spec = {"folder": self.settings.stored(self._folder(request)), "calculation": request.id}
             if self.command is not None:
                 spec["command"] = self.command
-            parents = fireworks[-1:]
-            fireworks.append(
-                Firework([RunCalculation()], spec=spec, name=request.path, parents=parents, fw_id=number)
+            parent = fireworks.get(request.parent or "")
+            fireworks[request.id] = Firework(
+                [RunCalculation()], spec=spec, name=request.path, parents=[parent] if parent else [], fw_id=number
             )
         first = requests[0]
         name = first.path.rpartition("/")[0]
-        return Workflow(fireworks, name=name, metadata={"campaign": first.about["campaign"]})
+        return Workflow(list(fireworks.values()), name=name, metadata={"campaign": first.about["campaign"]})
 
 
 def _identity_in(folder: Path) -> str | None:

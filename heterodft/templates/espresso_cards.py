@@ -1,0 +1,64 @@
+"""The cards of a pw.x input: species, cell, positions, k-points, U."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from heterodft.templates.pseudopotentials import Pseudopotential
+    from heterodft.templates.setup import Setup
+
+__all__ = ["PROJECTION", "write_cards"]
+
+PROJECTION = "ortho-atomic"
+"""Projectors of U: orthogonal, so that no electron is counted on two sites; pw.x 6.7 has their forces and stress."""
+
+
+def write_cards(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential], *, hubbard: bool) -> str:
+    """Return the cards, the HUBBARD card only when asked for."""
+    cards = [_species(setup, pseudopotentials), _cell(setup), _positions(setup), _kpoints(setup)]
+    return "\n".join([*cards, _hubbard(setup)] if hubbard else cards)
+
+
+@cache
+def _mass(element: str) -> float:
+    from pymatgen.core import Element
+
+    return float(Element(element).atomic_mass)
+
+
+def _species(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> str:
+    rows = [
+        f"{s.label:4} {_mass(s.element):9.4f} {pseudopotentials[s.element].path.name}" for s in setup.species.species
+    ]
+    return "\n".join(["ATOMIC_SPECIES", *rows, ""])
+
+
+def _cell(setup: Setup) -> str:
+    rows = ["  ".join(f"{x + 0.0:16.10f}" for x in vector) for vector in setup.structure.lattice.matrix]
+    return "\n".join(["CELL_PARAMETERS angstrom", *rows, ""])
+
+
+def _positions(setup: Setup) -> str:
+    rows = [
+        f"{label:4} {x + 0.0:14.10f}  {y + 0.0:14.10f}  {z + 0.0:14.10f}"
+        for label, (x, y, z) in zip(setup.species.site_labels, setup.structure.frac_coords.tolist(), strict=True)
+    ]
+    return "\n".join(["ATOMIC_POSITIONS crystal", *rows, ""])
+
+
+def _kpoints(setup: Setup) -> str:
+    path = setup.settings.path
+    if path is not None:
+        rows = [f"{x:14.10f} {y:14.10f} {z:14.10f} 1.0" for x, y, z in path.kpoints]
+        return "\n".join(["K_POINTS crystal", str(len(rows)), *rows, ""])
+    numbers = " ".join(map(str, (*setup.settings.kpoints, *setup.settings.shift)))
+    return f"K_POINTS automatic\n{numbers}\n"
+
+
+def _hubbard(setup: Setup) -> str:
+    rows = [f"U {s.label}-{s.hubbard.shell} {s.hubbard.u:g}" for s in setup.species.species if s.hubbard]
+    return "\n".join([f"HUBBARD {{{PROJECTION}}}", *rows, ""])

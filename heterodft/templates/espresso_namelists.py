@@ -1,0 +1,212 @@
+"""The namelists of a pw.x input, each value with its origin."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from heterodft.errors import InputError, did_you_mean
+from heterodft.templates.electrons import band_count, electron_count
+from heterodft.templates.espresso_cards import PROJECTION
+from heterodft.templates.hubbard import HUBBARD_CARD_VERSION
+from heterodft.templates.setup import Section, Setup, Value
+from heterodft.templates.steps import RELAXATIONS
+from heterodft.units import BOHR, RYDBERG
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from heterodft.templates.pseudopotentials import Pseudopotential
+    from heterodft.templates.species import Species
+
+__all__ = ["NONCOLLINEAR_DUDAREV", "PREFIX", "write_namelists"]
+
+PREFIX = "pwscf"
+"""Prefix of every run; its data is in ``pwscf.save`` in the folder of the calculation."""
+
+MOMENTS_IN_BOHR_MAGNETONS = (7, 3)
+NONCOLLINEAR_DUDAREV = (7, 3)
+_SMEARING = {"cold": "mv", "gaussian": "gauss", "fermi-dirac": "fd", "methfessel-paxton": "mp"}
+_XC = ("PBE", "PBEsol")
+_CALCULATION = {"static": "scf", "dos": "nscf", "bands": "bands"}
+
+
+def write_namelists(
+    setup: Setup, pseudopotentials: Mapping[str, Pseudopotential], version: tuple[int, int]
+) -> dict[str, Section]:
+    """Return the namelists of a pw.x input.
+
+    Parameters
+    ----------
+    setup
+        What is asked for.
+    pseudopotentials
+        One for each element.
+    version
+        Of pw.x.
+
+    Raises
+    ------
+    InputError
+        If pw.x would refuse or silently drop something.
+    """
+    sections = {
+        "control": _control(setup, pseudopotentials),
+        "system": _system(setup, pseudopotentials),
+        "electrons": _electrons(setup),
+    }
+    sections["system"] |= _moments(setup, pseudopotentials, version) | _hubbard(setup, version)
+    if setup.charge:
+        sections["system"]["tot_charge"] = Value(setup.charge, "charge of the cell")
+    if setup.settings.dipole:
+        sections["control"] |= dict.fromkeys(("tefield", "dipfield"), _from(setup, True, "dipole", "dipole"))
+        sections["system"] |= _dipole(setup)
+    if setup.step in RELAXATIONS:
+        sections |= _relaxation(setup, sections["control"])
+    return sections
+
+
+def _from(setup: Setup, value: object, key: str, name: str = "") -> Value:
+    return Value(value, setup.settings.origin.get(key, "request"), name)
+
+
+def _control(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> Section:
+    xc = setup.settings.xc
+    if xc not in _XC:
+        raise InputError(f"method: functional {xc} is not written yet{did_you_mean(xc, _XC)}")
+    folders = {str(p.path.parent) for p in pseudopotentials.values()}
+    if len(folders) > 1:
+        raise InputError(f"pseudopotentials in {len(folders)} folders ({', '.join(sorted(folders))}); use one")
+    changing = "relax" if setup.settings.cell == "fixed" else "vc-relax"
+    return {
+        "calculation": Value(_CALCULATION.get(setup.step, changing), "step"),
+        "prefix": Value(PREFIX, "runner"),
+        "outdir": Value("./", "runner"),
+        "pseudo_dir": Value(folders.pop(), "pseudopotentials"),
+        "verbosity": Value("high", "runner"),
+    }
+
+
+def _system(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> Section:
+    settings = setup.settings
+    bands = band_count(setup, electron_count(setup, pseudopotentials))
+    cutoffs = {"ecutwfc": ("cutoff", settings.cutoff), "ecutrho": ("density_cutoff", settings.density_cutoff or 0.0)}
+    section = {"ibrav": Value(0, "structure"), "nat": Value(len(setup.structure), "structure")}
+    section |= {key: _from(setup, round(v / RYDBERG, 4), name, name) for key, (name, v) in cutoffs.items()}
+    section["nbnd"] = _from(setup, bands, "empty_bands", "empty_bands")
+    if setup.noncollinear:
+        section["noncolin"] = Value(True, "magnetism")
+        section |= {"lspinorb": Value(True, "magnetism")} if setup.spin_orbit else {}
+    else:
+        section["nspin"] = Value(1 if setup.moments is None else 2, "magnetism")
+    if settings.smearing == "tetrahedra":
+        return section | {"occupations": _from(setup, "tetrahedra", "smearing")}
+    return section | {
+        "occupations": _from(setup, "smearing", "smearing"),
+        "smearing": _from(setup, _SMEARING[settings.smearing], "smearing", "smearing"),
+        "degauss": _from(setup, round(settings.smearing_width / RYDBERG, 6), "smearing_width", "smearing_width"),
+    }
+
+
+def _electrons(setup: Setup) -> Section:
+    settings = setup.settings
+    tolerance = float(f"{settings.scf_tolerance * len(setup.structure) / RYDBERG:.3g}")
+    section = {
+        "conv_thr": _from(setup, tolerance, "scf_tolerance", "scf_tolerance"),
+        "electron_maxstep": _from(setup, settings.max_scf_steps, "max_scf_steps", "max_scf_steps"),
+        "mixing_beta": _from(setup, settings.mixing, "mixing", "mixing"),
+    }
+    if settings.screening == "local":
+        section["mixing_mode"] = _from(setup, "local-TF", "screening", "screening")
+    if setup.takes.density and setup.step in ("relax", "static"):
+        section["startingpot"] = Value("file", f"handed on by {setup.parent}")
+    return section
+
+
+def _moments(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential], version: tuple[int, int]) -> Section:
+    section = {"ntyp": Value(len(setup.species.species), "structure")}
+    if setup.moments is None:
+        return section
+    for number, species in enumerate(setup.species.species, start=1):
+        valence = pseudopotentials[species.element].valence
+        moment = abs(species.moment) if setup.noncollinear else species.moment
+        value = _starting_magnetization(species.element, moment, valence, version)
+        section[f"starting_magnetization({number})"] = Value(value, "magnetism")
+        if species.direction is not None:
+            section |= _angles(number, species)
+    return section
+
+
+def _starting_magnetization(element: str, moment: float, valence: float, version: tuple[int, int]) -> float:
+    """Return the fraction of the valence or, from 7.3 on and from 1 μB on, the moment itself.
+
+    A value below one is a fraction in every version, so that a moment of 0.5 μB is never written as 0.5.
+    """
+    fraction = moment / valence
+    if abs(fraction) >= 1:
+        raise InputError(
+            f"magnetism: {moment:g} μB on {element} exceeds its {valence:g} valence electrons; give a smaller moment"
+        )
+    return moment if version >= MOMENTS_IN_BOHR_MAGNETONS and abs(moment) >= 1 else round(fraction, 6)
+
+
+def _angles(number: int, species: Species) -> Section:
+    """Polar and azimuthal angle in degrees; the sign of the moment is in them."""
+    x, y, z = np.array(species.direction) * (1 if species.moment > 0 else -1)
+    polar, azimuth = math.degrees(math.acos(max(-1.0, min(1.0, z)))), math.degrees(math.atan2(y, x))
+    return {
+        f"angle1({number})": Value(round(polar, 4) + 0.0, "magnetism"),
+        f"angle2({number})": Value(round(azimuth, 4) + 0.0, "magnetism"),
+    }
+
+
+def _hubbard(setup: Setup, version: tuple[int, int]) -> Section:
+    """U in the namelist up to 7.0; starting occupations there in every version."""
+    kinds = list(enumerate(setup.species.species, start=1))
+    if not any(kind.hubbard for _, kind in kinds):
+        return {}
+    if setup.noncollinear and HUBBARD_CARD_VERSION <= version < NONCOLLINEAR_DUDAREV:
+        raise InputError(
+            f"hubbard: pw.x {version[0]}.{version[1]} has no effective U for noncollinear runs; "
+            "7.3 or later has, and by another form 6.7"
+        )
+    section: Section = {}
+    if version < HUBBARD_CARD_VERSION:
+        section = {"lda_plus_u": Value(True, "hubbard"), "U_projection_type": Value(PROJECTION, "hubbard")}
+        if setup.noncollinear:  # the simplified form is not there; the full one with J = 0 is the same energy
+            section["lda_plus_u_kind"] = Value(1, "hubbard")
+        section |= {f"Hubbard_U({n})": Value(kind.u, "hubbard") for n, kind in kinds if kind.u}
+    for number, kind in kinds:
+        if kind.hubbard is not None and kind.hubbard.start is not None:
+            for spin, values in enumerate((kind.hubbard.start.up, kind.hubbard.start.down), start=1):
+                section |= {
+                    f"starting_ns_eigenvalue({m},{spin},{number})": Value(value, "hubbard")
+                    for m, value in enumerate(values, start=1)
+                    if value is not None
+                }
+    return section
+
+
+def _dipole(setup: Setup) -> Section:
+    """The sawtooth falls in the middle of the vacuum, over a third of it and at most a tenth of the cell."""
+    heights = np.sort(setup.structure.frac_coords[:, 2] % 1)
+    gaps = np.diff(np.append(heights, heights[0] + 1))
+    widest = int(gaps.argmax())
+    fall = min(0.1, gaps[widest] / 3)
+    top = (heights[widest] + gaps[widest] / 2 - fall / 2) % 1
+    values = {"edir": 3, "emaxpos": round(float(top), 6), "eopreg": round(float(fall), 6), "eamp": 0.0}
+    return {key: _from(setup, value, "dipole") for key, value in values.items()}
+
+
+def _relaxation(setup: Setup, control: Section) -> dict[str, Section]:
+    settings = setup.settings
+    force = float(f"{(settings.force_tolerance or 0.0) * BOHR / RYDBERG:.4g}")
+    control["forc_conv_thr"] = _from(setup, force, "force_tolerance", "force_tolerance")
+    control["nstep"] = _from(setup, settings.max_ion_steps, "max_ion_steps", "max_ion_steps")
+    ions: Section = {"ion_dynamics": Value("bfgs", "step")}
+    if settings.cell == "fixed":
+        return {"ions": ions}
+    freedom = {"c": "z", "full": "all"}[settings.cell or "c"]
+    return {"ions": ions, "cell": {"cell_dofree": _from(setup, freedom, "cell", "cell")}}

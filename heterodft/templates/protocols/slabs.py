@@ -1,0 +1,44 @@
+"""What the kind of cell decides: whether it is a slab, has a dipole, may change its height."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+__all__ = ["default_cell", "has_dipole", "is_slab"]
+
+_SAME_PLACE = 1e-3
+
+
+def is_slab(structure: Structure) -> bool:
+    """Return whether there is vacuum along the third lattice vector."""
+    return bool(structure.properties.get("vacuum"))
+
+
+def has_dipole(structure: Structure) -> bool:
+    """Return whether no symmetry of the cell turns its normal around, so that a slab may carry a dipole along it."""
+    from heterodft.structures.symmetry import plain_symmetry
+
+    dataset = plain_symmetry(structure)
+    if dataset is None:
+        return True
+    normal = np.linalg.inv(structure.lattice.matrix)[:, 2]
+    normal /= np.linalg.norm(normal)
+    matrix = structure.lattice.matrix.T
+    turned = matrix @ dataset.rotations @ np.linalg.inv(matrix) @ normal
+    return bool((turned @ normal > _SAME_PLACE - 1).all())
+
+
+def default_cell(structure: Structure) -> str:
+    """Return what a relaxation may change besides the positions.
+
+    The height of a superlattice, whose in-plane lattice is that of a substrate; nothing of a slab, of a charged cell
+    (the background presses on it) and of a cell of one material, whose defects are compared at the bulk lattice.
+    """
+    blocks = structure.properties.get("blocks", ())
+    free = len(blocks) > 1 and not is_slab(structure) and not structure.properties.get("charge")
+    return "c" if free else "fixed"

@@ -1,0 +1,91 @@
+"""What a calculation takes from its parent's folder: structure, density, occupations; nothing there is changed."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from heterodft.analysis.result import Result
+from heterodft.errors import CalculationError, StorageError
+from heterodft.templates.espresso import PREFIX
+from heterodft.templates.steps import RELAXATIONS
+from heterodft.workflows.calculation import finished_id, read_request
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pymatgen.core import Structure
+
+    from heterodft.workflows.calculation import Request
+
+__all__ = ["hand_over", "has_density", "relaxed_structure"]
+
+_HANDED_ON = ("data-file-schema.xml", "charge-density.dat", "occup.txt")
+"""The copy leaves the parent's data as it was: an nscf run overwrites ``data-file-schema.xml``."""
+_UNCHANGED = 1e-5
+"""Å; pw.x prints and stores cells in bohr."""
+
+
+def has_density(folder: Path) -> bool:
+    """Return whether a step left the density that later steps start from."""
+    return (folder / f"{PREFIX}.save" / "charge-density.dat").is_file()
+
+
+def relaxed_structure(request: Request, folder: Path) -> Structure | None:
+    """Return the structure that the relaxation of a chain ended with, None where nothing was relaxed.
+
+    Raises
+    ------
+    CalculationError
+        If the parent's folder does not hold what this request starts from.
+    """
+    if request.parent is None:
+        return None
+    parent = _parent_folder(request, folder)
+    before = read_request(parent)
+    if before.step not in RELAXATIONS:
+        return relaxed_structure(before, parent)
+    found = Result.load(parent).structure
+    asked = request.to_structure()
+    vectors = np.where(
+        np.abs(found.lattice.matrix - asked.lattice.matrix) < _UNCHANGED, asked.lattice.matrix, found.lattice.matrix
+    )
+    return type(found)(
+        vectors, found.species, found.frac_coords, site_properties=asked.site_properties, to_unit_cell=False
+    )
+
+
+def _parent_folder(request: Request, folder: Path) -> Path:
+    parent: Path = folder / request.about["parent_folder"]
+    if finished_id(parent) != request.parent:
+        raise CalculationError(
+            f"{parent} does not hold the step that this one starts from; submit the campaign again"
+        )
+    return parent
+
+
+def hand_over(request: Request, folder: Path) -> None:
+    """Copy what a step needs of its parent into its folder.
+
+    Raises
+    ------
+    CalculationError
+        If the parent left no density.
+    """
+    if request.parent is None:
+        return
+    parent = _parent_folder(request, folder)
+    source, target = parent / f"{PREFIX}.save", folder / f"{PREFIX}.save"
+    if not has_density(parent):
+        raise CalculationError(f"{source} holds no charge density; submit the campaign again")
+    # pp.x looks for the pseudopotentials beside the density.
+    names = [*_HANDED_ON, *(path.name for path in source.iterdir() if path.suffix.lower() == ".upf")]
+    try:
+        target.mkdir(exist_ok=True)
+        for name in names:
+            if (source / name).is_file():
+                shutil.copy2(source / name, target / name)
+    except OSError as error:
+        raise StorageError(f"cannot write {target}: {error.strerror or error}; free some space") from error

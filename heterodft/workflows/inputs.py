@@ -1,0 +1,77 @@
+"""The input files of a request, with the pseudopotentials and programs of this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from heterodft.errors import InputError
+from heterodft.templates.espresso import program_version, write_espresso
+from heterodft.templates.potcars import find_potcars
+from heterodft.templates.pseudopotentials import find_pseudopotentials
+from heterodft.templates.vasp import write_vasp
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from heterodft.templates.potcars import Potcar
+    from heterodft.templates.pseudopotentials import Pseudopotential
+    from heterodft.templates.setup import Deck
+    from heterodft.workflows.calculation import Request
+    from heterodft.workflows.settings import Settings
+
+__all__ = ["find_files", "prepare_inputs"]
+
+
+def find_files(request: Request, settings: Settings) -> dict[str, Pseudopotential] | dict[str, Potcar]:
+    """Return the pseudopotentials of a request.
+
+    Raises
+    ------
+    HeterodftError
+        If one is missing or differs from the request's.
+    """
+    if request.code == "vasp":
+        functional = next(iter(request.pseudopotentials.values())).split(" ")[0]
+        symbols = {element: name.split(" ")[1] for element, name in request.pseudopotentials.items()}
+        return find_potcars(symbols, symbols=symbols, functional=functional)
+    kind = "full" if request.spin_orbit else "scalar"
+    files = find_pseudopotentials(
+        request.pseudopotentials, xc=request.settings.xc, folder=settings.pseudo_dir, relativistic=kind
+    )
+    for element, file in files.items():
+        if file.sha256 != request.pseudopotentials[element]:
+            raise InputError(f"{file.path} is not the pseudopotential this was submitted with; submit again")
+    return files
+
+
+def prepare_inputs(
+    request: Request,
+    settings: Settings,
+    *,
+    version: tuple[int, int] | None = None,
+    structure: Structure | None = None,
+) -> Deck:
+    """Return every input file of a request, with the origin of each setting.
+
+    Parameters
+    ----------
+    request
+        What to compute.
+    settings
+        Where the programs and pseudopotentials are.
+    version
+        Of the DFT code; by default the installed pw.x is asked.
+    structure
+        What a relaxation before ended with; by default the structure of the request.
+
+    Raises
+    ------
+    HeterodftError
+        If pw.x or a pseudopotential is missing or differs from the request's.
+    """
+    files = find_files(request, settings)
+    setup = request.to_setup(structure)
+    if request.code == "vasp":
+        return write_vasp(setup, files, version=version)  # type: ignore[arg-type]
+    known = version or program_version(settings.program("pw.x"))
+    return write_espresso(setup, files, version=known)  # type: ignore[arg-type]
