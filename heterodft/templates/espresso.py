@@ -70,7 +70,7 @@ def write_espresso(
         One for each element.
     version
         Of pw.x: U goes into the namelist up to 7.0 and into the HUBBARD card from 7.1; starting moments are fractions
-        of the valence up to 7.2 and, from 1 μB on, Bohr magnetons from 7.3.
+        of the valence up to 7.2 and, where one is 1 μB or more, Bohr magnetons from 7.3.
 
     Raises
     ------

@@ -129,27 +129,25 @@ def _moments(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential], vers
     section = {"ntyp": Value(len(setup.species.species), "structure")}
     if setup.moments is None:
         return section
+    # From 7.3 on, one value of 1 or more makes pw.x take all of them for moments in Bohr magnetons.
+    as_moments = version >= MOMENTS_IN_BOHR_MAGNETONS and any(abs(s.moment) >= 1 for s in setup.species.species)
     for number, species in enumerate(setup.species.species, start=1):
-        valence = pseudopotentials[species.element].valence
         moment = abs(species.moment) if setup.noncollinear else species.moment
-        value = _starting_magnetization(species.element, moment, valence, version)
-        section[f"starting_magnetization({number})"] = Value(value, "magnetism")
+        fraction = _fraction(species.element, moment, pseudopotentials[species.element].valence)
+        section[f"starting_magnetization({number})"] = Value(moment if as_moments else fraction, "magnetism")
         if species.direction is not None:
             section |= _angles(number, species)
     return section
 
 
-def _starting_magnetization(element: str, moment: float, valence: float, version: tuple[int, int]) -> float:
-    """Return the fraction of the valence or, from 7.3 on and from 1 μB on, the moment itself.
-
-    A value below one is a fraction in every version, so that a moment of 0.5 μB is never written as 0.5.
-    """
+def _fraction(element: str, moment: float, valence: float) -> float:
+    """Return a moment as a fraction of the valence electrons, of which there must be enough."""
     fraction = moment / valence
     if abs(fraction) >= 1:
         raise InputError(
             f"magnetism: {moment:g} μB on {element} exceeds its {valence:g} valence electrons; give a smaller moment"
         )
-    return moment if version >= MOMENTS_IN_BOHR_MAGNETONS and abs(moment) >= 1 else round(fraction, 6)
+    return round(fraction, 6)
 
 
 def _angles(number: int, species: Species) -> Section:

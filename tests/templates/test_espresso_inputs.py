@@ -277,7 +277,9 @@ def test_an_unknown_raw_setting_is_told_with_a_near_match():
         write(raw={"mixing_betta": 0.1})
 
 
-@pytest.mark.parametrize("key", ["nspin", "starting_magnetization(1)", "nat", "calculation", "input_dft", "tot_charge"])
+@pytest.mark.parametrize(
+    "key", ["nspin", "starting_magnetization(1)", "nat", "calculation", "input_dft", "tot_charge"]
+)
 def test_a_raw_setting_that_contradicts_the_request_is_refused(key):
     with pytest.raises(InputError, match=f"espresso: {re.escape(key)} = 1 contradicts the request: .*force"):
         write(raw={key: 1})

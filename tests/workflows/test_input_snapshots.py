@@ -1,7 +1,7 @@
 """Every input file of every campaign, for both codes, as it was when it was last looked at.
 
-A change on purpose: HETERODFT_UPDATE_SNAPSHOTS=1 pytest tests/workflows/test_input_snapshots.py, then read the diff. The
-first chain of each campaign is kept as text, all others as checksums.
+A change on purpose: HETERODFT_UPDATE_SNAPSHOTS=1 pytest tests/workflows/test_input_snapshots.py, then read the diff.
+The first chain of each campaign is kept as text, all others as checksums.
 """
 
 from __future__ import annotations

@@ -170,7 +170,9 @@ def _set_mesh(structure: Structure, step: StepName, values: dict[str, Any], orig
     if "kpoints" in values:
         values["kpoints"] = tuple(math.ceil(n / factor - 1e-9) for n in values["kpoints"])
     else:
-        values["kpoints"] = k_mesh(structure, values["kspacing"] * factor, slab=slab)
+        values["kpoints"] = k_mesh(structure, values["kspacing"], slab=slab)  # also refuses an absurd one by its name
+        if factor != 1:
+            values["kpoints"] = k_mesh(structure, values["kspacing"] * factor, slab=slab)
         origin["kpoints"] = origin["kspacing"]
     if step == "relax-coarse":
         values["force_tolerance"] *= values["force_factor"]
