@@ -117,3 +117,31 @@ def test_the_steps_are_told_and_the_report_is_made(folder, heterodft_in):
 
 def test_the_same_campaign_again_queues_nothing(folder, heterodft_in):
     assert "7 finished already" in heterodft_in(folder)("submit", "c.yaml").stdout
+
+
+ANTIFERROMAGNET = """\
+name: afm
+materials:
+  MnO: {prototype: rocksalt, a: 4.445}
+structures:
+  bulk: {stack: [{material: MnO, layers: 2}], normal: [0, 0, 1]}
+magnetism: {orders: [{layers: {MnO: +-}}], moments: {Mn: 4.5}}
+hubbard: {Mn-3d: 3.0}
+method: {protocol: fast, cutoff: 30 Ry, kspacing: 1.2, coarse_first: true, cell: fixed}
+steps: [relax, static, {dos: {kspacing: 1.2}}]
+"""
+
+
+def test_an_antiferromagnetic_order_is_the_same_in_every_step(pw, heterodft):
+    (heterodft.folder / "c.yaml").write_text(ANTIFERROMAGNET)
+    heterodft("submit", "c.yaml")
+    heterodft("run", "--quiet")
+    chain = heterodft.folder / "runs/afm/bulk/MnO-ud/Mn-3d-3eV"
+    for step, kind in (("relax-coarse", "sphere"), ("relax", "sphere"), ("static", "sphere"), ("dos", "Löwdin")):
+        moments = Result.load(chain / step).sites[kind].moments
+        assert moments[0] > 1
+        assert moments[2] == pytest.approx(-moments[0], abs=0.05)
+        assert abs(moments[1]) < 0.5 > abs(moments[3])
+    static = Result.load(chain / "static")
+    assert static.request["state"]["verdict"] == "kept"
+    assert static.iterations <= 5  # the density handed on is that of the order, not a new start from its moments
