@@ -15,6 +15,7 @@ from heterodft.templates.espresso_cards import write_cards
 from heterodft.templates.espresso_namelists import NONCOLLINEAR_DUDAREV, PREFIX, write_namelists
 from heterodft.templates.espresso_version import program_version
 from heterodft.templates.hubbard import HUBBARD_CARD_VERSION, check_hubbard
+from heterodft.templates.pseudopotentials import wavefunction_shells
 from heterodft.templates.setup import Deck, Entry, Section, Value, merge_raw, mesh_entry
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import RYDBERG
@@ -93,7 +94,11 @@ def write_espresso(
         projection = {"projwfc": _projection(setup)}
         files["projwfc.in"] = _text(projection)
         entries += _entries("projwfc.in", projection)
-    return Deck(files, tuple(entries), tuple(_notes(setup, pseudopotentials)))
+    notes = _notes(setup, pseudopotentials)
+    serial = version < HUBBARD_CARD_VERSION and any(u and u.start for u in setup.site_hubbard)
+    if serial:
+        notes.append(f"pw.x {version[0]}.{version[1]} takes starting occupations on one MPI rank only")
+    return Deck(files, tuple(entries), tuple(notes), serial=serial)
 
 
 def _check_projectors(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> None:
@@ -106,6 +111,13 @@ def _check_projectors(setup: Setup, pseudopotentials: Mapping[str, Pseudopotenti
         raise InputError(
             f"{path} has no atomic wavefunctions, which {purpose} need; use another one, such as PseudoDojo's"
         )
+    for u in (u for u in setup.hubbard if u.active):
+        shells = wavefunction_shells(pseudopotentials[u.element].path)
+        if shells and u.shell not in shells:
+            raise InputError(
+                f"hubbard: {pseudopotentials[u.element].path} has no {u.shell} wavefunction to put U on, but "
+                f"{', '.join(shells)}; use another pseudopotential"
+            )
 
 
 def _check_noncollinear(
@@ -119,6 +131,11 @@ def _check_noncollinear(
         raise InputError(
             f"{pseudopotentials[scalar[0]].path} is scalar relativistic, which pw.x takes for spin-orbit coupling "
             "without a warning; use a fully relativistic one (heterodft pseudos list)"
+        )
+    if setup.spin_orbit and any(setup.site_hubbard) and version < NONCOLLINEAR_DUDAREV:
+        raise InputError(
+            f"hubbard: pw.x {version[0]}.{version[1]} finds no projectors for U in fully relativistic "
+            "pseudopotentials; use 7.3 or later, or leave U or spin_orbit out"
         )
     if any(u and u.start for u in setup.site_hubbard):
         raise InputError("hubbard: starting occupations of noncollinear runs are not written; leave them out")

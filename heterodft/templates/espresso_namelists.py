@@ -11,6 +11,7 @@ from heterodft.errors import InputError, did_you_mean
 from heterodft.templates.electrons import band_count, electron_count
 from heterodft.templates.espresso_cards import PROJECTION
 from heterodft.templates.hubbard import HUBBARD_CARD_VERSION
+from heterodft.templates.protocols.slabs import widest_gap
 from heterodft.templates.setup import Section, Setup, Value
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import BOHR, RYDBERG
@@ -189,12 +190,10 @@ def _hubbard(setup: Setup, version: tuple[int, int]) -> Section:
 
 def _dipole(setup: Setup) -> Section:
     """The sawtooth falls in the middle of the vacuum, over a third of it and at most a tenth of the cell."""
-    heights = np.sort(setup.structure.frac_coords[:, 2] % 1)
-    gaps = np.diff(np.append(heights, heights[0] + 1))
-    widest = int(gaps.argmax())
-    fall = min(0.1, gaps[widest] / 3)
-    top = (heights[widest] + gaps[widest] / 2 - fall / 2) % 1
-    values = {"edir": 3, "emaxpos": round(float(top), 6), "eopreg": round(float(fall), 6), "eamp": 0.0}
+    middle, width = widest_gap(setup.structure)
+    fall = min(0.1, width / 3)
+    top = (middle - fall / 2) % 1
+    values = {"edir": 3, "emaxpos": round(top, 6), "eopreg": round(fall, 6), "eamp": 0.0}
     return {key: _from(setup, value, "dipole") for key, value in values.items()}
 
 

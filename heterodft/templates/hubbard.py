@@ -31,6 +31,8 @@ NAMELIST_SHELLS = dict.fromkeys(_D_ELEMENTS.split(" "), "d") | {"N": "p", "O": "
 """Shell that pw.x corrects for each element it knows before the HUBBARD card of 7.1."""
 
 HUBBARD_CARD_VERSION = (7, 1)
+MIXED_SHELLS_CRASH = (6, 7)
+"""pw.x 6.7 was seen to corrupt its memory with U on Ti 3d and O 2p, or on Cr 3d and N 2p."""
 ORBITALS_OF = {"p": 3, "d": 5, "f": 7}
 
 
@@ -89,8 +91,8 @@ class HubbardU:
 
     @property
     def active(self) -> bool:
-        """Whether any site gets a U, J or occupations of its own."""
-        return bool(self.value or self.j or self.start or any(value for _, value in self.layers))
+        """Whether any site gets a U or J."""
+        return bool(self.value or self.j or any(value for _, value in self.layers))
 
     def to_data(self) -> list[Any]:
         """Return plain JSON data; what is not given is not there."""
@@ -190,6 +192,8 @@ def _check_values(key: str, given: HubbardU) -> None:
         raise InputError(f"hubbard: {key}: J = {given.j:g} eV; give eV between 0 and 5")
     if given.start is None:
         return
+    if not given.active:
+        raise InputError(f"hubbard: {key}: occupations start nothing without a U; give U as well")
     number = ORBITALS_OF[given.shell[-1]]
     for name, spin in (("up", given.start.up), ("down", given.start.down)):
         if len(spin) != number or any(v is not None and not 0 <= v <= 1 for v in spin):
@@ -234,7 +238,7 @@ def _on_site(u: HubbardU | None, label: str) -> SiteU | None:
     if u is None:
         return None
     value = dict(u.layers).get(label, u.value)
-    return SiteU(u.shell, value, u.j, u.start) if value or u.j or u.start else None
+    return SiteU(u.shell, value, u.j, u.start) if value or u.j else None
 
 
 def _check_layers(u: HubbardU, present: set[str]) -> None:
@@ -254,6 +258,13 @@ def check_hubbard(values: Sequence[HubbardU], elements: Iterable[str], version: 
     """
     present = set(elements)
     _check_one_shell_each(values)
+    kinds = {u.shell[-1] for u in values if u.active}
+    if version <= MIXED_SHELLS_CRASH and len(kinds) > 1:
+        shells = " and ".join(sorted(kinds))
+        raise InputError(
+            f"hubbard: pw.x {version[0]}.{version[1]} crashes with U on {shells} shells together; leave one out, or "
+            "use 7.1 or later"
+        )
     for u in values:
         if u.element not in present:
             raise InputError(f"hubbard: {u.element}-{u.shell} on a structure without {u.element}; remove it")

@@ -13,6 +13,7 @@ import numpy as np
 from heterodft.errors import InputError, did_you_mean
 from heterodft.templates.electrons import band_count, electron_count
 from heterodft.templates.incar_magnetism import hubbard_tags, magnetism_tags
+from heterodft.templates.protocols.slabs import widest_gap
 from heterodft.templates.setup import Section, Value, merge_raw
 from heterodft.templates.steps import RELAXATIONS
 
@@ -204,10 +205,7 @@ def _output(setup: Setup) -> Section:
 
 def _dipole(setup: Setup) -> Section:
     """DIPOL is the middle of the matter, opposite the middle of the vacuum."""
-    heights = np.sort(setup.structure.frac_coords[:, 2] % 1)
-    gaps = np.diff(np.append(heights, heights[0] + 1))
-    widest = int(gaps.argmax())
-    middle = (heights[widest] + gaps[widest] / 2 + 0.5) % 1
+    middle = (widest_gap(setup.structure)[0] + 0.5) % 1
     values = {"LDIPOL": True, "IDIPOL": 3, "DIPOL": f"0.5 0.5 {middle:.6g}"}
     return {key: _from(setup, value, "dipole") for key, value in values.items()}
 

@@ -29,6 +29,7 @@ __all__ = [
     "install_family",
     "known_families",
     "parse_upf_header",
+    "wavefunction_shells",
 ]
 
 
@@ -125,6 +126,20 @@ _XC_OF = {spelling: xc for xc, spellings in _SPELLINGS.items() for spelling in s
 def _functional(header: UpfHeader) -> str | None:
     """What a header's functional is called here; None when it is spelled in a way not known."""
     return _XC_OF.get(" ".join(re.split(r"[\s+-]+", header.functional.upper())))
+
+
+_SHELL_LABEL = re.compile(r"<PP_CHI\.\d+[^>]*?\blabel\s*=\s*\"\s*(\d[SPDF])", re.DOTALL | re.IGNORECASE)
+
+
+def wavefunction_shells(path: Path) -> tuple[str, ...]:
+    """Return the shells of a UPF file's atomic wavefunctions, ``("3s", "3p", "3d")``; none if it does not say."""
+    return _shells(path, path.stat().st_mtime_ns) if path.is_file() else ()
+
+
+@lru_cache(maxsize=256)
+def _shells(path: Path, _changed: int) -> tuple[str, ...]:
+    labels = _SHELL_LABEL.findall(path.read_text(encoding="utf-8", errors="replace"))
+    return tuple(dict.fromkeys(label.lower() for label in labels))
 
 
 def find_pseudopotentials(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ class Setup:
         Of the cell in elementary charges; positive where electrons are missing.
     parent
         Step whose results this one starts from.
+    same_basis
+        Whether the parent has the same mesh, cutoff and number of bands.
     title
         For people.
     """
@@ -66,6 +68,7 @@ class Setup:
     spin_orbit: bool = False
     charge: int = 0
     parent: StepName | None = None
+    same_basis: bool = True
     title: str = ""
 
     @property
@@ -108,7 +111,7 @@ class Setup:
     @property
     def takes(self) -> TakenOver:
         """What it takes from its parent."""
-        return taken_over(self.code, self.step, self.parent)
+        return taken_over(self.code, self.step, self.parent, same_basis=self.same_basis)
 
 
 @dataclass(frozen=True)
@@ -157,11 +160,14 @@ class Deck:
         Every setting with its origin.
     notes
         What the user should hear of.
+    serial
+        Whether the program runs on one MPI rank only.
     """
 
     files: dict[str, str]
     entries: tuple[Entry, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    serial: bool = False
 
 
 def mesh_entry(setup: Setup, file: str, key: str) -> Entry:

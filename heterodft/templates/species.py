@@ -197,12 +197,25 @@ def _labelled(distinct: Sequence[Species]) -> dict[Species, Species]:
 
 
 def _merge(sites: Sequence[Species], tolerance: float) -> dict[Species, Species]:
-    """Join kinds whose moments lie near, the nearest pair first, until ten are left or none is near.
+    """Join kinds whose moments lie near until ten are left; the moment of a group is the mean over its sites.
 
-    A group spans at most the tolerance, so that chains of near pairs do not join far moments; its moment is the mean
-    over its sites.
+    The nearest pair goes first; where that ends with more than ten, the fewest groups that span the tolerance are
+    taken. A group spans at most the tolerance, so that chains of near pairs do not join far moments.
     """
-    groups = [[kind] for kind in dict.fromkeys(sites)]
+    kinds = list(dict.fromkeys(sites))
+    groups = _nearest_first(kinds, tolerance)
+    if len(groups) > MAXIMUM_KINDS:
+        groups = _fewest(kinds, tolerance)
+    became: dict[Species, Species] = {}
+    for group in groups:
+        members = [site for site in sites if site in group]
+        mean = round(sum(site.moment for site in members) / len(members), 6)
+        became |= {kind: kind if len(group) == 1 else replace(group[0], moment=mean) for kind in group}
+    return became
+
+
+def _nearest_first(kinds: Sequence[Species], tolerance: float) -> list[list[Species]]:
+    groups = [[kind] for kind in kinds]
     while len(groups) > MAXIMUM_KINDS:
         pairs = [(_span(a, b), i, j) for (i, a), (j, b) in combinations(enumerate(groups), 2) if _alike(a[0], b[0])]
         near = [pair for pair in pairs if pair[0] <= tolerance + 1e-9]
@@ -210,12 +223,20 @@ def _merge(sites: Sequence[Species], tolerance: float) -> dict[Species, Species]
             break
         _, i, j = min(near)
         groups[i] += groups.pop(j)
-    became: dict[Species, Species] = {}
-    for group in groups:
-        members = [site for site in sites if site in group]
-        mean = round(sum(site.moment for site in members) / len(members), 6)
-        became |= {kind: kind if len(group) == 1 else replace(group[0], moment=mean) for kind in group}
-    return became
+    return groups
+
+
+def _fewest(kinds: Sequence[Species], tolerance: float) -> list[list[Species]]:
+    """Cover the moments of alike kinds with the fewest intervals: each begins at the lowest that is not covered."""
+    groups: list[list[Species]] = []
+    for kind in sorted(kinds, key=lambda kind: kind.moment):
+        fitting = (g for g in groups if _alike(g[0], kind) and _span(g, [kind]) <= tolerance + 1e-9)
+        group = next(fitting, None)
+        if group is None:
+            groups.append([kind])
+        else:
+            group.append(kind)
+    return groups
 
 
 def _span(one: Sequence[Species], other: Sequence[Species]) -> float:

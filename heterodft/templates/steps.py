@@ -76,6 +76,21 @@ def parent_of(step: StepName, before: Sequence[StepName]) -> StepName | None:
     return next((name for name in reversed(before) if name in wanted), None)
 
 
-def taken_over(code: str, step: StepName, parent: StepName | None) -> TakenOver:
-    """Return what a step takes from its parent."""
-    return TakenOver(False, False, False) if parent is None else _TAKEN[code, step]
+def taken_over(code: str, step: StepName, parent: StepName | None, *, same_basis: bool = True) -> TakenOver:
+    """Return what a step takes from its parent.
+
+    Parameters
+    ----------
+    code, step, parent
+        The step, and the one it starts from.
+    same_basis
+        Whether both have the same mesh, cutoff and number of bands, without which wavefunctions are of no use.
+    """
+    if parent is None:
+        return TakenOver(False, False, False)
+    taken = _TAKEN[code, step]
+    if taken.wavefunctions and not same_basis:
+        return TakenOver(
+            taken.structure, taken.density, False, "wavefunctions belong to another mesh, cutoff or bands"
+        )
+    return taken

@@ -153,6 +153,7 @@ class Request:
             spin_orbit=self.spin_orbit,
             charge=self.charge,
             parent=None if self.parent is None else self.about["parent_folder"].rpartition("/")[2],
+            same_basis=self.about.get("same_basis", True),
             title=" ".join(str(self.about.get(key, "")) for key in ("campaign", "name", "order", "hubbard")).strip(),
         )
 

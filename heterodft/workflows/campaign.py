@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -35,7 +36,16 @@ _HIGHEST_CUTOFF = 1000 * RYDBERG
 def _raw_value(key: str, value: Any) -> Any:
     if not isinstance(value, bool | int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError(f"{key}: {value!r} is no value of a setting; give a number, a text, true or false")
-    return value
+    return _from_fortran(value) if isinstance(value, str) else value
+
+
+def _from_fortran(text: str) -> Any:
+    """Read ``.true.`` and ``1d-5``, which YAML takes for texts, as what the codes take them for."""
+    word = text.strip().lower()
+    if word in (".true.", ".false.", ".t.", ".f."):
+        return word[1] == "t"
+    number = re.fullmatch(r"([-+]?(?:\d+\.?\d*|\.\d+))d([-+]?\d+)", word)
+    return float(f"{number[1]}e{number[2]}") if number else text
 
 
 def _raw(value: Any) -> RawSettings:

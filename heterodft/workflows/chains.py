@@ -197,9 +197,16 @@ def _about(
         "strain": built.structure.properties.get("strain", {}),
     }
     if parent is not None:
-        taken = taken_over(campaign.code, step, parent.step)
+        same = _basis(settings) == _basis(parent.settings)
+        taken = taken_over(campaign.code, step, parent.step, same_basis=same)
+        about["same_basis"] = same
         about["taken_over"] = {"from": parent.step, "what": taken.text, "why_not_all": taken.reason}
     return about
+
+
+def _basis(settings: StepSettings) -> tuple[object, ...]:
+    """Return what wavefunctions depend on besides the structure."""
+    return settings.cutoff, settings.kpoints, settings.shift, settings.empty_bands
 
 
 def campaign_chains(

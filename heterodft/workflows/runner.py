@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.readers import read_folder
@@ -79,7 +80,9 @@ def _run_programs(request: Request, folder: Path, settings: Settings) -> Result:
 
     if end_orphan(folder):
         _log.warning("ended a program that outlived its worker in %s", folder)
-    inputs = prepare_inputs(request, settings, structure=relaxed_structure(request, folder)).files
+    deck = prepare_inputs(request, settings, structure=relaxed_structure(request, folder))
+    inputs = deck.files
+    settings = replace(settings, cores=1) if deck.serial else settings
     done = [_ended_well(folder, name, text) for name, text in inputs.items()]
     if request.step in (*RELAXATIONS, "static") and not has_density(folder):
         done = [False]
