@@ -32,6 +32,8 @@ PROGRAMS = ("pw.x", "projwfc.x", "pp.x")
 _POTENTIAL, _CHARGE, _SPIN, _SPIN_VECTOR = 11, 0, 6, 13
 """plot_num of pp.x: V_bare + V_Hartree, charge density, spin density, noncollinear magnetization."""
 
+_SOFT_FACTOR = 5.999
+"""The least that ultrasoft and PAW pseudopotentials are published with."""
 _RUNNER = ("calculation", "prefix", "outdir", "restart_mode", "max_seconds", "disk_io", "wf_collect", "startingpot")
 _GUARDED = (
     dict.fromkeys(_RUNNER, "runner")
@@ -81,12 +83,16 @@ def write_espresso(
     if setup.step in ("potential", "charge"):
         return _post_processing(setup)
     active = [u for u in setup.hubbard if u.active]
-    check_hubbard(active, setup.elements, version)
     _check_projectors(setup, pseudopotentials)
+    if setup.moments is None and any(u.start for u in active):
+        raise InputError("hubbard: occupations up and down need an order with moments, not NM; leave them out there")
+    check_hubbard(active, setup.elements, version)
     _check_noncollinear(setup, pseudopotentials, version)
+    _check_density_cutoff(setup, pseudopotentials)
     namelists = write_namelists(setup, pseudopotentials, version)
     raw = {**setup.settings.raw, **(setup.settings.forced or {})}
-    merge_raw(namelists, setup, place={key: _namelist_of(key) for key in raw}, guarded=_GUARDED)
+    guarded = _GUARDED if setup.moments is not None else _GUARDED | {"tot_magnetization": "magnetic order (NM)"}
+    merge_raw(namelists, setup, place={key: _namelist_of(key) for key in raw}, guarded=guarded)
     has_card = bool(active) and version >= HUBBARD_CARD_VERSION
     files = {"pw.in": _text(namelists) + write_cards(setup, pseudopotentials, hubbard=has_card)}
     entries = _entries("pw.in", namelists) + _card_entries(setup, hubbard=has_card)
@@ -97,13 +103,16 @@ def write_espresso(
     notes = _notes(setup, pseudopotentials)
     serial = version < HUBBARD_CARD_VERSION and any(u and u.start for u in setup.site_hubbard)
     if serial:
-        notes.append(f"pw.x {version[0]}.{version[1]} takes starting occupations on one MPI rank only")
+        notes.append(
+            f"pw.x {version[0]}.{version[1]} crashes on starting occupations under mpirun; it is run without"
+        )
     return Deck(files, tuple(entries), tuple(notes), serial=serial)
 
 
 def _check_projectors(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> None:
     projected = setup.step in ("dos", "bands")
-    wanted = set(pseudopotentials) if projected else {u.element for u in setup.hubbard if u.active}
+    corrected = [u for u in setup.hubbard if u.active and u.element in pseudopotentials]
+    wanted = set(pseudopotentials) if projected else {u.element for u in corrected}
     without = sorted(e for e in wanted if not pseudopotentials[e].wavefunctions)
     if without:
         path = pseudopotentials[without[0]].path
@@ -111,13 +120,24 @@ def _check_projectors(setup: Setup, pseudopotentials: Mapping[str, Pseudopotenti
         raise InputError(
             f"{path} has no atomic wavefunctions, which {purpose} need; use another one, such as PseudoDojo's"
         )
-    for u in (u for u in setup.hubbard if u.active):
+    for u in corrected:
         shells = wavefunction_shells(pseudopotentials[u.element].path)
         if shells and u.shell not in shells:
             raise InputError(
                 f"hubbard: {pseudopotentials[u.element].path} has no {u.shell} wavefunction to put U on, but "
                 f"{', '.join(shells)}; use another pseudopotential"
             )
+
+
+def _check_density_cutoff(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> None:
+    """Refuse the density cutoff of norm-conserving pseudopotentials for ultrasoft and PAW ones."""
+    soft = sorted(e for e, p in pseudopotentials.items() if p.kind not in ("NC", "SL"))
+    settings = setup.settings
+    if soft and (settings.density_cutoff or 0.0) < _SOFT_FACTOR * settings.cutoff:
+        first = pseudopotentials[soft[0]]
+        raise InputError(
+            f"method: {first.path} is {first.kind}: its density needs about ten times the cutoff; give density_cutoff"
+        )
 
 
 def _check_noncollinear(

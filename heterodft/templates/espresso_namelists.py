@@ -178,14 +178,21 @@ def _hubbard(setup: Setup, version: tuple[int, int]) -> Section:
             section["lda_plus_u_kind"] = Value(1, "hubbard")
         section |= {f"Hubbard_U({n})": Value(kind.u, "hubbard") for n, kind in kinds if kind.u}
     for number, kind in kinds:
-        if kind.hubbard is not None and kind.hubbard.start is not None:
-            for spin, values in enumerate((kind.hubbard.start.up, kind.hubbard.start.down), start=1):
-                section |= {
-                    f"starting_ns_eigenvalue({m},{spin},{number})": Value(value, "hubbard")
-                    for m, value in enumerate(values, start=1)
-                    if value is not None
-                }
+        section |= _starting_occupations(number, kind)
     return section
+
+
+def _starting_occupations(number: int, kind: Species) -> Section:
+    """Eigenvalues by spin; those of a site whose moment points down are exchanged."""
+    if kind.hubbard is None or kind.hubbard.start is None:
+        return {}
+    spins = (kind.hubbard.start.up, kind.hubbard.start.down)
+    return {
+        f"starting_ns_eigenvalue({m},{spin},{number})": Value(value, "hubbard")
+        for spin, values in enumerate(spins if kind.moment >= 0 else spins[::-1], start=1)
+        for m, value in enumerate(values, start=1)
+        if value is not None
+    }
 
 
 def _dipole(setup: Setup) -> Section:
@@ -202,7 +209,7 @@ def _relaxation(setup: Setup, control: Section) -> dict[str, Section]:
     force = float(f"{(settings.force_tolerance or 0.0) * BOHR / RYDBERG:.4g}")
     control["forc_conv_thr"] = _from(setup, force, "force_tolerance", "force_tolerance")
     control["nstep"] = _from(setup, settings.max_ion_steps, "max_ion_steps", "max_ion_steps")
-    ions: Section = {"ion_dynamics": Value("bfgs", "step")}
+    ions: Section = {"ion_dynamics": Value("bfgs", "step", free=True)}
     if settings.cell == "fixed":
         return {"ions": ions}
     freedom = {"c": "z", "full": "all"}[settings.cell or "c"]

@@ -26,9 +26,14 @@ __all__ = [
 
 _SHELL = re.compile(r"([A-Z][a-z]?)-([3-6][pdf]|2p)")
 
-_D_ELEMENTS = "Ti V Cr Mn Fe Co Ni Cu Zn Zr Nb Mo Ru Rh Ta W Ir Re Os Hf Ga In"
-NAMELIST_SHELLS = dict.fromkeys(_D_ELEMENTS.split(" "), "d") | {"N": "p", "O": "p"}
-"""Shell that pw.x corrects for each element it knows before the HUBBARD card of 7.1."""
+_D_ELEMENTS = "Ti V Cr Mn Fe Co Ni Cu Zn Zr Nb Mo Tc Ru Rh Pd Ag Cd Hf Ta W Re Os Ir Pt Au Hg Ga In"
+_F_ELEMENTS = "Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr"
+NAMELIST_SHELLS = (
+    dict.fromkeys(_D_ELEMENTS.split(" "), "d")
+    | dict.fromkeys(_F_ELEMENTS.split(" "), "f")
+    | dict.fromkeys(("C", "N", "O", "As"), "p")
+)
+"""Shell that pw.x corrects for each element it knows before the HUBBARD card of 7.1 (its set_hubbard_l)."""
 
 HUBBARD_CARD_VERSION = (7, 1)
 MIXED_SHELLS_CRASH = (6, 7)
@@ -43,7 +48,7 @@ class StartingOccupations:
     Attributes
     ----------
     up, down
-        Each 2l + 1 values of 0 to 1.
+        Each 2l + 1 values of 0 to 1, of a site whose moment points up; exchanged where it points down.
     """
 
     up: tuple[float | None, ...]
@@ -260,7 +265,8 @@ def check_hubbard(values: Sequence[HubbardU], elements: Iterable[str], version: 
     _check_one_shell_each(values)
     kinds = {u.shell[-1] for u in values if u.active}
     if version <= MIXED_SHELLS_CRASH and len(kinds) > 1:
-        shells = " and ".join(sorted(kinds))
+        *others, last = sorted(kinds)
+        shells = f"{', '.join(others)} and {last}"
         raise InputError(
             f"hubbard: pw.x {version[0]}.{version[1]} crashes with U on {shells} shells together; leave one out, or "
             "use 7.1 or later"

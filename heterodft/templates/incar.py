@@ -30,6 +30,8 @@ _SMEARING = {"gaussian": 0, "methfessel-paxton": 1, "fermi-dirac": -1, "tetrahed
 _DOS_RANGE = 60.0
 """eV that VASP's own range of energies spans at most with semicore states; it divides it by NEDOS."""
 _FEWEST_TETRAHEDRA = 4
+_DOS_SMEARING = 0.05
+"""eV."""
 _GUARDED = (
     dict.fromkeys(("istart", "icharg"), "runner")
     | dict.fromkeys(("gga", "metagga", "lhfcalc"), "functional (xc)")
@@ -67,7 +69,8 @@ def write_incar(setup: Setup, potcars: Mapping[str, Potcar], notes: list[str]) -
         section |= _dipole(setup)
     sections = {"INCAR": section}
     raw = {**setup.settings.raw, **(setup.settings.forced or {})}
-    merge_raw(sections, setup, place={key: _known_tag(key) for key in raw}, guarded=_GUARDED)
+    guarded = _GUARDED if setup.moments is not None else _GUARDED | {"nupdown": "magnetic order (NM)"}
+    merge_raw(sections, setup, place={key: _known_tag(key) for key in raw}, guarded=guarded)
     return {key.upper(): value for key, value in sections["INCAR"].items()}
 
 
@@ -117,14 +120,16 @@ def _cycle(setup: Setup) -> Section:
     settings = setup.settings
     tolerance = float(f"{settings.scf_tolerance * len(setup.structure):.3g}")
     section = {
-        "ALGO": Value("Normal", "step"),
+        "ALGO": Value("Normal", "step", free=True),
         "EDIFF": _from(setup, tolerance, "scf_tolerance", "scf_tolerance"),
         "NELM": _from(setup, settings.max_scf_steps, "max_scf_steps", "max_scf_steps"),
     }
     if setup.moments is not None:
         section["AMIX"] = _from(setup, settings.mixing, "mixing", "mixing")
         section["AMIX_MAG"] = _from(setup, settings.spin_mixing, "spin_mixing", "spin_mixing")
-        section |= dict.fromkeys(("BMIX", "BMIX_MAG"), _from(setup, 1e-4, "spin_mixing"))  # linear mixing
+        # Linear mixing, but of the charge of a slab, whose sloshing AMIN is to damp.
+        linear = ("BMIX_MAG",) if settings.screening == "local" else ("BMIX", "BMIX_MAG")
+        section |= dict.fromkeys(linear, _from(setup, 1e-4, "spin_mixing"))
     if settings.screening == "local":
         section["AMIN"] = _from(setup, 0.01, "screening", "screening")
     return section
@@ -136,12 +141,14 @@ def _smearing(setup: Setup, notes: list[str]) -> Section:
     if settings.smearing == "cold":
         raise InputError("method: VASP has no cold smearing; give gaussian, methfessel-paxton or fermi-dirac")
     kind, width = settings.smearing, settings.smearing_width
-    if kind == "tetrahedra" and (number := setup.irreducible_kpoints) < _FEWEST_TETRAHEDRA:
-        kind, width = "gaussian", 0.05
+    if kind == "tetrahedra" and (number := setup.fewest_kpoints) < _FEWEST_TETRAHEDRA:
+        kind, width = "gaussian", _DOS_SMEARING
         notes.append(
             f"{number} irreducible k-points are too few for VASP's tetrahedra; the density of states is smeared by "
             f"{width:g} eV; give dos a smaller kspacing"
         )
+        origin = "too few k-points for tetrahedra"
+        return {"ISMEAR": Value(_SMEARING[kind], origin), "SIGMA": Value(width, origin)}
     section = {"ISMEAR": _from(setup, _SMEARING[kind], "smearing", "smearing")}
     return (
         section
@@ -191,8 +198,8 @@ def _check_upright(setup: Setup) -> None:
 
 def _output(setup: Setup) -> Section:
     kept = setup.step in (*RELAXATIONS, "static")
-    section = {"LORBIT": Value(11, "step"), "LCHARG": Value(kept or setup.step == "charge", "step")}
-    section["LWAVE"] = Value(kept, "step")
+    section = {"LORBIT": Value(11, "step", free=True), "LCHARG": Value(kept or setup.step == "charge", "step")}
+    section["LWAVE"] = Value(kept, "step", free=True)
     if setup.step == "dos":
         number = math.ceil(_DOS_RANGE / setup.settings.dos_energy_step) + 1
         section["NEDOS"] = _from(setup, number, "dos_energy_step", "dos_energy_step")

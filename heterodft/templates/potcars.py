@@ -84,7 +84,11 @@ class Potcar:
 
 
 def find_potcars(
-    elements: Iterable[str], *, symbols: Mapping[str, str] = _NO_SYMBOLS, functional: str | None = None
+    elements: Iterable[str],
+    *,
+    symbols: Mapping[str, str] = _NO_SYMBOLS,
+    functional: str | None = None,
+    xc: str | None = None,
 ) -> dict[str, Potcar]:
     """Find one POTCAR for each element.
 
@@ -96,6 +100,8 @@ def find_potcars(
         POTCAR by element, in place of pymatgen's choice.
     functional
         Release of the library, such as ``PBE_54``; by default ``PMG_DEFAULT_FUNCTIONAL``, and then ``PBE_54``.
+    xc
+        Functional to compute with, if it is to be checked: PBE and PBEsol take POTCARs of PBE.
 
     Raises
     ------
@@ -106,6 +112,10 @@ def find_potcars(
     library = str(functional or settings.get("PMG_DEFAULT_FUNCTIONAL") or DEFAULT_FUNCTIONAL).removesuffix("_W_HASH")
     if library not in _FOLDERS:
         raise PseudopotentialError(f"unknown POTCAR functional '{library}'{did_you_mean(library, _FOLDERS)}")
+    if library.split("_")[0] != "PBE" and xc in ("PBE", "PBEsol"):
+        raise PseudopotentialError(
+            f"POTCARs of {library} would turn {xc} into another functional; set PMG_DEFAULT_FUNCTIONAL to PBE_54"
+        )
     folder = _library_folder(library, settings)
     return {e: _find(e, _symbol(e, symbols, library), library, folder) for e in sorted(set(elements))}
 

@@ -42,6 +42,7 @@ class UpfHeader:
     wavefunctions: int
     functional: str
     relativistic: str = "scalar"
+    kind: str = "NC"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Pseudopotential:
         What its authors suggest for the wavefunctions, in eV, where they do.
     functional
         What the file says it was made with.
+    kind
+        ``NC``, norm-conserving; others need a larger density cutoff.
     """
 
     element: str
@@ -74,11 +77,7 @@ class Pseudopotential:
     relativistic: str = "scalar"
     suggested_cutoff: float | None = None
     functional: str = ""
-
-    @property
-    def has_spin_orbit(self) -> bool:
-        """Whether it serves with spin-orbit coupling."""
-        return self.relativistic == "full"
+    kind: str = "NC"
 
 
 _HEADER = re.compile(r"<PP_HEADER(.*?)/?>", re.DOTALL)
@@ -102,6 +101,7 @@ def parse_upf_header(text: str) -> UpfHeader:
             wavefunctions=int(values["number_of_wfc"]),
             functional=values.get("functional", "").strip(),
             relativistic=_relativity(values),
+            kind=values.get("pseudo_type", "NC").strip().upper() or "NC",
         )
     except (KeyError, ValueError) as error:
         raise PseudopotentialError(f"not a UPF file of format 2: its header lacks {error}") from error
@@ -197,6 +197,7 @@ def _from_folder(element: str, folder: Path, xc: str, relativistic: str) -> Pseu
         header.wavefunctions,
         relativistic=header.relativistic,
         functional=header.functional,
+        kind=header.kind,
     )
 
 

@@ -99,13 +99,26 @@ class Setup:
 
     @cached_property
     def irreducible_kpoints(self) -> int:
-        """Number of k-points of the mesh that no symmetry relates; directed moments are taken to leave none."""
-        mesh, shift = self.settings.kpoints, self.settings.shift
-        if self.directions is not None:
+        """Number of k-points of the mesh that no symmetry relates.
+
+        Directed moments and VASP's spin-orbit runs are taken to leave none, pw.x with a dipole only that of k and -k.
+        """
+        mesh = self.settings.kpoints
+        if self.directions is not None or (self.spin_orbit and self.code == "vasp"):
             return math.prod(mesh)
+        if self.settings.dipole and self.code == "espresso":
+            return math.prod(mesh) // 2 + 1
         moments = self.moments or [0.0] * len(self.elements)
-        kinds = list(zip(self.elements, self.site_hubbard, moments, strict=True))
+        return self._count_kpoints(list(zip(self.elements, self.site_hubbard, moments, strict=True)))
+
+    @property
+    def fewest_kpoints(self) -> int:
+        """The same by the elements alone, so that it is one number for all orders and U of a structure."""
+        return self._count_kpoints(list(self.elements))
+
+    def _count_kpoints(self, kinds: Sequence[object]) -> int:
         numbers = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
+        mesh, shift = self.settings.kpoints, self.settings.shift
         return irreducible_kpoints(self.structure, mesh, shift, [numbers[kind] for kind in kinds])
 
     @property
@@ -127,11 +140,14 @@ class Value:
         decides it.
     name
         Name of ours to change it by, empty when there is none.
+    free
+        Whether it is a way of computing that a raw setting may replace.
     """
 
     value: Any
     origin: str
     name: str = ""
+    free: bool = False
 
 
 Section = dict[str, Value]
@@ -161,7 +177,7 @@ class Deck:
     notes
         What the user should hear of.
     serial
-        Whether the program runs on one MPI rank only.
+        Whether the program runs only by itself, without mpirun.
     """
 
     files: dict[str, str]
@@ -222,13 +238,15 @@ def _add_raw(  # noqa: PLR0917, one caller
 ) -> None:
     section = sections.setdefault(place, {})
     key = _written(section, given)
-    if key is not None and _same(section[key].value, raw.value):
-        section[key] = Value(section[key].value, "raw")
+    if key is not None and (section[key].free or _same(section[key].value, raw.value)):
+        section[key] = Value(raw.value if section[key].free else section[key].value, "raw")
         return
     if key is not None and section[key].name:
         name = section[key].name
         raise InputError(f"method: {code}: {given} is called {name} in method; give it there, or under force")
     decided_by = guarded.get(_bare(given))
+    if decided_by == "runner":
+        raise InputError(f"method: {code}: {given} is the program's own to write; leave it out")
     if key is not None or decided_by:
         what = f"{section[key].value} here by the {section[key].origin}" if key else f"set by the {decided_by}"
         raise InputError(
@@ -250,5 +268,5 @@ def _same(ours: Any, raw: Any) -> bool:
     if isinstance(ours, bool) or isinstance(raw, bool):
         return ours is raw
     if isinstance(ours, int | float) and isinstance(raw, int | float):
-        return abs(ours - raw) <= 1e-9 * max(1.0, abs(ours))
+        return math.isclose(ours, raw, rel_tol=1e-9)
     return str(ours).strip("'\" ").lower() == str(raw).strip("'\" ").lower()

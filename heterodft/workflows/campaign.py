@@ -30,12 +30,14 @@ __all__ = [
 ]
 
 CODES = ("espresso", "vasp")
-_HIGHEST_CUTOFF = 1000 * RYDBERG
+_LOWEST_CUTOFF, _HIGHEST_CUTOFF = 100.0, 1000 * RYDBERG
 
 
 def _raw_value(key: str, value: Any) -> Any:
     if not isinstance(value, bool | int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError(f"{key}: {value!r} is no value of a setting; give a number, a text, true or false")
+    if any(not char.isprintable() for text in (key, value) if isinstance(text, str) for char in text):
+        raise ValueError(f"{key!r}: {value!r}; a raw setting is one line")
     return _from_fortran(value) if isinstance(value, str) else value
 
 
@@ -90,6 +92,8 @@ def _cutoffs(value: Any) -> Cutoffs | None:
 
 def _cutoff(value: Any) -> float:
     cutoff = parse_quantity(value, "energy")
+    if 0 < cutoff < _LOWEST_CUTOFF:
+        raise ValueError(f"a cutoff of {cutoff:g} eV is too low for any pseudopotential; was {cutoff:g} Ry meant?")
     if not 0 < cutoff <= _HIGHEST_CUTOFF:
         raise ValueError(f"a cutoff of {value}; give one greater than 0 and less than or equal to 1000 Ry")
     return cutoff
@@ -104,7 +108,7 @@ class NumbersSpec(Spec):
     kpoints: tuple[Divisions, Divisions, Divisions] | None = None
     shift_mesh: bool | None = None
     smearing: Literal["cold", "gaussian", "fermi-dirac", "methfessel-paxton"] | None = None
-    smearing_width: Annotated[Energy, Field(le=10)] | None = None
+    smearing_width: Annotated[Energy, Field(le=2)] | None = None
     scf_tolerance: Annotated[Energy, Field(le=1)] | None = None
     max_scf_steps: Annotated[int, Field(ge=1, le=10000, strict=True)] | None = None
     mixing: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -135,7 +139,9 @@ class NumbersSpec(Spec):
         given = {key: getattr(self, key) for key in NumbersSpec.model_fields if key not in ("espresso", "vasp")}
         given["cutoff"] = getattr(self.cutoff, code, None)
         raw: RawSettings = getattr(self, code)
-        given |= {"raw": raw.plain or None, "forced": raw.forced or None}
+        spelled = str.lower if code == "espresso" else str.upper  # neither code minds; a later source must win
+        for name, settings in (("raw", raw.plain), ("forced", raw.forced)):
+            given[name] = {spelled(key): value for key, value in settings.items()} or None
         return {key: value for key, value in given.items() if value is not None}
 
 

@@ -137,5 +137,11 @@ def _check_steps(campaign: Campaign, steps: list[StepSpec], place: tuple[str, ..
             raise campaign.error(
                 place, f"{name} needs the density of a static step before it; write [static, {name}]"
             )
+    for step in steps:
+        given = {"cutoff", "density_cutoff", "precision"} & step.method.model_fields_set
+        if step.name in NEED_A_STATIC_STEP and given:
+            raise campaign.error(
+                place, f"{step.name}: {min(given)} is that of the density it starts from; give it to all steps"
+            )
     if "relax" in names and names.index("relax") > 0:
         raise campaign.error(place, f"relax after {names[0]}; a chain relaxes first: write [relax, static]")

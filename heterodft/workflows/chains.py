@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from heterodft.errors import HeterodftError
 from heterodft.templates.potcars import find_potcars
-from heterodft.templates.protocols import resolve_settings
+from heterodft.templates.protocols import goes_coarse_first, resolve_settings
 from heterodft.templates.protocols.slabs import is_slab
 from heterodft.templates.pseudopotentials import find_pseudopotentials
 from heterodft.templates.species import build_species_table
@@ -89,7 +89,7 @@ def _doubts(built: BuiltStructure, chain: list[Request]) -> list[str]:
         return []
     found = []
     if any(request.settings.kpoints[2] > 1 for request in chain):
-        found.append(f"{built.name}: more than one k-point across the vacuum costs time and changes nothing")
+        found.append(f"{built.name}: more than one k-point across its vacuum costs time and changes nothing")
     if _charge(built):
         found.append(f"{built.name}: the energy of a charged slab changes with its vacuum; no correction is applied")
     return found
@@ -105,7 +105,7 @@ def _pseudopotentials(campaign: Campaign, configuration: Configuration, pseudo_d
     elements = {site.species_string for site in built.structure}
     if campaign.code == "vasp":
         own = built.spec.method.potcars if built.spec.method is not None else {}
-        potcars = find_potcars(elements, symbols=campaign.method.potcars | own)
+        potcars = find_potcars(elements, symbols=campaign.method.potcars | own, xc=_xc(campaign, built))
         return {element: potcar.name for element, potcar in potcars.items()}
     kind = "full" if configuration.spin_orbit else "scalar"
     files = find_pseudopotentials(elements, xc=_xc(campaign, built), folder=pseudo_dir, relativistic=kind)
@@ -143,7 +143,7 @@ def _given(campaign: Campaign, built: BuiltStructure, method: NumbersSpec) -> li
 
 
 def _coarse_first(campaign: Campaign, built: BuiltStructure, method: NumbersSpec) -> bool:
-    wanted = _protocol(campaign, built) != "fast"
+    wanted = goes_coarse_first(_protocol(campaign, built))
     for _, changes in _given(campaign, built, method):
         wanted = bool(changes.get("coarse_first", wanted))
     return wanted
@@ -165,8 +165,10 @@ def _merged(
 ) -> tuple[float, ...] | None:
     """Return the starting moments, those merged that Quantum ESPRESSO has no species for, and say so."""
     moments = configuration.moments
-    if campaign.code != "espresso" or moments is None:
-        return moments
+    if moments is None:
+        return None
+    if campaign.code != "espresso":
+        return tuple(round(moment, 6) + 0.0 for moment in moments)
     table = build_species_table(
         configuration.built.structure,
         moments=moments,
@@ -175,7 +177,7 @@ def _merged(
         tolerance=settings.moment_tolerance,
     )
     notes += [f"{configuration.built.name}, {configuration.order}: ten species: {told}" for told in table.merged]
-    return tuple(table.species[number].moment for number in table.site_numbers)
+    return tuple(round(table.species[number].moment, 6) + 0.0 for number in table.site_numbers)
 
 
 def _about(

@@ -111,7 +111,9 @@ def _directed(
         elif moments.values is None:
             found.append((f"{order}-{mark}", None))
         else:
-            found.append((f"{order}-{mark}-{axis.label}", _site_directions(structure, axis)))
+            directions = _site_directions(structure, axis)
+            moved = tuple(d if m else (0.0, 0.0, 0.0) for d, m in zip(directions, moments.values, strict=True))
+            found.append((f"{order}-{mark}-{axis.label}", moved))
     return list(dict(found).items())
 
 
@@ -125,7 +127,7 @@ def _site_directions(structure: Structure, axis: Axis) -> tuple[Vector, ...]:
     missing = {name for name in materials if name not in vectors} if "" not in vectors else set()
     if missing:
         raise StructureError(f"magnetism: axes: no direction of {min(missing)}; give one of each material")
-    units = {name: tuple(round(x / math.hypot(*v), 10) + 0.0 for x in v) for name, v in vectors.items()}
+    units = {name: tuple(round(x / math.hypot(*v), 6) + 0.0 for x in v) for name, v in vectors.items()}
     return tuple(units.get(name, units.get("")) for name in materials)  # type: ignore[misc]
 
 

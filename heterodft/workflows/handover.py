@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["hand_over", "has_density", "relaxed_structure"]
 
-_HANDED_ON = ("data-file-schema.xml", "charge-density.dat", "occup.txt")
+_HANDED_ON = ("data-file-schema.xml", "charge-density.dat", "occup.txt", "paw.txt")
 """The copy leaves the parent's data as it was: an nscf run overwrites ``data-file-schema.xml``."""
 _UNCHANGED = 1e-5
 """Å; pw.x prints and stores cells in bohr."""
@@ -45,8 +45,8 @@ def relaxed_structure(request: Request, folder: Path) -> Structure | None:
         return None
     parent = _parent_folder(request, folder)
     before = read_request(parent)
-    if before.step not in RELAXATIONS:
-        return relaxed_structure(before, parent)
+    if before.step not in RELAXATIONS and before.parent is None:
+        return None
     found = Result.load(parent).structure
     asked = request.to_structure()
     vectors = np.where(

@@ -82,7 +82,7 @@ def _run_programs(request: Request, folder: Path, settings: Settings) -> Result:
         _log.warning("ended a program that outlived its worker in %s", folder)
     deck = prepare_inputs(request, settings, structure=relaxed_structure(request, folder))
     inputs = deck.files
-    settings = replace(settings, cores=1) if deck.serial else settings
+    settings = replace(settings, cores=1, command=None) if deck.serial else settings
     done = [_ended_well(folder, name, text) for name, text in inputs.items()]
     if request.step in (*RELAXATIONS, "static") and not has_density(folder):
         done = [False]

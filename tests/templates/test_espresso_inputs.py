@@ -278,7 +278,7 @@ def test_an_unknown_raw_setting_is_told_with_a_near_match():
 
 
 @pytest.mark.parametrize(
-    "key", ["nspin", "starting_magnetization(1)", "nat", "calculation", "input_dft", "tot_charge"]
+    "key", ["nspin", "starting_magnetization(1)", "nat", "input_dft", "tot_charge"]
 )
 def test_a_raw_setting_that_contradicts_the_request_is_refused(key):
     with pytest.raises(InputError, match=f"espresso: {re.escape(key)} = 1 contradicts the request: .*force"):

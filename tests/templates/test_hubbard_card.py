@@ -119,4 +119,5 @@ def test_starting_occupations_stay_in_the_namelist_beside_the_card():
     assert found == {("Ni1", "3d"): 6.0, ("Ni2", "3d"): 6.0}
     values = [("1", "1.0"), ("3", "0.0"), ("4", "0.0"), ("5", "0.0")]
     namelist = re.findall(r"starting_ns_eigenvalue\((\d),(\d),(\d)\) = (\S+)", text)
-    assert namelist == [(m, "1", kind, n) for kind in "13" for m, n in values]
+    # The kind whose moment points down has up and down exchanged.
+    assert namelist == [(m, spin, kind, n) for spin, kind in (("1", "1"), ("2", "3")) for m, n in values]

@@ -104,7 +104,7 @@ def test_one_letter_elements_do_not_take_the_files_of_others(folder):
 def test_the_header_tells_how_relativistic_it_is(folder, relativity, known):
     (folder / "Ti.upf").write_text(upf(relativity=relativity))
     found = find_pseudopotentials(["Ti"], xc="PBE", folder=folder)["Ti"]
-    assert (found.relativistic, found.has_spin_orbit) == (known, known == "full")
+    assert found.relativistic == known
     assert (found.functional, found.suggested_cutoff) == ("PBE", None)
 
 
@@ -115,7 +115,7 @@ def test_spin_orbit_coupling_needs_a_fully_relativistic_file(folder):
     ):
         find_pseudopotentials(["Ti"], xc="PBE", folder=folder, relativistic="full")
     (folder / "Ti.upf").write_text(upf(relativity='relativistic="full"'))
-    assert find_pseudopotentials(["Ti"], xc="PBE", folder=folder, relativistic="full")["Ti"].has_spin_orbit
+    assert find_pseudopotentials(["Ti"], xc="PBE", folder=folder, relativistic="full")["Ti"].relativistic == "full"
 
 
 @pytest.mark.parametrize(

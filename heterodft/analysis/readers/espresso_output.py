@@ -27,8 +27,9 @@ _SPHERE = re.compile(rf"^\s+atom:?\s+(\d+)\s+(?:\(R=.*?\)\s+)?charge[:=]\s*({_FL
 _TIMES = re.compile(r"^\s+(?:PWSCF|POST-PROC|PROJWFC)\s+:\s*(.*?)\s*CPU\s+(.*?)\s*WALL", re.MULTILINE)
 _ROUTINE = re.compile(r"Error in routine\s+(\S+)\s+\((-?\d+)\):\s*\n\s*(.*?)\s*\n")
 _ITERATION = re.compile(r"iteration #\s*(\d+)")
+# pw.x prints "bfgs converged" after it gave up as well.
 _IONS_STOPPED = re.compile(
-    r"The maximum number of steps has been reached|bfgs failed after|BFGS.*history already reset"
+    r"The maximum number of steps has been reached|history already reset at previous step: stopping"
 )
 _IONS_DONE = re.compile(r"End of BFGS Geometry Optimization|bfgs converged in")
 _BAND_K = re.compile(r"Computing kpt #:\s+(\d+)\s+of\s+(\d+)")

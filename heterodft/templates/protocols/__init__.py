@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from heterodft.templates.steps import StepName
     from heterodft.units import Dimension
 
-__all__ = ["PROTOCOLS", "StepSettings", "resolve_settings"]
+__all__ = ["PROTOCOLS", "StepSettings", "goes_coarse_first", "resolve_settings"]
 
 PROTOCOLS = ("fast", "balanced", "stringent")
 
@@ -38,8 +38,8 @@ _UNITS: dict[str, Dimension] = {
     "dos_energy_step": "energy",
     "force_tolerance": "force",
 }
-_KEPT_BY_STEP = {"dos": ("smearing", "smearing_width", "shift_mesh", "empty_bands"), "bands": ("empty_bands",)}
-"""What a value for the whole campaign does not change in a step: tetrahedra stay, and so do its empty bands."""
+_KEPT_BY_STEP = {"dos": ("smearing", "smearing_width", "shift_mesh")}
+"""What a value for the whole campaign does not change in a step: tetrahedra stay."""
 
 
 @cache
@@ -66,6 +66,11 @@ def _protocol_values(step: StepName, code: str, protocol: str) -> dict[str, Any]
     """Return what the protocol says for a step."""
     parts = ["all", "relax", step] if step in RELAXATIONS else ["all", step]
     return {key: value for part in parts for key, value in _column(part, code, protocol).items()}
+
+
+def goes_coarse_first(protocol: str) -> bool:
+    """Return whether a protocol relaxes on a coarse mesh first."""
+    return bool(_column("relax", "espresso", protocol)["coarse_first"])
 
 
 def resolve_settings(
@@ -111,8 +116,15 @@ def resolve_settings(
         kept = {key: value for key, value in changes.items() if key in values or key in _ALWAYS}
         if source != "step":
             kept = {key: value for key, value in kept.items() if key not in _KEPT_BY_STEP.get(step, ())}
+        if (
+            kept.get("empty_bands", math.inf) < values["empty_bands"]
+            and step in ("dos", "bands")
+            and source != "step"
+        ):
+            del kept["empty_bands"]  # fewer than its states above the gap need
         if step == "dos" and source != "step":
             kept = _denser_for_dos(structure, kept, _column("dos", code, protocol)["kspacing"])
+        _check_kind_of_cell(structure, kept, source)
         _override(values, origin, kept, source)
     if values["smearing"] != "tetrahedra" and not values["smearing_width"]:
         values["smearing_width"] = _column("all", code, protocol)["smearing_width"]
@@ -138,6 +150,22 @@ def _from_structure(structure: Structure, step: StepName, values: dict[str, Any]
         found["cell"] = default_cell(structure)
     values |= found
     origin |= dict.fromkeys(found, "structure")
+
+
+def _check_kind_of_cell(structure: Structure, changes: dict[str, Any], source: str) -> None:
+    """Refuse a slab whose vacuum would shrink, and a dipole layer where there is no vacuum to put it in.
+
+    What a campaign says for its slabs is left aside for its other structures.
+    """
+    slab = is_slab(structure)
+    if slab and changes.get("cell", "fixed") != "fixed":
+        raise InputError(
+            f"method: cell: {changes['cell']} would shrink the vacuum of a slab; give it to other structures only"
+        )
+    if not slab and changes.pop("dipole", False) and source != "campaign":
+        raise InputError(
+            "method: dipole: true on a cell without vacuum, where the correction would lie in the matter"
+        )
 
 
 def _override(values: dict[str, Any], origin: dict[str, str], changes: dict[str, Any], source: str) -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["diagnose"]
 
 
-_SCF = re.compile(r"calculation\s*=\s*'(scf|relax|vc-relax)'")
+_CALCULATION = re.compile(r"calculation\s*=\s*'([\w-]+)'")
+_SELF_CONSISTENT = ("scf", "relax", "vc-relax")
 
 
 def diagnose(folder: Path, file: str) -> str | None:
@@ -41,20 +42,22 @@ def diagnose(folder: Path, file: str) -> str | None:
     if not printed.finished and not printed.error:
         words = _last_words(folder / f"{name}.err")
         return f"{program} ended before it was done{f': {words}' if words else ''}"
-    selfconsistent = program == "pw.x" and bool(_SCF.search((folder / "pw.in").read_text(encoding="utf-8")))
-    return _failure(printed, program, selfconsistent=selfconsistent)
+    asked = _CALCULATION.search((folder / "pw.in").read_text(encoding="utf-8")) if program == "pw.x" else None
+    return _failure(printed, program, asked[1] if asked else "")
 
 
-def _failure(printed: PwOutput, program: str, *, selfconsistent: bool) -> str | None:
-    """Return what a run that came to an end says against itself."""
+def _failure(printed: PwOutput, program: str, calculation: str) -> str | None:
+    """Return what a run of a kind of calculation that came to an end says against itself."""
     if printed.error:
         return f"{program} stopped in {printed.error}"
     if printed.converged is False:
         return _not_converged(printed)
     if printed.relaxed is False:
         return f"not relaxed after {printed.ion_steps} steps; raise max_ion_steps or start from better positions"
-    if selfconsistent and not printed.converged:
+    if calculation in _SELF_CONSISTENT and not printed.converged:
         return "pw.x was stopped inside the SCF cycle (time limit or EXIT file)"
+    if calculation in ("relax", "vc-relax") and not printed.relaxed:
+        return "pw.x was stopped before the structure was relaxed (time limit or EXIT file)"
     return None
 
 
