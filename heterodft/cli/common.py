@@ -10,18 +10,33 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import Console
 
+    from heterodft.templates.setup import Deck
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.settings import Settings
 
-__all__ = ["campaign_file", "code_option", "console", "echo_json", "json_option", "print_table", "read_campaign",
-           "request_chains", "settings_for", "tell"]  # fmt: skip
+__all__ = [
+    "campaign_file",
+    "check_inputs",
+    "code_option",
+    "console",
+    "deck_notes",
+    "echo_json",
+    "json_option",
+    "print_table",
+    "read_campaign",
+    "request_chains",
+    "settings_for",
+    "tell",
+    "version_options",
+]
 
-_WIDTH_OF_A_FILE = 130
+_WIDTH_OF_A_FILE = 400
+"""Of a table that no window cuts."""
 
 campaign_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -29,6 +44,56 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 code_option = click.option(
     "--code", type=click.Choice(["espresso", "vasp"]), help="For this code instead of the one that FILE names."
 )
+
+
+def version_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name the version to write for."""
+    for option, program in (("--vasp-version", "VASP"), ("--pw-version", "pw.x")):
+        text = f"Write for this version of {program}{' instead of the installed one' * (program == 'pw.x')}."
+        function = click.option(option, metavar="X.Y", callback=_version, help=text)(function)
+    return function
+
+
+def _version(_context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    numbers = text.split(".")
+    if len(numbers) not in (2, 3) or not all(number.isdigit() for number in numbers):
+        example = "6.7" if parameter.name == "pw_version" else "6.4.2"
+        raise click.BadParameter(f"'{text}' is no version; write it as {example}", param_hint=parameter.opts[0])
+    return int(numbers[0]), int(numbers[1])
+
+
+def check_inputs(
+    campaign: Campaign, requests: Sequence[Request], settings: Settings, *, version: tuple[int, int] | None = None
+) -> list[str]:
+    """Prepare every input file without writing it, so that what cannot be written is told now; return the notes.
+
+    Where pw.x is not installed and its version is not given, nothing can be checked, and that is told.
+    """
+    from heterodft.errors import ProgramNotFoundError
+    from heterodft.workflows.inputs import prepare_all
+
+    try:
+        notes = deck_notes(requests, prepare_all(campaign, requests, settings, version=version))
+    except ProgramNotFoundError:
+        notes = ["the inputs are not checked, since pw.x is not here to be asked for its version"]
+    tell(notes)
+    return notes
+
+
+def deck_notes(requests: Sequence[Request], decks: Sequence[Deck]) -> list[str]:
+    """Return each note of input files once, with what it holds for where that is not all."""
+    found: dict[str, list[str]] = {}
+    for request, deck in zip(requests, decks, strict=True):
+        for note in deck.notes:
+            found.setdefault(note, []).append(request.path.partition("/")[2])
+    return [
+        note
+        if len(paths) == len(requests)
+        else f"{note} [{paths[0]}{f' and {len(paths) - 1} more' * (len(paths) > 1)}]"
+        for note, paths in found.items()
+    ]
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -47,7 +112,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
     table = Table(title=escape(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for column in columns:
-        table.add_column(escape(column.lstrip(">")), justify="right" if column.startswith(">") else "left")
+        justify: Any = "right" if column.startswith(">") else "left"
+        table.add_column(escape(column.lstrip(">")), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     console().print(table)
@@ -88,7 +154,8 @@ def tell(notes: Iterable[str]) -> None:
     found: dict[str, list[str]] = {}
     for note in dict.fromkeys(notes):
         name, colon, text = note.partition(": ")
-        found.setdefault(text if colon else note, []).append(name if colon else "")
+        of_one = bool(colon) and " " not in name  # the name of a structure, not words
+        found.setdefault(text if of_one else note, []).append(name if of_one else "")
     for text, names in found.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         click.echo(f"note: {names[0]}{more}: {text}" if names[0] else f"note: {text}", err=True)

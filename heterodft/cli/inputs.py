@@ -11,6 +11,7 @@ import click
 from heterodft.cli.common import (
     campaign_file,
     code_option,
+    deck_notes,
     echo_json,
     json_option,
     print_table,
@@ -18,6 +19,7 @@ from heterodft.cli.common import (
     request_chains,
     settings_for,
     tell,
+    version_options,
 )
 
 if TYPE_CHECKING:
@@ -31,8 +33,7 @@ __all__ = ["command"]
 @campaign_file
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("inputs"), show_default=True)
 @code_option
-@click.option("--pw-version", metavar="X.Y", help="Write for this version of pw.x instead of the installed one.")
-@click.option("--vasp-version", metavar="X.Y", help="Write for this version of VASP.")
+@version_options
 @click.option("--only", metavar="PATTERN", help="Only calculations like this: '*/FM/*/static'.")
 @click.option("--explain", is_flag=True, help="Show where each value comes from, and write nothing.")
 @json_option
@@ -40,8 +41,8 @@ def command(  # noqa: PLR0917, click calls it by name
     file: Path,
     output: Path,
     code: str | None,
-    pw_version: str | None,
-    vasp_version: str | None,
+    pw_version: tuple[int, int] | None,
+    vasp_version: tuple[int, int] | None,
     only: str | None,
     explain: bool,
     as_json: bool,
@@ -52,18 +53,18 @@ def command(  # noqa: PLR0917, click calls it by name
 
     Example: heterodft inputs campaign.yaml -o inputs
     """
-    from heterodft.workflows.inputs import prepare_inputs
+    from heterodft.workflows.inputs import prepare_all
 
-    versions = {"espresso": _version(pw_version, "--pw-version"), "vasp": _version(vasp_version, "--vasp-version")}
     campaign = read_campaign(file, code=code)
+    version = pw_version if campaign.code == "espresso" else vasp_version
     settings = settings_for(campaign)
     requests = [request for chain in request_chains(campaign, settings) for request in chain]
     chosen = [r for r in requests if only is None or fnmatch(r.path.partition("/")[2], only)]
     if not chosen:
         raise click.BadParameter(f"no calculation is like '{only}'; see heterodft plan", param_hint="--only")
     # All texts before the first file, so that a mistake in the last leaves nothing half-written.
-    decks = [prepare_inputs(request, settings, version=versions[request.code]) for request in chosen]
-    tell(_notes(chosen, decks))
+    decks = prepare_all(campaign, chosen, settings, version=version)
+    tell(deck_notes(chosen, decks))
     if as_json:
         echo_json(
             {"campaign": campaign.name, "calculations": [_data(r, d) for r, d in zip(chosen, decks, strict=True)]}
@@ -78,25 +79,21 @@ def command(  # noqa: PLR0917, click calls it by name
         click.echo(f"{number} input files of {len(chosen)} calculations in {output / campaign.name}")
 
 
+_INPUTS = {"INCAR", "KPOINTS", "POSCAR", "POTCAR", "POTCAR.spec", "site_order.json", "pw.in", "projwfc.in",
+           "potential.in", "charge.in", "spin.in", "spin_x.in", "spin_y.in", "spin_z.in"}  # fmt: skip
+
+
 def _write(requests: list[Request], decks: list[Deck], output: Path) -> None:
     from heterodft.files import make_folder, write_text
     from heterodft.workflows.calculation import write_request
 
     for request, deck in zip(requests, decks, strict=True):
         folder = make_folder(output / request.path)
+        for name in _INPUTS - deck.files.keys():  # of the other code, or of an earlier writing
+            (folder / name).unlink(missing_ok=True)
         write_request(request, folder)
         for name, text in deck.files.items():
             write_text(folder / name, text)
-
-
-def _notes(requests: list[Request], decks: list[Deck]) -> list[str]:
-    """Return each note once, with the first calculation it holds for and how many more."""
-    found: dict[str, list[str]] = {}
-    for request, deck in zip(requests, decks, strict=True):
-        for note in deck.notes:
-            found.setdefault(note, []).append(request.path)
-    more = {note: f" and {len(paths) - 1} more" if len(paths) > 1 else "" for note, paths in found.items()}
-    return [f"{note} ({paths[0]}{more[note]})" for note, paths in found.items()]
 
 
 def _data(request: Request, deck: Deck) -> dict[str, Any]:
@@ -133,12 +130,3 @@ def _explain(requests: list[Request], decks: list[Deck]) -> None:
 
 def _shown(value: Any) -> str:
     return f".{str(value).lower()}." if isinstance(value, bool) else str(value)
-
-
-def _version(text: str | None, option: str) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    major, _, minor = text.partition(".")
-    if not (major.isdigit() and minor.isdigit()):
-        raise click.BadParameter(f"'{text}' is no version; write it as 6.7", param_hint=option)
-    return int(major), int(minor)

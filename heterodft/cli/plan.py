@@ -8,6 +8,7 @@ import click
 
 from heterodft.cli.common import (
     campaign_file,
+    check_inputs,
     code_option,
     echo_json,
     json_option,
@@ -15,6 +16,7 @@ from heterodft.cli.common import (
     read_campaign,
     request_chains,
     settings_for,
+    version_options,
 )
 
 if TYPE_CHECKING:
@@ -29,8 +31,15 @@ __all__ = ["command"]
 @click.command("plan")
 @campaign_file
 @code_option
+@version_options
 @json_option
-def command(file: Path, code: str | None, as_json: bool) -> None:
+def command(
+    file: Path,
+    code: str | None,
+    pw_version: tuple[int, int] | None,
+    vasp_version: tuple[int, int] | None,
+    as_json: bool,
+) -> None:
     """List every calculation of the campaign FILE with its size and cost; nothing is written.
 
     Example: heterodft plan campaign.yaml
@@ -42,6 +51,8 @@ def command(file: Path, code: str | None, as_json: bool) -> None:
     settings = settings_for(campaign)
     notes: list[str] = []
     requests = [request for chain in request_chains(campaign, settings, notes=notes) for request in chain]
+    version = pw_version if campaign.code == "espresso" else vasp_version
+    notes += check_inputs(campaign, requests, settings, version=version)
     calibration = calibrate(settings)
     costs = [estimate_cost(request, settings, calibration=calibration) for request in requests]
     reused = [finished_id(settings.runs / request.path) == request.id for request in requests]

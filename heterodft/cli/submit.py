@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heterodft.cli.common import campaign_file, echo_json, json_option, read_campaign, request_chains, settings_for
+from heterodft.cli.common import (
+    campaign_file,
+    check_inputs,
+    echo_json,
+    json_option,
+    read_campaign,
+    request_chains,
+    settings_for,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +42,8 @@ def command(file: Path, as_json: bool) -> None:
     campaign = read_campaign(file)
     settings = settings_for(campaign)
     chains = request_chains(campaign, settings)
+    if campaign.code == "espresso":
+        check_inputs(campaign, [request for chain in chains for request in chain], settings)
     from heterodft.workflows.queue.submission import submit
     from heterodft.workflows.settings import absolute_command
 

@@ -11,7 +11,7 @@ from heterodft.errors import InputError, did_you_mean
 from heterodft.templates.electrons import band_count, electron_count
 from heterodft.templates.espresso_cards import PROJECTION
 from heterodft.templates.hubbard import HUBBARD_CARD_VERSION
-from heterodft.templates.protocols.slabs import widest_gap
+from heterodft.templates.protocols.slabs import turns_normal, widest_gap
 from heterodft.templates.setup import Section, Setup, Value
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import BOHR, RYDBERG
@@ -64,6 +64,8 @@ def write_namelists(
     if setup.settings.dipole:
         sections["control"] |= dict.fromkeys(("tefield", "dipfield"), _from(setup, True, "dipole", "dipole"))
         sections["system"] |= _dipole(setup)
+    if setup.step in RELAXATIONS and setup.settings.cell == "c" and turns_normal(setup.structure):
+        sections["system"]["nosym"] = Value(True, "cell")  # pw.x stops once the height breaks its symmetry
     if setup.step in RELAXATIONS:
         sections |= _relaxation(setup, sections["control"])
     return sections

@@ -81,13 +81,36 @@ def _validation_message(path: Path, document: Any, error: ValidationError) -> st
     if first["type"] == "extra_forbidden":
         message = f"unknown key '{where[-1]}'{did_you_mean(str(where[-1]), _known_keys(where[:-1]))}"
     elif first["type"] == "missing":
-        message = "is missing"
+        number = isinstance(where[-1], int)
+        message = f"a list of {where[-1]} is too short" if number else "is missing"
     elif first["type"] == "value_error":
         message = str(first["ctx"]["error"])
     else:
-        message = f"{first['msg']}, got {first['input']!r}"
+        message = _in_words(first)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{place_in_file(path, document, where)}: {message}{more}"
+
+
+_WORDS = {
+    "model_type": "give keys and values, {key: value}",
+    "dict_type": "give keys and values, {key: value}",
+    "list_type": "give a list, [a, b]",
+    "tuple_type": "give a list, [a, b, c]",
+    "too_short": "is empty; give at least one",
+    "string_pattern_mismatch": "begin with a letter or digit, then letters, digits, '.', '_' or '-', 64 at most",
+    "string_type": "give a text",
+    "bool_type": "give true or false",
+    "bool_parsing": "give true or false",
+    "int_type": "give a whole number",
+    "float_type": "give a number",
+    "float_parsing": "give a number",
+}
+"""By pydantic's names of mistakes."""
+
+
+def _in_words(mistake: Any) -> str:
+    words = _WORDS.get(mistake["type"])
+    return f"{mistake['input']!r}; {words}" if words else f"{mistake['msg']}, got {mistake['input']!r}"
 
 
 def _known_keys(where: tuple[str | int, ...]) -> list[str]:

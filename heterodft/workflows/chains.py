@@ -12,6 +12,7 @@ from heterodft.templates.pseudopotentials import find_pseudopotentials
 from heterodft.templates.species import build_species_table
 from heterodft.templates.steps import parent_of, taken_over
 from heterodft.workflows.calculation import Request, canonical_structure
+from heterodft.workflows.campaign import NumbersSpec
 from heterodft.workflows.configurations import expand
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from heterodft.templates.protocols import StepSettings
     from heterodft.templates.steps import StepName
     from heterodft.workflows.built_structures import BuiltStructure
-    from heterodft.workflows.campaign import Campaign, NumbersSpec
+    from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.configurations import Configuration
 
 __all__ = ["build_chain", "campaign_chains"]
@@ -79,8 +80,30 @@ def build_chain(
             )
     except HeterodftError as error:
         raise campaign.error(("structures", built.key), f"{built.name}: {error}") from error
-    notes += _doubts(built, chain)
+    notes += _doubts(built, chain) + _unused(campaign, built, chain)
     return chain
+
+
+def _unused(campaign: Campaign, built: BuiltStructure, chain: list[Request]) -> list[str]:
+    """Return which numbers of the file no step of the chain takes, or not the step that they are given for."""
+    taken = {key for request in chain for key, origin in request.settings.origin.items() if _is_given(origin)}
+    taken |= _NOT_OF_A_STEP
+    given = {key for _, changes in _given(campaign, built, NumbersSpec()) for key in changes}
+    notes = [f"{built.name}: {key} has no use in {campaign.code} here" for key in sorted(given - taken)]
+    by_step = {request.step: request.settings.origin for request in chain}
+    for step in built.spec.steps or campaign.steps:
+        own = set(step.method.overrides(campaign.code)) - _NOT_OF_A_STEP
+        unused = sorted(key for key in own if not by_step[step.name].get(key, "").startswith("step"))
+        notes += [f"{built.name}: {key} of {step.name} has no use in {campaign.code}" for key in unused]
+    return notes
+
+
+_NOT_OF_A_STEP = {"coarse_first", "cell", "dipole"}
+"""Decided for the chain, or for one kind of structure and left aside by others."""
+
+
+def _is_given(origin: str) -> bool:
+    return origin.startswith(("campaign", "structure", "step"))
 
 
 def _doubts(built: BuiltStructure, chain: list[Request]) -> list[str]:
@@ -187,6 +210,7 @@ def _about(
     built = configuration.built
     about = {
         "campaign": campaign.name,
+        "key": built.key,
         "name": built.name,
         "label": built.label,
         "order": configuration.order,

@@ -85,6 +85,8 @@ def expand(
             orders = structure_orders(built.structure, kept, known[id(host)], magnetism, told, built.name)
             for order, moments in orders.items():
                 sources = moments.summary(built.structure)
+                if order == "NM" and magnetism.axes and not magnetism.spin_orbit:
+                    told.append(f"{built.name}: axes mean nothing to NM without spin_orbit")
                 for name, directions in _directed(built.structure, order, moments, magnetism):
                     for values in product(*scans.values()):
                         hubbard = parse_hubbard(dict(zip(scans, values, strict=True)))
@@ -142,6 +144,10 @@ def check_elements(campaign: Campaign, structures: list[BuiltStructure]) -> None
             if element not in present:
                 message = f"no structure holds {element}{did_you_mean(element, present)}"
                 raise campaign.error((*where, "magnetism", "moments", element), message)
+        for element in () if spec.method is None else spec.method.potcars:
+            if element not in present:
+                message = f"no structure holds {element}{did_you_mean(element, present)}"
+                raise campaign.error((*where, "method", "potcars", element), message)
         for key in hubbard:
             if key.split("-")[0] not in present:
                 message = f"no structure holds {key.split('-')[0]}{did_you_mean(key.split('-')[0], present)}"

@@ -11,15 +11,18 @@ from heterodft.templates.pseudopotentials import find_pseudopotentials
 from heterodft.templates.vasp import write_vasp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pymatgen.core import Structure
 
     from heterodft.templates.potcars import Potcar
     from heterodft.templates.pseudopotentials import Pseudopotential
     from heterodft.templates.setup import Deck
     from heterodft.workflows.calculation import Request
+    from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.settings import Settings
 
-__all__ = ["find_files", "prepare_inputs"]
+__all__ = ["find_files", "prepare_all", "prepare_inputs"]
 
 
 def find_files(request: Request, settings: Settings) -> dict[str, Pseudopotential] | dict[str, Potcar]:
@@ -42,6 +45,47 @@ def find_files(request: Request, settings: Settings) -> dict[str, Pseudopotentia
         if file.sha256 != request.pseudopotentials[element]:
             raise InputError(f"{file.path} is not the pseudopotential this was submitted with; submit again")
     return files
+
+
+def prepare_all(
+    campaign: Campaign, requests: Sequence[Request], settings: Settings, *, version: tuple[int, int] | None = None
+) -> list[Deck]:
+    """Return the input files of every request of a campaign.
+
+    Parameters
+    ----------
+    campaign
+        Where a mistake is to be corrected.
+    requests, settings, version
+        As in `prepare_inputs`.
+
+    Raises
+    ------
+    CampaignError
+        Of the first that cannot be written, with its place in the file.
+    ProgramNotFoundError
+        If the version is not given and pw.x is not here to be asked.
+    """
+    if version is None and campaign.code == "espresso":
+        version = program_version(settings.program("pw.x"))
+    decks = []
+    for request in requests:
+        try:
+            decks.append(prepare_inputs(request, settings, version=version))
+        except InputError as error:
+            raise campaign.error(_place(campaign, request, str(error)), f"{request.path}: {error}") from error
+    return decks
+
+
+def _place(campaign: Campaign, request: Request, message: str) -> tuple[str, ...]:
+    """Return the keys of the file that a mistake is most likely under."""
+    key = request.about["key"]
+    own = campaign.structures[key]
+    for part in ("method", "hubbard", "magnetism"):
+        if message.startswith(f"{part}:"):
+            place = ("structures", key, part) if getattr(own, part) is not None else (part,)
+            return (*place, campaign.code) if message.startswith(f"method: {campaign.code}:") else place
+    return ("structures", key)
 
 
 def prepare_inputs(

@@ -54,7 +54,7 @@ def test_a_step_may_carry_its_own_method(tmp_path):
             "layers: 0",
             r"c\.yaml:6: structures\.sl\.stack\.0\.layers\.0: .*greater than or equal to 1, got 0",
         ),
-        ("layers: 1", "layers: 1.5", r"c\.yaml:6: .*integer, got 1\.5"),
+        ("layers: 1", "layers: 1.5", r"c\.yaml:6: .*1\.5; give a whole number"),
         (
             "material: SrTiO3,",
             "material: SrTi03,",

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-__all__ = ["default_cell", "has_dipole", "is_slab", "widest_gap"]
+__all__ = ["default_cell", "has_dipole", "is_slab", "turns_normal", "widest_gap"]
 
 _SAME_PLACE = 1e-3
 
@@ -21,16 +21,26 @@ def is_slab(structure: Structure) -> bool:
 
 def has_dipole(structure: Structure) -> bool:
     """Return whether no symmetry of the cell turns its normal around, so that a slab may carry a dipole along it."""
+    return all(cosine > _SAME_PLACE - 1 for cosine in _turned_normals(structure))
+
+
+def turns_normal(structure: Structure) -> bool:
+    """Return whether a symmetry of the cell turns its normal to another axis, as in a cube."""
+    return any(abs(cosine) < 1 - _SAME_PLACE for cosine in _turned_normals(structure))
+
+
+def _turned_normals(structure: Structure) -> list[float]:
+    """Return the cosine between the normal and what each rotation makes of it; empty where no symmetry is found."""
     from heterodft.structures.symmetry import plain_symmetry
 
     dataset = plain_symmetry(structure)
     if dataset is None:
-        return True
+        return []
     normal = np.linalg.inv(structure.lattice.matrix)[:, 2]
     normal /= np.linalg.norm(normal)
     matrix = structure.lattice.matrix.T
     turned = matrix @ dataset.rotations @ np.linalg.inv(matrix) @ normal
-    return bool((turned @ normal > _SAME_PLACE - 1).all())
+    return [float(cosine) for cosine in turned @ normal]
 
 
 def widest_gap(structure: Structure) -> tuple[float, float]:

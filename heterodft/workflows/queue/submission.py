@@ -134,10 +134,9 @@ class _Submitter:
             self._clear(folder, request)
             entry = self._find({"spec.calculation": request.id})
             if entry is not None and entry["spec"]["folder"] != self.settings.stored(folder):
-                self.report.shared.append(request.path)
-                _link(folder, self.settings.resolved(entry["spec"]["folder"]))
+                self._share(request, folder, entry, chain[number + 1 :])
                 queued[request.id] = entry["fw_id"]
-            elif finished_id(folder) == request.id and self._is_complete(request, chain[number + 1 :]):
+            elif finished_id(folder) == request.id and self._is_complete(request, folder, chain[number + 1 :]):
                 self.report.done.append(request.path)
             elif entry is None:
                 write_request(request, folder)
@@ -161,9 +160,20 @@ class _Submitter:
             else:
                 self.launchpad.append_wf(self._workflow(requests), [parent])
 
-    def _is_complete(self, request: Request, later: Sequence[Request]) -> bool:
+    def _share(self, request: Request, folder: Path, entry: dict[str, Any], later: Sequence[Request]) -> None:
+        """Link the folder of the same calculation elsewhere; it runs again if it lost what is needed."""
+        owner = self.settings.resolved(entry["spec"]["folder"])
+        _link(folder, owner)
+        if entry["state"] == "FIZZLED":
+            self.report.failed.append(request.path)
+            return
+        self.report.shared.append(request.path)
+        gone = finished_id(owner) == request.id and not self._is_complete(request, owner, later)
+        if gone and entry["state"] == "COMPLETED":
+            self.launchpad.rerun_fw(entry["fw_id"])
+
+    def _is_complete(self, request: Request, folder: Path, later: Sequence[Request]) -> bool:
         """Tell whether a finished step still has what a later, unfinished one needs; if not, it must run again."""
-        folder = self._folder(request)
         needed = any(r.parent == request.id and finished_id(self._folder(r)) != r.id for r in later)
         if not needed or has_density(folder):
             return True
