@@ -134,3 +134,24 @@ def test_moments_that_are_near_share_a_species_and_it_is_said(run):
     done = run("--code", "espresso", "--pw-version", "6.7", "--only", "*/static", old=STACK, new=text)
     assert "ten species: O: starting moments" in done.stderr
     assert "μB became" in done.stderr
+
+
+def test_plan_and_submit_refuse_what_inputs_refuses(heterodft):
+    (heterodft.folder / "c.yaml").write_text(STACK.replace("mixing_ndim: 12", "nspin: 1"))
+    for command in ("plan", "submit"):
+        done = heterodft(command, "c.yaml", code=1)
+        assert "c.yaml:9: method.espresso: both/sl/FM/" in done.stderr
+        assert "nspin = 1 contradicts the request" in done.stderr
+    assert not (heterodft.folder / "runs").exists()
+
+
+def test_versions_are_written_as_their_programs_are_named(run):
+    run("--code", "vasp", "--vasp-version", "6.4.2", "-o", "new")
+    assert "'six' is no version; write it as 6.4.2" in run("--vasp-version", "six", code=2).stderr
+
+
+def test_files_of_the_other_code_do_not_stay_beside_those_of_one(run):
+    run("--code", "vasp", "--only", "*/static", "-o", "out")
+    run("--code", "espresso", "--pw-version", "6.7", "--only", "*/static", "-o", "out")
+    folder = next((run.folder / "out").glob("**/pw.in")).parent
+    assert sorted(path.name for path in folder.iterdir()) == ["pw.in", "request.json"]

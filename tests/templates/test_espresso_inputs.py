@@ -11,7 +11,7 @@ from heterodft.errors import InputError, ProgramNotFoundError
 from heterodft.structures import Block, assign_moments, build_material, build_superlattice
 from heterodft.templates.electrons import band_count, electron_count
 from heterodft.templates.espresso import program_of, program_version, write_espresso
-from heterodft.templates.hubbard import HubbardU
+from heterodft.templates.hubbard import HubbardU, StartingOccupations
 from heterodft.templates.protocols import resolve_settings
 from heterodft.templates.pseudopotentials import Pseudopotential
 from heterodft.templates.setup import Setup
@@ -277,9 +277,7 @@ def test_an_unknown_raw_setting_is_told_with_a_near_match():
         write(raw={"mixing_betta": 0.1})
 
 
-@pytest.mark.parametrize(
-    "key", ["nspin", "starting_magnetization(1)", "nat", "input_dft", "tot_charge"]
-)
+@pytest.mark.parametrize("key", ["nspin", "starting_magnetization(1)", "nat", "input_dft", "tot_charge"])
 def test_a_raw_setting_that_contradicts_the_request_is_refused(key):
     with pytest.raises(InputError, match=f"espresso: {re.escape(key)} = 1 contradicts the request: .*force"):
         write(raw={key: 1})
@@ -328,6 +326,37 @@ def test_an_unwritten_functional_and_scattered_pseudopotentials_are_refused():
     scattered = PSEUDOS | {"O": replace(PSEUDOS["O"], path=Path("/other/O.upf"))}
     with pytest.raises(InputError, match=r"pseudopotentials in 2 folders \(/other, /pseudos\); use one"):
         write(pseudos=scattered)
+
+
+def test_a_small_raw_tolerance_is_not_taken_for_another_one():
+    with pytest.raises(InputError, match="espresso: conv_thr is called scf_tolerance in method"):
+        write(raw={"conv_thr": 1e-12})
+
+
+def test_ultrasoft_pseudopotentials_need_a_density_cutoff_of_their_own():
+    soft = PSEUDOS | {"O": replace(PSEUDOS["O"], kind="PAW")}
+    with pytest.raises(InputError, match=r"/pseudos/O.upf is PAW: its density needs about ten times the cutoff"):
+        write(pseudos=soft)
+    assert write(pseudos=soft, density_cutoff=10 * 40 * 13.605693)["pw.in"]
+
+
+def test_starting_occupations_follow_the_sign_of_the_moment_and_need_one():
+    start = StartingOccupations((1.0, 0.0, 0.0, 0.0, 0.0), (0.0,) * 5)
+    u = HubbardU("Ti", "3d", 4.0, start=start)
+    up, down = (
+        namelists(write(moments=[sign * m for m in MOMENTS], hubbard=(u,))["pw.in"])["system"] for sign in (1, -1)
+    )
+    key = "starting_ns_eigenvalue(1,{},3)"
+    assert (up[key.format(1)], up[key.format(2)]) == (down[key.format(2)], down[key.format(1)]) == ("1.0", "0.0")
+    with pytest.raises(InputError, match="occupations up and down need an order with moments"):
+        write(moments=None, hubbard=(u,))
+
+
+def test_the_height_of_a_cube_relaxes_without_its_symmetry():
+    cube = build_superlattice([Block(build_material("SrTiO3"), 1)])
+    for cell, expected in (("c", ".true."), ("fixed", None)):
+        setup = Setup("espresso", cube, "relax", resolve_settings(cube, "relax", given=[("step", {"cell": cell})]))
+        assert namelists(write_espresso(setup, PSEUDOS).files["pw.in"])["system"].get("nosym") == expected
 
 
 def script(tmp_path, body):

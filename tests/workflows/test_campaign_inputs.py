@@ -154,3 +154,68 @@ def test_a_cutoff_of_one_code_leaves_the_other_to_its_protocol(inputs):
     requests, _, _ = inputs(("balanced}", "balanced, cutoff: {espresso: 50 Ry}}"))
     request = requests["sl/FM/noU/static"]
     assert (request.settings.cutoff, request.settings.origin["cutoff"]) == (520.0, "protocol balanced")
+
+
+def test_potcars_of_the_lda_are_refused_for_pbe(inputs, monkeypatch):
+    monkeypatch.setenv("PMG_DEFAULT_FUNCTIONAL", "LDA_54")
+    with pytest.raises(CampaignError, match="POTCARs of LDA_54 would turn PBE into another functional"):
+        inputs()
+
+
+def test_a_step_on_a_given_density_has_its_cutoff(inputs):
+    with pytest.raises(CampaignError, match="dos: cutoff is that of the density it starts from"):
+        inputs(("static, dos]", "static, {dos: {cutoff: 600 eV}}]"))
+
+
+def test_a_slab_does_not_shrink_and_matter_gets_no_dipole_layer(inputs):
+    slab = ("in_plane: SrTiO3}", "in_plane: SrTiO3, vacuum: 12}")
+    with pytest.raises(CampaignError, match="cell: c would shrink the vacuum of a slab"):
+        inputs(slab, ("balanced}", "balanced, cell: c}"))
+    with pytest.raises(CampaignError, match="dipole: true on a cell without vacuum"):
+        inputs(("in_plane: SrTiO3}", "in_plane: SrTiO3, method: {dipole: true}}"))
+    _, decks, _ = inputs(("balanced}", "balanced, dipole: true}"))  # meant for slabs of the campaign
+    assert "LDIPOL" not in incar(decks["sl/FM/noU/static"])
+
+
+def test_the_charge_of_a_magnetic_slab_is_mixed_with_screening(inputs):
+    _, decks, _ = inputs(("in_plane: SrTiO3}", "in_plane: SrTiO3, vacuum: 12}"))
+    tags = incar(decks["sl/FM/noU/static"])
+    assert tags["AMIN"] == 0.01
+    assert "BMIX" not in tags  # linear mixing would switch AMIN off
+    _, decks, _ = inputs()
+    assert incar(decks["sl/FM/noU/static"])["BMIX"] == 1e-4
+
+
+def test_numbers_without_use_are_told(inputs):
+    _, _, notes = inputs(
+        ("balanced}", "balanced, density_cutoff: 2000 eV}"), ("static, dos]", "static, {dos: {mixing: 0.5}}]")
+    )
+    assert "sl: density_cutoff has no use in vasp here" in notes
+    _, _, notes = inputs(("[NM, FM]", "[NM]"), ("orders", "axes: [0, 0, 1], orders"))
+    assert "sl: axes mean nothing to NM without spin_orbit" in notes
+
+
+def test_a_total_moment_beside_nm_is_refused(inputs):
+    with pytest.raises(InputError, match="NUPDOWN = 1 contradicts the request: it is set by the magnetic order"):
+        inputs(("[NM, FM]", "[NM]"), ("balanced}", "balanced, vasp: {NUPDOWN: 1}}"))
+
+
+def test_a_raw_setting_is_one_line(inputs):
+    with pytest.raises(CampaignError, match="a raw setting is one line"):
+        inputs(("balanced}", 'balanced, vasp: {IVDW: "11\\nISPIN = 2"}}'))
+
+
+def test_ways_of_computing_are_the_users_to_choose(inputs):
+    _, decks, _ = inputs(("balanced}", "balanced, vasp: {algo: Fast, LWAVE: false}}"))
+    tags = incar(decks["sl/FM/noU/static"])
+    assert (tags["ALGO"], tags["LWAVE"]) == ("Fast", False)
+
+
+def test_a_low_cutoff_asks_whether_rydberg_were_meant(inputs):
+    with pytest.raises(CampaignError, match="a cutoff of 40 eV is too low for any pseudopotential; was 40 Ry meant"):
+        inputs(("balanced}", "balanced, cutoff: 40}"))
+
+
+def test_potcars_of_an_element_that_is_not_there_are_a_slip(inputs):
+    with pytest.raises(CampaignError, match=r"method\.potcars\.Zr: no structure holds Zr"):
+        inputs(("balanced}", "balanced, potcars: {Zr: Zr_sv}}"))

@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, CampaignError
+from heterodft.workflows.calculation import write_request
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import build_chain, campaign_chains
 from heterodft.workflows.configurations import expand
-from heterodft.workflows.handover import hand_over
+from heterodft.workflows.handover import hand_over, relaxed_structure
 
 
 @pytest.fixture
@@ -106,3 +108,33 @@ def test_an_element_without_pseudopotential_names_structure_and_element(tiny_fil
     campaign = load_campaign(tiny_file)
     with pytest.raises(CampaignError, match=r"tiny\.yaml:6: structures\.bulk: .*no pseudopotential for Ac"):
         build_chain(campaign, expand(campaign)[0])
+
+
+def test_a_step_below_a_relaxed_static_step_has_its_structure_wherever_that_lies(tiny_file, tmp_path):
+    text = tiny_file.read_text().replace("[static, {dos: {kspacing: 0.9}}]", "[relax, static, bands]")
+    tiny_file.write_text(text)
+    campaign = load_campaign(tiny_file)
+    chain = {request.step: request for request in build_chain(campaign, expand(campaign)[0])}
+    moved = chain["static"].to_structure()
+    moved.translate_sites([1], [0, 0, 0.01])
+    elsewhere = tmp_path / "other" / "static"  # shared with another campaign, whose relax folder is not beside it
+    write_request(chain["static"], elsewhere)
+    result = Result(
+        "espresso", "6.7", "static", moved, 32.0, -1.0, (0.0,), None, None, {}, True, 1, 0.0, 1.0, 1.0,
+        request={"id": chain["static"].id},
+    )  # fmt: skip
+    result.save(elsewhere)
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "static").symlink_to(elsewhere, target_is_directory=True)
+    (own / "bands").mkdir()
+    found = relaxed_structure(chain["bands"], own / "bands")
+    assert found.frac_coords[1, 2] == pytest.approx(moved.frac_coords[1, 2])
+    assert found.site_properties == chain["bands"].to_structure().site_properties
+
+
+def test_branches_of_a_chain_start_from_the_static_step(tiny_file):
+    tiny_file.write_text(tiny_file.read_text().replace("{dos: {kspacing: 0.9}}", "dos, bands, charge"))
+    campaign = load_campaign(tiny_file)
+    static, *others = build_chain(campaign, expand(campaign)[0])
+    assert {request.parent for request in others} == {static.id}

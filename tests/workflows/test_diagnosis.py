@@ -48,3 +48,26 @@ def test_the_error_box_is_quoted(folder):
         " %%%%\n     Error in routine set_hubbard_l (1):\n     pseudopotential not yet inserted\n %%%%\n"
     )
     assert diagnose(folder, "pw.in") == "pw.x stopped in set_hubbard_l: pseudopotential not yet inserted"
+
+
+CYCLE = "!    total energy              =    -280.0 Ry\n     convergence has been achieved in   9 iterations\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ("     bfgs converged in   5 scf cycles and   4 bfgs steps\n     End of BFGS Geometry Optimization\n", None),
+        (
+            "     Message from routine bfgs:\n     history already reset at previous step: stopping\n"
+            "     bfgs converged in   5 scf cycles and   4 bfgs steps\n     End of BFGS Geometry Optimization\n",
+            "not relaxed after 1 steps; raise max_ion_steps or start from better positions",
+        ),
+        ("     The maximum number of steps has been reached.\n", "not relaxed after 1 steps; raise max_ion_steps"),
+        ("", "pw.x was stopped before the structure was relaxed"),
+    ],
+)
+def test_a_relaxation_is_done_when_it_says_so_and_did_not_give_up(folder, end, reason):
+    (folder / "pw.in").write_text("&CONTROL\n   calculation      = 'vc-relax'\n/\n")
+    (folder / "pw.out").write_text(f"{CYCLE}{end}   JOB DONE.\n")
+    found = diagnose(folder, "pw.in")
+    assert found is None if reason is None else found.startswith(reason)

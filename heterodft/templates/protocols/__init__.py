@@ -216,6 +216,7 @@ def _set_mesh(structure: Structure, step: StepName, values: dict[str, Any], orig
 def _set_density_cutoff(values: dict[str, Any], origin: dict[str, str], code: str) -> None:
     if code == "vasp":
         values["density_cutoff"] = None
+        origin.pop("density_cutoff", None)
         return
     values.setdefault("density_cutoff", values["cutoff"] * values["density_factor"])
     origin.setdefault("density_cutoff", origin["density_factor"])
