@@ -50,7 +50,7 @@ class TakenOver:
 _OTHER_MESH = "wavefunctions belong to another mesh"
 _TAKEN = {
     ("espresso", "relax"): TakenOver(True, True, False, _OTHER_MESH),
-    ("espresso", "static"): TakenOver(True, True, False, "pw.x starts as fast from the density alone"),
+    ("espresso", "static"): TakenOver(True, True, False, "few iterations are left from the density"),
     ("espresso", "dos"): TakenOver(True, True, False, _OTHER_MESH),
     ("espresso", "bands"): TakenOver(True, True, False, _OTHER_MESH),
     ("espresso", "potential"): TakenOver(True, True, False, "pp.x needs none for a potential"),
