@@ -21,7 +21,8 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n 2 -m "not espresso" $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -m espresso $(PYTEST_OPTIONS)  # pw.x itself takes two cores
 	$(BIN)/python benchmarks/startup.py
 	PYTHON=$(abspath $(BIN))/python tools/test_wheel.sh
 

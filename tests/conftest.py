@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -79,6 +79,25 @@ class Program:
 @pytest.fixture
 def heterodft(tmp_path: Path) -> Program:
     return Program(tmp_path)
+
+
+@pytest.fixture
+def heterodft_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """The command line within this process: as `heterodft`, but without its start-up."""
+    from heterodft.cli import main
+
+    def run(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["heterodft", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        assert int(stop.value.code or 0) == code, out + err
+        return subprocess.CompletedProcess(words, code, out, err)
+
+    run.folder = tmp_path  # type: ignore[attr-defined]
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -22,14 +22,14 @@ steps: [relax, static, {dos: {empty_bands: 1.0}}, bands, potential, charge]
 
 
 @pytest.fixture
-def run(heterodft):
-    (heterodft.folder / "c.yaml").write_text(STACK)
+def run(heterodft_inside, monkeypatch):
+    monkeypatch.delenv("PMG_VASP_PSP_DIR", raising=False)
 
     def program(*words, code=0, old="", new=""):
-        (heterodft.folder / "c.yaml").write_text(STACK.replace(old, new) if old else STACK)
-        return heterodft("inputs", "c.yaml", *words, code=code, environment={"PMG_VASP_PSP_DIR": ""})
+        (heterodft_inside.folder / "c.yaml").write_text(STACK.replace(old, new) if old else STACK)
+        return heterodft_inside("inputs", "c.yaml", *words, code=code)
 
-    program.folder = heterodft.folder
+    program.folder = heterodft_inside.folder
     return program
 
 
@@ -136,7 +136,8 @@ def test_moments_that_are_near_share_a_species_and_it_is_said(run):
     assert "μB became" in done.stderr
 
 
-def test_plan_and_submit_refuse_what_inputs_refuses(heterodft):
+def test_plan_and_submit_refuse_what_inputs_refuses(heterodft_inside):
+    heterodft = heterodft_inside
     (heterodft.folder / "c.yaml").write_text(STACK.replace("mixing_ndim: 12", "nspin: 1"))
     for command in ("plan", "submit"):
         done = heterodft(command, "c.yaml", code=1)
