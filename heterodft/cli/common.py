@@ -75,11 +75,9 @@ def check_inputs(
     from heterodft.workflows.inputs import prepare_all
 
     try:
-        notes = deck_notes(requests, prepare_all(campaign, requests, settings, version=version))
+        return deck_notes(requests, prepare_all(campaign, requests, settings, version=version))
     except ProgramNotFoundError:
-        notes = ["the inputs are not checked, since pw.x is not here to be asked for its version"]
-    tell(notes)
-    return notes
+        return ["the inputs are not checked, since pw.x is not here to be asked for its version; give --pw-version"]
 
 
 def deck_notes(requests: Sequence[Request], decks: Sequence[Deck]) -> list[str]:

@@ -16,6 +16,7 @@ from heterodft.cli.common import (
     read_campaign,
     request_chains,
     settings_for,
+    tell,
     version_options,
 )
 
@@ -52,7 +53,9 @@ def command(
     notes: list[str] = []
     requests = [request for chain in request_chains(campaign, settings, notes=notes) for request in chain]
     version = pw_version if campaign.code == "espresso" else vasp_version
-    notes += check_inputs(campaign, requests, settings, version=version)
+    found = check_inputs(campaign, requests, settings, version=version)
+    tell(found)
+    notes += found
     calibration = calibrate(settings)
     costs = [estimate_cost(request, settings, calibration=calibration) for request in requests]
     reused = [finished_id(settings.runs / request.path) == request.id for request in requests]
