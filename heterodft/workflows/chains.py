@@ -12,17 +12,16 @@ from heterodft.templates.pseudopotentials import find_pseudopotentials
 from heterodft.templates.species import build_species_table
 from heterodft.templates.steps import parent_of, taken_over
 from heterodft.workflows.calculation import Request, canonical_structure
-from heterodft.workflows.campaign import NumbersSpec
 from heterodft.workflows.configurations import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from heterodft.templates.protocols import StepSettings
     from heterodft.templates.steps import StepName
     from heterodft.workflows.built_structures import BuiltStructure
-    from heterodft.workflows.campaign import Campaign
+    from heterodft.workflows.campaign import Campaign, NumbersSpec
     from heterodft.workflows.configurations import Configuration
 
 __all__ = ["build_chain", "campaign_chains"]
@@ -85,25 +84,28 @@ def build_chain(
 
 
 def _unused(campaign: Campaign, built: BuiltStructure, chain: list[Request]) -> list[str]:
-    """Return which numbers of the file no step of the chain takes, or not the step that they are given for."""
-    taken = {key for request in chain for key, origin in request.settings.origin.items() if _is_given(origin)}
-    taken |= _NOT_OF_A_STEP
-    given = {key for _, changes in _given(campaign, built, NumbersSpec()) for key in changes}
-    notes = [f"{built.name}: {key} has no use in {campaign.code} here" for key in sorted(given - taken)]
-    by_step = {request.step: request.settings.origin for request in chain}
+    """Return which numbers of a structure no step of it takes, and which of a step that step does not take."""
+    own = built.spec.method
+    given = set() if own is None else set(own.overrides(campaign.code))
+    notes = [
+        f"{built.name}: {key} has no use in {campaign.code} here" for key in _not_taken(given, chain, "structure")
+    ]
+    by_step = {request.step: request for request in chain}
     for step in built.spec.steps or campaign.steps:
-        own = set(step.method.overrides(campaign.code)) - _NOT_OF_A_STEP
-        unused = sorted(key for key in own if not by_step[step.name].get(key, "").startswith("step"))
+        unused = _not_taken(set(step.method.overrides(campaign.code)), [by_step[step.name]], "step")
         notes += [f"{built.name}: {key} of {step.name} has no use in {campaign.code}" for key in unused]
     return notes
 
 
+def _not_taken(given: set[str], requests: Sequence[Request], source: str) -> list[str]:
+    """Return which of the numbers that a source gives none of the requests has from it."""
+    origins = [request.settings.origin for request in requests]
+    taken = {key for origin in origins for key, whence in origin.items() if whence.startswith(source)}
+    return sorted(given - taken - _NOT_OF_A_STEP)
+
+
 _NOT_OF_A_STEP = {"coarse_first", "cell", "dipole"}
 """Decided for the chain, or for one kind of structure and left aside by others."""
-
-
-def _is_given(origin: str) -> bool:
-    return origin.startswith(("campaign", "structure", "step"))
 
 
 def _doubts(built: BuiltStructure, chain: list[Request]) -> list[str]:
@@ -257,4 +259,9 @@ def campaign_chains(
                 f"two different configurations are both called {chain[0].path.rpartition('/')[0]}; "
                 "rename one, or give U that differ in the first six digits",
             )
+    if notes is not None:
+        every = [request for chain in chains.values() for request in chain]
+        unused = _not_taken(set(campaign.method.overrides(campaign.code)), every, "campaign")
+        notes += [f"{key} of method has no use in {campaign.code} here" for key in unused]
+        notes[:] = list(dict.fromkeys(notes))
     return list(chains.values())

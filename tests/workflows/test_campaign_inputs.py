@@ -190,7 +190,9 @@ def test_numbers_without_use_are_told(inputs):
     _, _, notes = inputs(
         ("balanced}", "balanced, density_cutoff: 2000 eV}"), ("static, dos]", "static, {dos: {mixing: 0.5}}]")
     )
-    assert "sl: density_cutoff has no use in vasp here" in notes
+    assert "density_cutoff of method has no use in vasp here" in notes
+    _, _, notes = inputs(("in_plane: SrTiO3}", "in_plane: SrTiO3, method: {screening: local}}"))
+    assert "sl: screening has no use in vasp here" in notes
     _, _, notes = inputs(("[NM, FM]", "[NM]"), ("orders", "axes: [0, 0, 1], orders"))
     assert "sl: axes mean nothing to NM without spin_orbit" in notes
 
