@@ -79,7 +79,8 @@ def command(  # noqa: PLR0917, click calls it by name
         click.echo(f"{number} input files of {len(chosen)} calculations in {output / campaign.name}")
 
 
-_INPUTS = {"INCAR", "KPOINTS", "POSCAR", "POTCAR", "POTCAR.spec", "site_order.json", "pw.in", "projwfc.in",
+# Not POTCAR, which may be the user's own.
+_INPUTS = {"INCAR", "KPOINTS", "POSCAR", "POTCAR.spec", "site_order.json", "pw.in", "projwfc.in",
            "potential.in", "charge.in", "spin.in", "spin_x.in", "spin_y.in", "spin_z.in"}  # fmt: skip
 
 

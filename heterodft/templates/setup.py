@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from heterodft.errors import InputError
 from heterodft.templates.hubbard import SiteU, resolve_hubbard
 from heterodft.templates.kpoints import irreducible_kpoints
+from heterodft.templates.protocols.slabs import turns_normal
 from heterodft.templates.species import blocks_of, table_of
 from heterodft.templates.steps import taken_over
 
@@ -106,7 +107,8 @@ class Setup:
         mesh = self.settings.kpoints
         if self.directions is not None or (self.spin_orbit and self.code == "vasp"):
             return math.prod(mesh)
-        if self.settings.dipole and self.code == "espresso":
+        without_symmetry = self.settings.dipole or (self.settings.cell == "c" and turns_normal(self.structure))
+        if without_symmetry and self.code == "espresso":
             return math.prod(mesh) // 2 + 1
         moments = self.moments or [0.0] * len(self.elements)
         return self._count_kpoints(list(zip(self.elements, self.site_hubbard, moments, strict=True)))

@@ -93,7 +93,8 @@ def _cutoffs(value: Any) -> Cutoffs | None:
 def _cutoff(value: Any) -> float:
     cutoff = parse_quantity(value, "energy")
     if 0 < cutoff < _LOWEST_CUTOFF:
-        raise ValueError(f"a cutoff of {cutoff:g} eV is too low for any pseudopotential; was {cutoff:g} Ry meant?")
+        meant = f"; was {value} Ry meant?" if isinstance(value, int | float) else "; give at least 100 eV"
+        raise ValueError(f"a cutoff of {cutoff:g} eV is too low for any pseudopotential{meant}")
     if not 0 < cutoff <= _HIGHEST_CUTOFF:
         raise ValueError(f"a cutoff of {value}; give one greater than 0 and less than or equal to 1000 Ry")
     return cutoff

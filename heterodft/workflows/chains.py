@@ -104,7 +104,7 @@ def _not_taken(given: set[str], requests: Sequence[Request], source: str) -> lis
     return sorted(given - taken - _NOT_OF_A_STEP)
 
 
-_NOT_OF_A_STEP = {"coarse_first", "cell", "dipole"}
+_NOT_OF_A_STEP = {"coarse_first", "cell", "dipole", "raw", "forced"}
 """Decided for the chain, or for one kind of structure and left aside by others."""
 
 

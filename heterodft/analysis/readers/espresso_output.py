@@ -31,7 +31,7 @@ _ITERATION = re.compile(r"iteration #\s*(\d+)")
 _IONS_STOPPED = re.compile(
     r"The maximum number of steps has been reached|history already reset at previous step: stopping"
 )
-_IONS_DONE = re.compile(r"End of BFGS Geometry Optimization|bfgs converged in")
+_IONS_DONE = re.compile(r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved")
 _BAND_K = re.compile(r"Computing kpt #:\s+(\d+)\s+of\s+(\d+)")
 
 

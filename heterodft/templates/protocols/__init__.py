@@ -124,8 +124,12 @@ def resolve_settings(
             del kept["empty_bands"]  # fewer than its states above the gap need
         if step == "dos" and source != "step":
             kept = _denser_for_dos(structure, kept, _column("dos", code, protocol)["kspacing"])
-        _check_kind_of_cell(structure, kept, source)
+        _check_dipole(structure, kept, source)
         _override(values, origin, kept, source)
+    if is_slab(structure) and values.get("cell", "fixed") != "fixed":
+        raise InputError(
+            f"method: cell: {values['cell']} would shrink the vacuum of a slab; give the slab method: {{cell: fixed}}"
+        )
     if values["smearing"] != "tetrahedra" and not values["smearing_width"]:
         values["smearing_width"] = _column("all", code, protocol)["smearing_width"]
     _set_mesh(structure, step, values, origin)
@@ -152,17 +156,9 @@ def _from_structure(structure: Structure, step: StepName, values: dict[str, Any]
     origin |= dict.fromkeys(found, "structure")
 
 
-def _check_kind_of_cell(structure: Structure, changes: dict[str, Any], source: str) -> None:
-    """Refuse a slab whose vacuum would shrink, and a dipole layer where there is no vacuum to put it in.
-
-    What a campaign says for its slabs is left aside for its other structures.
-    """
-    slab = is_slab(structure)
-    if slab and changes.get("cell", "fixed") != "fixed":
-        raise InputError(
-            f"method: cell: {changes['cell']} would shrink the vacuum of a slab; give it to other structures only"
-        )
-    if not slab and changes.pop("dipole", False) and source != "campaign":
+def _check_dipole(structure: Structure, changes: dict[str, Any], source: str) -> None:
+    """Refuse a dipole layer where there is no vacuum to put it in; a campaign's is that of its slabs."""
+    if not is_slab(structure) and changes.pop("dipole", False) and source != "campaign":
         raise InputError(
             "method: dipole: true on a cell without vacuum, where the correction would lie in the matter"
         )

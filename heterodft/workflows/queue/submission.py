@@ -168,17 +168,23 @@ class _Submitter:
             self.report.failed.append(request.path)
             return
         self.report.shared.append(request.path)
-        gone = finished_id(owner) == request.id and not self._is_complete(request, owner, later)
-        if gone and entry["state"] == "COMPLETED":
+        finished = entry["state"] == "COMPLETED" and finished_id(owner) == request.id
+        if finished and not self._is_complete(request, owner, later):
             self.launchpad.rerun_fw(entry["fw_id"])
 
     def _is_complete(self, request: Request, folder: Path, later: Sequence[Request]) -> bool:
         """Tell whether a finished step still has what a later, unfinished one needs; if not, it must run again."""
-        needed = any(r.parent == request.id and finished_id(self._folder(r)) != r.id for r in later)
+        needed = any(r.parent == request.id and not self._is_finished(r) for r in later)
         if not needed or has_density(folder):
             return True
         (folder / "result.json").replace(folder / "result-without-density.json")
         return False
+
+    def _is_finished(self, request: Request) -> bool:
+        """Tell whether there is a result, here or where another campaign has the same calculation."""
+        entry = self._find({"spec.calculation": request.id})
+        folders = [self._folder(request)] + ([self.settings.resolved(entry["spec"]["folder"])] if entry else [])
+        return any(finished_id(folder) == request.id for folder in folders)
 
     def _remind(self, request: Request, folder: Path, entry: dict[str, Any]) -> None:
         """Deal with a calculation that is queued here already."""
