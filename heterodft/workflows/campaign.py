@@ -23,6 +23,7 @@ __all__ = [
     "Campaign",
     "MethodSpec",
     "NumbersSpec",
+    "RawSettings",
     "RunSpec",
     "StepSpec",
     "StructureSpec",

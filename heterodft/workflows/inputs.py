@@ -9,6 +9,7 @@ from heterodft.templates.espresso import program_version, write_espresso
 from heterodft.templates.potcars import find_potcars
 from heterodft.templates.pseudopotentials import find_pseudopotentials
 from heterodft.templates.vasp import write_vasp
+from heterodft.workflows.campaign import RawSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,8 +85,17 @@ def _place(campaign: Campaign, request: Request, message: str) -> tuple[str, ...
     for part in ("method", "hubbard", "magnetism"):
         if message.startswith(f"{part}:"):
             place = ("structures", key, part) if getattr(own, part) is not None else (part,)
-            return (*place, campaign.code) if message.startswith(f"method: {campaign.code}:") else place
+            return _place_of_raw(campaign, key) if message.startswith(f"method: {campaign.code}:") else place
     return ("structures", key)
+
+
+def _place_of_raw(campaign: Campaign, key: str) -> tuple[str, ...]:
+    """Return where raw settings of the code are given: by the structure, by the campaign, or else by a step."""
+    own = campaign.structures[key]
+    for method, place in ((own.method, ("structures", key, "method")), (campaign.method, ("method",))):
+        if method is not None and getattr(method, campaign.code) != RawSettings():
+            return (*place, campaign.code)
+    return ("structures", key, "steps") if own.steps else ("steps",)
 
 
 def prepare_inputs(
