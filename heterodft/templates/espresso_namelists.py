@@ -62,17 +62,13 @@ def write_namelists(
     if setup.charge:
         sections["system"]["tot_charge"] = Value(setup.charge, "charge of the cell")
     if setup.settings.dipole:
-        sections["control"] |= dict.fromkeys(("tefield", "dipfield"), _from(setup, True, "dipole", "dipole"))
+        sections["control"] |= dict.fromkeys(("tefield", "dipfield"), setup.value(True, "dipole", "dipole"))
         sections["system"] |= _dipole(setup)
     if setup.step in RELAXATIONS and setup.settings.cell == "c" and turns_normal(setup.structure):
         sections["system"]["nosym"] = Value(True, "cell")  # pw.x stops once the height breaks its symmetry
     if setup.step in RELAXATIONS:
         sections |= _relaxation(setup, sections["control"])
     return sections
-
-
-def _from(setup: Setup, value: object, key: str, name: str = "") -> Value:
-    return Value(value, setup.settings.origin.get(key, "request"), name)
 
 
 def _control(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> Section:
@@ -97,19 +93,19 @@ def _system(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> Se
     bands = band_count(setup, electron_count(setup, pseudopotentials))
     cutoffs = {"ecutwfc": ("cutoff", settings.cutoff), "ecutrho": ("density_cutoff", settings.density_cutoff or 0.0)}
     section = {"ibrav": Value(0, "structure"), "nat": Value(len(setup.structure), "structure")}
-    section |= {key: _from(setup, round(v / RYDBERG, 4), name, name) for key, (name, v) in cutoffs.items()}
-    section["nbnd"] = _from(setup, bands, "empty_bands", "empty_bands")
+    section |= {key: setup.value(round(v / RYDBERG, 4), name, name) for key, (name, v) in cutoffs.items()}
+    section["nbnd"] = setup.value(bands, "empty_bands", "empty_bands")
     if setup.noncollinear:
         section["noncolin"] = Value(True, "magnetism")
         section |= {"lspinorb": Value(True, "magnetism")} if setup.spin_orbit else {}
     else:
         section["nspin"] = Value(1 if setup.moments is None else 2, "magnetism")
     if settings.smearing == "tetrahedra":
-        return section | {"occupations": _from(setup, "tetrahedra", "smearing")}
+        return section | {"occupations": setup.value("tetrahedra", "smearing")}
     return section | {
-        "occupations": _from(setup, "smearing", "smearing"),
-        "smearing": _from(setup, _SMEARING[settings.smearing], "smearing", "smearing"),
-        "degauss": _from(setup, round(settings.smearing_width / RYDBERG, 6), "smearing_width", "smearing_width"),
+        "occupations": setup.value("smearing", "smearing"),
+        "smearing": setup.value(_SMEARING[settings.smearing], "smearing", "smearing"),
+        "degauss": setup.value(round(settings.smearing_width / RYDBERG, 6), "smearing_width", "smearing_width"),
     }
 
 
@@ -117,12 +113,12 @@ def _electrons(setup: Setup) -> Section:
     settings = setup.settings
     tolerance = float(f"{settings.scf_tolerance * len(setup.structure) / RYDBERG:.3g}")
     section = {
-        "conv_thr": _from(setup, tolerance, "scf_tolerance", "scf_tolerance"),
-        "electron_maxstep": _from(setup, settings.max_scf_steps, "max_scf_steps", "max_scf_steps"),
-        "mixing_beta": _from(setup, settings.mixing, "mixing", "mixing"),
+        "conv_thr": setup.value(tolerance, "scf_tolerance", "scf_tolerance"),
+        "electron_maxstep": setup.value(settings.max_scf_steps, "max_scf_steps", "max_scf_steps"),
+        "mixing_beta": setup.value(settings.mixing, "mixing", "mixing"),
     }
     if settings.screening == "local":
-        section["mixing_mode"] = _from(setup, "local-TF", "screening", "screening")
+        section["mixing_mode"] = setup.value("local-TF", "screening", "screening")
     if setup.takes.density and setup.step in ("relax", "static"):
         section["startingpot"] = Value("file", f"handed on by {setup.parent}")
     return section
@@ -203,16 +199,16 @@ def _dipole(setup: Setup) -> Section:
     fall = min(0.1, width / 3)
     top = (middle - fall / 2) % 1
     values = {"edir": 3, "emaxpos": round(top, 6), "eopreg": round(fall, 6), "eamp": 0.0}
-    return {key: _from(setup, value, "dipole") for key, value in values.items()}
+    return {key: setup.value(value, "dipole") for key, value in values.items()}
 
 
 def _relaxation(setup: Setup, control: Section) -> dict[str, Section]:
     settings = setup.settings
     force = float(f"{(settings.force_tolerance or 0.0) * BOHR / RYDBERG:.4g}")
-    control["forc_conv_thr"] = _from(setup, force, "force_tolerance", "force_tolerance")
-    control["nstep"] = _from(setup, settings.max_ion_steps, "max_ion_steps", "max_ion_steps")
+    control["forc_conv_thr"] = setup.value(force, "force_tolerance", "force_tolerance")
+    control["nstep"] = setup.value(settings.max_ion_steps, "max_ion_steps", "max_ion_steps")
     ions: Section = {"ion_dynamics": Value("bfgs", "step", free=True)}
     if settings.cell == "fixed":
         return {"ions": ions}
     freedom = {"c": "z", "full": "all"}[settings.cell or "c"]
-    return {"ions": ions, "cell": {"cell_dofree": _from(setup, freedom, "cell", "cell")}}
+    return {"ions": ions, "cell": {"cell_dofree": setup.value(freedom, "cell", "cell")}}

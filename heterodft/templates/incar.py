@@ -86,10 +86,6 @@ def _known_tag(given: str) -> str:
     return "INCAR"
 
 
-def _from(setup: Setup, value: object, key: str, name: str = "") -> Value:
-    return Value(value, setup.settings.origin.get(key, "request"), name)
-
-
 def _start(setup: Setup) -> Section:
     """Where the cycle starts: ICHARG = 11 keeps the density that was handed on."""
     takes = setup.takes
@@ -103,13 +99,13 @@ def _start(setup: Setup) -> Section:
 def _basis(setup: Setup) -> Section:
     settings = setup.settings
     section = {
-        "ENCUT": _from(setup, round(settings.cutoff, 3), "cutoff", "cutoff"),
-        "PREC": _from(setup, "Normal" if settings.precision == "normal" else "Accurate", "precision", "precision"),
-        "LREAL": _from(setup, "Auto" if settings.projectors == "real" else False, "projectors", "projectors"),
+        "ENCUT": setup.value(round(settings.cutoff, 3), "cutoff", "cutoff"),
+        "PREC": setup.value("Normal" if settings.precision == "normal" else "Accurate", "precision", "precision"),
+        "LREAL": setup.value("Auto" if settings.projectors == "real" else False, "projectors", "projectors"),
         "LASPH": Value(True, "step"),  # the gradient inside the spheres is not spherical with d or f electrons
     }
     if settings.xc == "PBEsol":
-        section["GGA"] = _from(setup, "PS", "xc", "xc")
+        section["GGA"] = setup.value("PS", "xc", "xc")
     elif settings.xc != "PBE":
         hint = did_you_mean(settings.xc, ("PBE", "PBEsol"))
         raise InputError(f"method: functional {settings.xc} is not written yet{hint}")
@@ -121,17 +117,17 @@ def _cycle(setup: Setup) -> Section:
     tolerance = float(f"{settings.scf_tolerance * len(setup.structure):.3g}")
     section = {
         "ALGO": Value("Normal", "step", free=True),
-        "EDIFF": _from(setup, tolerance, "scf_tolerance", "scf_tolerance"),
-        "NELM": _from(setup, settings.max_scf_steps, "max_scf_steps", "max_scf_steps"),
+        "EDIFF": setup.value(tolerance, "scf_tolerance", "scf_tolerance"),
+        "NELM": setup.value(settings.max_scf_steps, "max_scf_steps", "max_scf_steps"),
     }
     if setup.moments is not None:
-        section["AMIX"] = _from(setup, settings.mixing, "mixing", "mixing")
-        section["AMIX_MAG"] = _from(setup, settings.spin_mixing, "spin_mixing", "spin_mixing")
+        section["AMIX"] = setup.value(settings.mixing, "mixing", "mixing")
+        section["AMIX_MAG"] = setup.value(settings.spin_mixing, "spin_mixing", "spin_mixing")
         # Linear mixing, but of the charge of a slab, whose sloshing AMIN is to damp.
         linear = ("BMIX_MAG",) if settings.screening == "local" else ("BMIX", "BMIX_MAG")
-        section |= dict.fromkeys(linear, _from(setup, 1e-4, "spin_mixing"))
+        section |= dict.fromkeys(linear, setup.value(1e-4, "spin_mixing"))
     if settings.screening == "local":
-        section["AMIN"] = _from(setup, 0.01, "screening", "screening")
+        section["AMIN"] = setup.value(0.01, "screening", "screening")
     return section
 
 
@@ -149,17 +145,17 @@ def _smearing(setup: Setup, notes: list[str]) -> Section:
         )
         origin = "too few k-points for tetrahedra"
         return {"ISMEAR": Value(_SMEARING[kind], origin), "SIGMA": Value(width, origin)}
-    section = {"ISMEAR": _from(setup, _SMEARING[kind], "smearing", "smearing")}
+    section = {"ISMEAR": setup.value(_SMEARING[kind], "smearing", "smearing")}
     return (
         section
         if kind == "tetrahedra"
-        else section | {"SIGMA": _from(setup, width, "smearing_width", "smearing_width")}
+        else section | {"SIGMA": setup.value(width, "smearing_width", "smearing_width")}
     )
 
 
 def _electrons(setup: Setup, potcars: Mapping[str, Potcar], notes: list[str]) -> Section:
     """Bands, and of a charged cell the number of electrons, which only the POTCARs know for certain."""
-    estimated = sorted({p.symbol for p in potcars.values() if p.path is None})
+    estimated = sorted({p.symbol for p in potcars.values() if p.is_estimate})
     electrons = electron_count(setup, potcars)
     if estimated:
         if setup.charge:
@@ -170,7 +166,7 @@ def _electrons(setup: Setup, potcars: Mapping[str, Potcar], notes: list[str]) ->
         notes.append(
             "no POTCAR library: valence electrons are taken from the names of the POTCARs; set PMG_VASP_PSP_DIR"
         )
-    section = {"NBANDS": _from(setup, band_count(setup, electrons), "empty_bands", "empty_bands")}
+    section = {"NBANDS": setup.value(band_count(setup, electrons), "empty_bands", "empty_bands")}
     return section | ({"NELECT": Value(electrons, "charge of the cell")} if setup.charge else {})
 
 
@@ -180,13 +176,13 @@ def _ions(setup: Setup) -> Section:
         return {"IBRION": Value(-1, "step"), "NSW": Value(0, "step")}
     section = {
         "IBRION": Value(2, "step"),
-        "NSW": _from(setup, settings.max_ion_steps, "max_ion_steps", "max_ion_steps"),
-        "EDIFFG": _from(setup, -round(settings.force_tolerance or 0.0, 6), "force_tolerance", "force_tolerance"),
-        "ISIF": _from(setup, 2 if settings.cell == "fixed" else 3, "cell", "cell"),
+        "NSW": setup.value(settings.max_ion_steps, "max_ion_steps", "max_ion_steps"),
+        "EDIFFG": setup.value(-round(settings.force_tolerance or 0.0, 6), "force_tolerance", "force_tolerance"),
+        "ISIF": setup.value(2 if settings.cell == "fixed" else 3, "cell", "cell"),
     }
     if settings.cell == "c":
         _check_upright(setup)
-        section["LATTICE_CONSTRAINTS"] = _from(setup, ".FALSE. .FALSE. .TRUE.", "cell", "cell")
+        section["LATTICE_CONSTRAINTS"] = setup.value(".FALSE. .FALSE. .TRUE.", "cell", "cell")
     return section
 
 
@@ -202,7 +198,7 @@ def _output(setup: Setup) -> Section:
     section["LWAVE"] = Value(kept, "step", free=True)
     if setup.step == "dos":
         number = math.ceil(_DOS_RANGE / setup.settings.dos_energy_step) + 1
-        section["NEDOS"] = _from(setup, number, "dos_energy_step", "dos_energy_step")
+        section["NEDOS"] = setup.value(number, "dos_energy_step", "dos_energy_step")
     if setup.step == "potential":
         section["LVHAR"] = Value(True, "step")
     if setup.step == "charge":
@@ -214,7 +210,7 @@ def _dipole(setup: Setup) -> Section:
     """DIPOL is the middle of the matter, opposite the middle of the vacuum."""
     middle = (widest_gap(setup.structure)[0] + 0.5) % 1
     values = {"LDIPOL": True, "IDIPOL": 3, "DIPOL": f"0.5 0.5 {middle:.6g}"}
-    return {key: _from(setup, value, "dipole") for key, value in values.items()}
+    return {key: setup.value(value, "dipole") for key, value in values.items()}
 
 
 def incar_text(section: Section) -> str:

@@ -123,6 +123,10 @@ class Setup:
         mesh, shift = self.settings.kpoints, self.settings.shift
         return irreducible_kpoints(self.structure, mesh, shift, [numbers[kind] for kind in kinds])
 
+    def value(self, value: object, key: str, name: str = "") -> Value:
+        """Return a setting that follows from one of the numbers, with the origin of that number."""
+        return Value(value, self.settings.origin.get(key, "request"), name)
+
     @property
     def takes(self) -> TakenOver:
         """What it takes from its parent."""
