@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from heterodft.workflows.settings import load_settings
+from heterodft.workflows.settings_file import load_settings
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 YAML = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)

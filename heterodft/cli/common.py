@@ -132,7 +132,7 @@ def read_campaign(file: Path, *, code: str | None = None) -> Campaign:
 
 def settings_for(campaign: Campaign) -> Settings:
     """Return the settings of this machine, with what the campaign says of running."""
-    from heterodft.workflows.settings import load_settings
+    from heterodft.workflows.settings_file import load_settings
 
     return load_settings(command=campaign.run.command)
 

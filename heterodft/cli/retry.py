@@ -18,7 +18,7 @@ def command(paths: tuple[str, ...], all_failed: bool) -> None:
     from heterodft.errors import QueueError, did_you_mean
     from heterodft.workflows.queue.reconciliation import retry
     from heterodft.workflows.queue.summary import read_queue
-    from heterodft.workflows.settings import load_settings
+    from heterodft.workflows.settings_file import load_settings
 
     if bool(paths) == all_failed:
         raise click.UsageError("give paths of failed calculations, or --all-failed")

@@ -39,7 +39,7 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
     from heterodft.templates.espresso import PROGRAMS, program_version
     from heterodft.workflows.queue.pool import recover, running_workers
     from heterodft.workflows.queue.summary import read_queue
-    from heterodft.workflows.settings import load_settings
+    from heterodft.workflows.settings_file import load_settings
 
     settings = load_settings(cores=cores)
     if not read_queue(settings):

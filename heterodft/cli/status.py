@@ -6,7 +6,7 @@ import click
 
 from heterodft.cli.common import echo_json, json_option
 from heterodft.workflows.queue.summary import count_states, failure_reason, read_queue
-from heterodft.workflows.settings import load_settings
+from heterodft.workflows.settings_file import load_settings
 
 __all__ = ["command"]
 

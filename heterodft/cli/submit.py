@@ -45,7 +45,7 @@ def command(file: Path, as_json: bool) -> None:
     if campaign.code == "espresso":
         check_inputs(campaign, [request for chain in chains for request in chain], settings)
     from heterodft.workflows.queue.submission import submit
-    from heterodft.workflows.settings import absolute_command
+    from heterodft.workflows.settings_file import absolute_command
 
     report = submit(chains, settings, command=absolute_command(campaign.run.command))
     if as_json:

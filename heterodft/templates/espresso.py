@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from heterodft.templates.pseudopotentials import Pseudopotential
     from heterodft.templates.setup import Setup
 
-__all__ = ["PREFIX", "PROGRAMS", "program_of", "program_version", "write_espresso"]
+__all__ = ["PREFIX", "PROGRAMS", "fortran", "program_of", "program_version", "write_espresso"]
 
 PROGRAMS = ("pw.x", "projwfc.x", "pp.x")
 _POTENTIAL, _CHARGE, _SPIN, _SPIN_VECTOR = 11, 0, 6, 13
@@ -190,13 +190,14 @@ def _text(namelists: Mapping[str, Section]) -> str:
     for name, section in namelists.items():
         lines += [
             f"&{name.upper()}",
-            *(f"   {key.lower():16} = {_fortran(v.value)}" for key, v in section.items()),
+            *(f"   {key.lower():16} = {fortran(v.value)}" for key, v in section.items()),
             "/",
         ]
     return "\n".join([*lines, ""])
 
 
-def _fortran(value: Any) -> str:
+def fortran(value: Any) -> str:
+    """Return a value as a namelist has it."""
     if isinstance(value, bool):
         return ".true." if value else ".false."
     return f"'{value}'" if isinstance(value, str) else str(value)

@@ -1,44 +1,22 @@
-"""Where things are on this machine: launchpad, programs, cores, folders.
-
-Read in this order, the later winning: the user's ``settings.yaml`` (in ``$XDG_CONFIG_HOME/heterodft``),
-``heterodft.yaml`` in the working folder (or the one file that ``HETERODFT_SETTINGS`` names instead of both), the
-environment variables ``HETERODFT_HOST``, ``ESPRESSO_BIN_DIR`` and ``ESPRESSO_PSEUDO``.
-
-    launchpad: {host: sqlite://runs/queue.sqlite, name: heterodft}   # or mongodb://user:password@server
-    runs: runs                       # folder of the calculations
-    cores: 2                         # of this machine to use, all by default
-    espresso:
-      command: mpirun -np {cores} pw.x
-      bin_dir: /opt/qe/bin
-      pseudo_dir: ~/pseudos
-
-A path after ``sqlite://`` is relative to the settings file (or the working folder) unless it starts with a slash:
-``sqlite:///scratch/queue.sqlite``.
-"""
+"""What a worker knows of its machine: launchpad, programs, cores, folders. `settings_file` reads it from files."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from heterodft.errors import ProgramNotFoundError, SettingsError, did_you_mean
+from heterodft.errors import ProgramNotFoundError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Settings", "absolute_command", "load_settings"]
+__all__ = ["Settings"]
 
 _PATHS = ("runs", "bin_dir", "pseudo_dir")
-_SECTIONS: dict[str, tuple[str, ...]] = {
-    "launchpad": ("host", "name"),
-    "espresso": ("command", "bin_dir", "pseudo_dir"),
-    "runs": (),
-    "cores": (),
-}
 
 
 @dataclass(frozen=True)
@@ -59,6 +37,18 @@ class Settings:
         How to start pw.x, ``{cores}`` standing for the number of ranks; None chooses.
     bin_dir, pseudo_dir
         Folders of the programs and of the pseudopotentials; None means PATH and the installed family.
+    vasp_command, vasp_gamma_command, vasp_ncl_command
+        How to start VASP, its build for Γ alone and its noncollinear build.
+    batch
+        The ``batch:`` section, for `heterodft launch`.
+    disk_budget, keep_free
+        GB that the folder of runs may take at most (None: no limit), and that must stay free on its disk.
+    orphans
+        ``adopt`` a program that outlived its worker, or ``end`` it.
+    grace
+        Seconds that a program is given to write its checkpoint when it is stopped.
+    deadline
+        When this worker's time is up, in seconds since 1970; None when it has no end. Never in a file.
     """
 
     host: str
@@ -68,6 +58,15 @@ class Settings:
     command: str | None = None
     bin_dir: Path | None = None
     pseudo_dir: Path | None = None
+    vasp_command: str | None = None
+    vasp_gamma_command: str | None = None
+    vasp_ncl_command: str | None = None
+    batch: dict[str, Any] = field(default_factory=dict)
+    disk_budget: float | None = None
+    keep_free: float = 1.0
+    orphans: str = "adopt"
+    grace: float = 20.0
+    deadline: float | None = None
 
     @property
     def queue_file(self) -> Path | None:
@@ -140,109 +139,3 @@ class Settings:
                     "install it or change espresso: command:"
                 )
         return words
-
-
-def load_settings(**changes: Any) -> Settings:
-    """Read the settings of this machine and working folder.
-
-    Parameters
-    ----------
-    **changes
-        Fields of `Settings` that win over everything else; None leaves a field alone.
-
-    Raises
-    ------
-    SettingsError
-        On an unknown key or an impossible value.
-    """
-    values: dict[str, Any] = {"host": "sqlite://runs/queue.sqlite", "name": "heterodft", "runs": "runs"}
-    folder = Path.cwd()
-    for path in _files():
-        read = _read(path)
-        values |= read
-        if "host" in read:
-            folder = path.parent.resolve()
-    for key, variable in (
-        ("host", "HETERODFT_HOST"),
-        ("bin_dir", "ESPRESSO_BIN_DIR"),
-        ("pseudo_dir", "ESPRESSO_PSEUDO"),
-    ):
-        if os.environ.get(variable):
-            values[key] = os.environ[variable]
-            folder = Path.cwd() if key == "host" else folder
-    cores = values.get("cores", len(os.sched_getaffinity(0)))
-    if isinstance(cores, bool) or not isinstance(cores, int) or cores < 1:
-        raise SettingsError(f"cores: {cores!r} is no number of cores; give an integer of at least 1")
-    for key in ("host", "name", "runs", "command", "bin_dir", "pseudo_dir"):
-        if not isinstance(values.get(key, ""), str):
-            raise SettingsError(f"{key}: {values[key]!r}; give a text")
-    settings = Settings(
-        host=values["host"],
-        database=values["name"],
-        runs=Path(values["runs"]).expanduser().absolute(),
-        cores=cores,
-        command=values.get("command"),
-        bin_dir=_path(values.get("bin_dir")),
-        pseudo_dir=_path(values.get("pseudo_dir")),
-    )
-    settings = replace(settings, **{key: value for key, value in changes.items() if value is not None})
-    return replace(settings, host=_absolute_host(settings.host, folder), command=absolute_command(settings.command))
-
-
-def absolute_command(command: str | None) -> str | None:
-    """Make the programs of a command that are given by a relative path absolute; workers run elsewhere."""
-    if command is None:
-        return None
-    words = command.split(" ")
-    return " ".join(str(Path(w).absolute()) if w.startswith(("./", "../")) else w for w in words)
-
-
-def _files() -> list[Path]:
-    chosen = os.environ.get("HETERODFT_SETTINGS")
-    if chosen:
-        path = Path(chosen).expanduser()
-        if not path.is_file():
-            raise SettingsError(f"HETERODFT_SETTINGS names {path}, which does not exist; correct or unset it")
-        return [path]
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return [path for path in (config / "heterodft" / "settings.yaml", Path("heterodft.yaml")) if path.is_file()]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Read one settings file into a flat dictionary."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        data = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise SettingsError(f"{path}: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise SettingsError(f"{path}: expected keys such as {', '.join(_SECTIONS)}")
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        if key not in _SECTIONS:
-            raise SettingsError(f"{path}: unknown key '{key}'{did_you_mean(str(key), _SECTIONS)}")
-        if not _SECTIONS[key]:
-            flat[key] = value
-            continue
-        if not isinstance(value, dict):
-            raise SettingsError(f"{path}: {key}: expected keys {', '.join(_SECTIONS[key])}")
-        for name in value:
-            if name not in _SECTIONS[key]:
-                raise SettingsError(f"{path}: {key}: unknown key '{name}'{did_you_mean(str(name), _SECTIONS[key])}")
-        flat |= value
-    return flat
-
-
-def _path(value: str | None) -> Path | None:
-    return Path(value).expanduser().absolute() if value else None
-
-
-def _absolute_host(host: str, folder: Path) -> str:
-    if not host.startswith("sqlite:"):
-        if not host.startswith(("mongodb://", "mongodb+srv://")):
-            raise SettingsError(f"launchpad: host: '{host}'; write sqlite://PATH or mongodb://SERVER")
-        return host
-    path = Path(host.removeprefix("sqlite:").removeprefix("//")).expanduser()
-    return f"sqlite://{folder / path}"

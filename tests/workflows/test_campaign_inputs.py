@@ -10,7 +10,7 @@ from heterodft.workflows.calculation import read_request, write_request
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.inputs import prepare_inputs
-from heterodft.workflows.settings import load_settings
+from heterodft.workflows.settings_file import load_settings
 
 BASE = """\
 name: c

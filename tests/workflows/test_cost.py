@@ -6,7 +6,7 @@ from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import build_chain
 from heterodft.workflows.configurations import expand
 from heterodft.workflows.cost import estimate_cost
-from heterodft.workflows.settings import load_settings
+from heterodft.workflows.settings_file import load_settings
 
 
 def test_the_demo_has_the_size_that_pw_prints(demo_file):

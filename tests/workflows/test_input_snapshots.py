@@ -17,7 +17,7 @@ from heterodft.templates.pseudopotentials import family_for
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.inputs import prepare_inputs
-from heterodft.workflows.settings import load_settings
+from heterodft.workflows.settings_file import load_settings
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOTS = Path(__file__).parent / "snapshots"

@@ -14,7 +14,7 @@ from fireworks.core.rocket import Rocket
 from heterodft.workflows.queue.identity import is_alive, worker_name
 from heterodft.workflows.queue.launchpad import EmbeddedLaunchPad, open_launchpad
 from heterodft.workflows.queue.reconciliation import dead_workers, requeue
-from heterodft.workflows.settings import load_settings
+from heterodft.workflows.settings_file import load_settings
 
 WORKER = """
 import sys

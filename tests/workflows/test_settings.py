@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from heterodft.errors import ProgramNotFoundError, SettingsError
-from heterodft.workflows.settings import Settings, load_settings
+from heterodft.workflows.settings import Settings
+from heterodft.workflows.settings_file import load_settings
 
 
 @pytest.fixture(autouse=True)

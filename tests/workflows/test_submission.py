@@ -18,7 +18,7 @@ from heterodft.workflows.queue.launchpad import open_launchpad
 from heterodft.workflows.queue.reconciliation import reconcile, requeue
 from heterodft.workflows.queue.submission import submit
 from heterodft.workflows.queue.summary import count_states, failure_reason, read_queue
-from heterodft.workflows.settings import load_settings
+from heterodft.workflows.settings_file import load_settings
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from fireworks import FiretaskBase, FWAction
 from fireworks.utilities.fw_utilities import explicit_serialize
 
 from heterodft.workflows.runner import run_calculation
-from heterodft.workflows.settings import Settings, load_settings
+from heterodft.workflows.settings import Settings
+from heterodft.workflows.settings_file import load_settings
 
 __all__ = ["RunCalculation"]
 

@@ -1,0 +1,185 @@
+"""The settings of this machine, read from files and the environment.
+
+Read in this order, the later winning: the user's ``settings.yaml`` (in ``$XDG_CONFIG_HOME/heterodft``),
+``heterodft.yaml`` in the working folder (or the one file that ``HETERODFT_SETTINGS`` names instead of both), the
+environment variables ``HETERODFT_HOST``, ``ESPRESSO_BIN_DIR``, ``ESPRESSO_PSEUDO``, ``VASP_CMD``,
+``VASP_GAMMA_CMD`` and ``VASP_NCL_CMD``.
+
+    launchpad: {host: sqlite://runs/queue.sqlite, name: heterodft}   # or mongodb://user:password@server
+    runs: runs                       # folder of the calculations
+    cores: 2                         # of this machine to use, all by default
+    grace: 20                        # seconds for a program to write its checkpoint when it is stopped
+    orphans: adopt                   # or end: programs that outlived their worker
+    espresso:
+      command: mpirun -np {cores} pw.x
+      bin_dir: /opt/qe/bin
+      pseudo_dir: ~/pseudos
+    vasp: {command: mpirun -np {cores} vasp_std}   # gamma_command, ncl_command
+    disk: {budget: 500, free: 2}     # GB: of the folder of runs at most; to leave on the disk
+    batch: {scheduler: slurm}        # for heterodft launch
+
+A path after ``sqlite://`` is relative to the settings file (or the working folder) unless it starts with a slash:
+``sqlite:///scratch/queue.sqlite``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from heterodft.errors import SettingsError, did_you_mean
+from heterodft.workflows.settings import Settings
+
+__all__ = ["absolute_command", "load_settings"]
+
+_SECTIONS: dict[str, dict[str, str]] = {
+    "launchpad": {"host": "host", "name": "name"},
+    "espresso": {"command": "command", "bin_dir": "bin_dir", "pseudo_dir": "pseudo_dir"},
+    "vasp": {
+        "command": "vasp_command",
+        "gamma_command": "vasp_gamma_command",
+        "ncl_command": "vasp_ncl_command",
+    },
+    "disk": {"budget": "disk_budget", "free": "keep_free"},
+    "batch": {},
+    "runs": {},
+    "cores": {},
+    "orphans": {},
+    "grace": {},
+}
+"""Sections of the file and the field that each of their keys fills; those without keys fill their own."""
+_VARIABLES = {
+    "host": "HETERODFT_HOST",
+    "bin_dir": "ESPRESSO_BIN_DIR",
+    "pseudo_dir": "ESPRESSO_PSEUDO",
+    "vasp_command": "VASP_CMD",
+    "vasp_gamma_command": "VASP_GAMMA_CMD",
+    "vasp_ncl_command": "VASP_NCL_CMD",
+}
+_TEXTS = ("host", "name", "runs", "command", "bin_dir", "pseudo_dir", "orphans", *_VARIABLES)
+_COMMANDS = ("command", "vasp_command", "vasp_gamma_command", "vasp_ncl_command")
+
+
+def load_settings(**changes: Any) -> Settings:
+    """Read the settings of this machine and working folder.
+
+    Parameters
+    ----------
+    **changes
+        Fields of `Settings` that win over everything else; None leaves a field alone.
+
+    Raises
+    ------
+    SettingsError
+        On an unknown key or an impossible value.
+    """
+    values: dict[str, Any] = {"host": "sqlite://runs/queue.sqlite", "name": "heterodft", "runs": "runs"}
+    folder = Path.cwd()
+    for path in _files():
+        read = _read(path)
+        values |= read
+        if "host" in read:
+            folder = path.parent.resolve()
+    for key, variable in _VARIABLES.items():
+        if os.environ.get(variable):
+            values[key] = os.environ[variable]
+            folder = Path.cwd() if key == "host" else folder
+    _check(values)
+    known = {
+        key: values[key] for key in (*_COMMANDS, "batch", "disk_budget", "keep_free", "orphans") if key in values
+    }
+    settings = Settings(
+        host=values["host"],
+        database=values["name"],
+        runs=Path(values["runs"]).expanduser().absolute(),
+        cores=values.get("cores", len(os.sched_getaffinity(0))),
+        bin_dir=_path(values.get("bin_dir")),
+        pseudo_dir=_path(values.get("pseudo_dir")),
+        **known,
+    )
+    settings = replace(settings, **{key: value for key, value in changes.items() if value is not None})
+    commands: Any = {key: absolute_command(getattr(settings, key)) for key in _COMMANDS}
+    return replace(settings, host=_absolute_host(settings.host, folder), **commands)
+
+
+def _check(values: dict[str, Any]) -> None:
+    cores = values.get("cores", 1)
+    if isinstance(cores, bool) or not isinstance(cores, int) or cores < 1:
+        raise SettingsError(f"cores: {cores!r} is no number of cores; give an integer of at least 1")
+    for key in _TEXTS:
+        if not isinstance(values.get(key, ""), str):
+            raise SettingsError(f"{key}: {values[key]!r}; give a text")
+    if values.get("orphans", "adopt") not in ("adopt", "end"):
+        raise SettingsError(f"orphans: '{values['orphans']}'; write adopt or end")
+    units = {
+        "disk_budget": ("disk: budget", "GB"),
+        "keep_free": ("disk: free", "GB"),
+        "grace": ("grace", "seconds"),
+    }
+    for key, (name, unit) in units.items():
+        number = values.get(key, 1.0)
+        if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
+            raise SettingsError(f"{name}: {number!r}; give a number of {unit}")
+    if not isinstance(values.get("batch", {}), dict):
+        raise SettingsError(f"batch: {values['batch']!r}; give keys such as scheduler: slurm")
+
+
+def absolute_command(command: str | None) -> str | None:
+    """Make the programs of a command that are given by a relative path absolute; workers run elsewhere."""
+    if command is None:
+        return None
+    words = command.split(" ")
+    return " ".join(str(Path(w).absolute()) if w.startswith(("./", "../")) else w for w in words)
+
+
+def _files() -> list[Path]:
+    chosen = os.environ.get("HETERODFT_SETTINGS")
+    if chosen:
+        path = Path(chosen).expanduser()
+        if not path.is_file():
+            raise SettingsError(f"HETERODFT_SETTINGS names {path}, which does not exist; correct or unset it")
+        return [path]
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return [path for path in (config / "heterodft" / "settings.yaml", Path("heterodft.yaml")) if path.is_file()]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read one settings file into a flat dictionary."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        data = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise SettingsError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise SettingsError(f"{path}: expected keys such as {', '.join(_SECTIONS)}")
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in _SECTIONS:
+            raise SettingsError(f"{path}: unknown key '{key}'{did_you_mean(str(key), _SECTIONS)}")
+        if not _SECTIONS[key]:
+            flat[key] = value
+            continue
+        if not isinstance(value, dict):
+            raise SettingsError(f"{path}: {key}: expected keys {', '.join(_SECTIONS[key])}")
+        for name in value:
+            if name not in _SECTIONS[key]:
+                raise SettingsError(f"{path}: {key}: unknown key '{name}'{did_you_mean(str(name), _SECTIONS[key])}")
+        flat |= {_SECTIONS[key][name]: item for name, item in value.items()}
+    return flat
+
+
+def _path(value: str | None) -> Path | None:
+    return Path(value).expanduser().absolute() if value else None
+
+
+def _absolute_host(host: str, folder: Path) -> str:
+    if not host.startswith("sqlite:"):
+        if not host.startswith(("mongodb://", "mongodb+srv://")):
+            raise SettingsError(f"launchpad: host: '{host}'; write sqlite://PATH or mongodb://SERVER")
+        return host
+    path = Path(host.removeprefix("sqlite:").removeprefix("//")).expanduser()
+    return f"sqlite://{folder / path}"
