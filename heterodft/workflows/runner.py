@@ -14,6 +14,7 @@ from heterodft.errors import CalculationError, HeterodftError, InterruptedCalcul
 from heterodft.files import write_json
 from heterodft.workflows import run_espresso, run_vasp
 from heterodft.workflows.calculation import finished_id, read_request
+from heterodft.workflows.processes import exclusive
 from heterodft.workflows.state import compare_moments
 
 if TYPE_CHECKING:
@@ -50,12 +51,16 @@ def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:
     if request.id != identity:
         raise CalculationError(f"{folder} now holds the request {request.id}, not {identity}; submit again")
     try:
-        if finished_id(folder) == identity:
-            return Result.load(folder)
-        (folder / FAILURE_FILE).unlink(missing_ok=True)
-        return _run_programs(request, folder, settings)
-    except (InterruptedCalculation, KeyboardInterrupt, SystemExit):
+        with exclusive(folder):
+            if finished_id(folder) == identity:
+                return Result.load(folder)
+            (folder / FAILURE_FILE).unlink(missing_ok=True)
+            return _run_programs(request, folder, settings)
+    except (KeyboardInterrupt, SystemExit):
         _write_failure(folder, "interrupted; it will be run again", interrupted=True)
+        raise
+    except InterruptedCalculation as stop:
+        _write_failure(folder, str(stop), interrupted=True)
         raise
     except HeterodftError as error:
         _write_failure(folder, str(error), interrupted=False)

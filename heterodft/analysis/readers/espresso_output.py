@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from heterodft.errors import ReaderError
 from heterodft.units import RYDBERG
@@ -32,6 +32,7 @@ _IONS_STOPPED = re.compile(
     r"The maximum number of steps has been reached|history already reset at previous step: stopping"
 )
 _IONS_DONE = re.compile(r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved")
+_OUT_OF_TIME, _BY_USER = "Maximum CPU time exceeded", "Program stopped by user request"
 _BAND_K = re.compile(r"Computing kpt #:\s+(\d+)\s+of\s+(\d+)")
 
 
@@ -60,6 +61,10 @@ class PwOutput:
     relaxed, ion_steps
         Whether a relaxation reached its tolerance, None where it was none or did not get to say; how many
         self-consistent cycles ended.
+    bands_ended
+        Whether the bands of every k-point were computed.
+    stopped
+        ``time`` after max_seconds, ``user`` after an EXIT file where the version says so (6.7 does not).
     """
 
     energy: float | None
@@ -76,6 +81,8 @@ class PwOutput:
     error: str | None
     relaxed: bool | None = None
     ion_steps: int = 0
+    bands_ended: bool = False
+    stopped: Literal["time", "user"] | None = None
 
 
 def read_pw_output(path: Path) -> PwOutput:
@@ -110,6 +117,8 @@ def read_pw_output(path: Path) -> PwOutput:
         error=f"{box[1]}: {box[3]}" if box else None,
         relaxed=False if _IONS_STOPPED.search(text) else True if _IONS_DONE.search(text) else None,
         ion_steps=len(_ENERGY.findall(text)),
+        bands_ended="End of band structure calculation" in text or bool(achieved),
+        stopped="time" if _OUT_OF_TIME in text else "user" if _BY_USER in text else None,
     )
 
 

@@ -54,10 +54,18 @@ def _failure(printed: PwOutput, program: str, calculation: str) -> str | None:
         return _not_converged(printed)
     if printed.relaxed is False:
         return f"not relaxed after {printed.ion_steps} steps; raise max_ion_steps or start from better positions"
+    stopped = _stopped_before(printed, calculation)
+    return f"{program} was stopped {stopped} (time limit or EXIT file)" if stopped else None
+
+
+def _stopped_before(printed: PwOutput, calculation: str) -> str | None:
+    """Return what a run that ended in order had not reached."""
     if calculation in _SELF_CONSISTENT and not printed.converged:
-        return "pw.x was stopped inside the SCF cycle (time limit or EXIT file)"
+        return "inside the SCF cycle"
     if calculation in ("relax", "vc-relax") and not printed.relaxed:
-        return "pw.x was stopped before the structure was relaxed (time limit or EXIT file)"
+        return "before the structure was relaxed"
+    if calculation in ("nscf", "bands") and not printed.bands_ended:
+        return "before the bands of every k-point were computed"
     return None
 
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import psutil
 from custodian.custodian import Job, Validator
 
-from heterodft.files import read_json, write_json
-from heterodft.templates.espresso import program_of
+from heterodft.templates.espresso import PREFIX, program_of
 from heterodft.workflows.custodians.diagnosis import diagnose
+from heterodft.workflows.processes import forget_program, start_program, stop_group
 
-__all__ = ["PROCESS_FILE", "EspressoJob", "EspressoValidator", "end_orphan"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-PROCESS_FILE = "process.json"
-_GRACE_SECONDS = 5.0
+    from heterodft.workflows.processes import WatchedProcess
+
+__all__ = ["EspressoJob", "EspressoValidator", "ask_to_stop"]
 
 
 class EspressoJob(Job):
@@ -31,13 +30,30 @@ class EspressoJob(Job):
     command
         Words that start the program.
     file
-        Its input: ``pw.in``; it prints to ``pw.out`` and ``pw.err``.
+        Its input: ``pw.in``; it prints to ``pw.out`` and ``pw.err``, and what an earlier attempt printed is kept as
+        ``pw.out.1``, ``pw.out.2`` …
+    asked
+        Checksum of the input as the request has it, before corrections and time limits.
+    start
+        From ``scratch``, from the ``checkpoint`` of pw.x, or from the last ``positions``.
+    grace
+        Seconds that pw.x is given to write a checkpoint when it is stopped.
     """
 
-    def __init__(self, command: list[str], file: str):
-        self.command = command
+    def __init__(
+        self,
+        command: Sequence[str],
+        file: str,
+        asked: str = "",
+        start: str = "scratch",
+        grace: float = 0.0,
+    ):
+        self.command = list(command)
         self.file = file
-        self._process: subprocess.Popen[bytes] | None = None
+        self.asked = asked
+        self.start = start
+        self.grace = grace
+        self._process: WatchedProcess | None = None
 
     @property
     def name(self) -> str:
@@ -47,35 +63,53 @@ class EspressoJob(Job):
     def setup(self, directory: str = "./") -> None:
         """Do nothing: the inputs are written before."""
 
-    def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
+    def run(self, directory: str = "./") -> WatchedProcess:
         """Start the program."""
         folder, name = Path(directory), self.file.removesuffix(".in")
-        (folder / "CRASH").unlink(missing_ok=True)
-        with ExitStack() as stack:
-            out = stack.enter_context((folder / f"{name}.out").open("wb"))
-            err = stack.enter_context((folder / f"{name}.err").open("wb"))
-            self._process = subprocess.Popen(
-                [*self.command, "-in", self.file],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env=_environment(),
-                start_new_session=True,
-            )
-        _record_process(folder, self._process.pid)
+        for left in ("CRASH", f"{PREFIX}.EXIT"):
+            (folder / left).unlink(missing_ok=True)
+        _keep_output(folder / f"{name}.out")
+        self._process = start_program(
+            [*self.command, "-in", self.file],
+            folder,
+            name,
+            environment=_environment(),
+            record={"file": self.file, "asked": self.asked},
+        )
         return self._process
 
     def postprocess(self, directory: str = "./") -> None:
         """Forget the process, which has ended."""
-        (Path(directory) / PROCESS_FILE).unlink(missing_ok=True)
+        forget_program(Path(directory))
 
     def terminate(self, directory: str = "./") -> None:
-        """End the program with all ranks that mpirun started."""
-        if self._process is not None and self._process.poll() is None:
-            _end_group(self._process.pid)
-            self._process.wait()
-        (Path(directory) / PROCESS_FILE).unlink(missing_ok=True)
+        """End the program with all ranks that mpirun started; pw.x is first asked for a checkpoint."""
+        process = self._process
+        if process is not None and subprocess.Popen.poll(process) is None:
+            if program_of(self.file) == "pw.x":
+                ask_to_stop(process, Path(directory), self.grace)
+            if subprocess.Popen.poll(process) is None:
+                stop_group(process.pid)
+                process.wait(5.0)
+        forget_program(Path(directory))
+
+
+def ask_to_stop(process: WatchedProcess, folder: Path, grace: float) -> None:
+    """Ask pw.x for a checkpoint by its EXIT file, which it looks for between k-points, and wait a little."""
+    if grace <= 0:
+        return
+    with suppress(OSError):
+        (folder / f"{PREFIX}.EXIT").touch()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+        (folder / f"{PREFIX}.EXIT").unlink(missing_ok=True)
+
+
+def _keep_output(path: Path) -> None:
+    """Number what an earlier attempt printed, unless it printed nothing."""
+    if path.is_file() and path.stat().st_size:
+        number = 1 + sum(1 for _ in path.parent.glob(f"{path.name}.*"))
+        path.rename(path.with_name(f"{path.name}.{number}"))
 
 
 def _environment() -> dict[str, str]:
@@ -91,50 +125,6 @@ def _environment() -> dict[str, str]:
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     }
     return ours | dict(os.environ)
-
-
-def _record_process(folder: Path, pid: int) -> None:
-    """Write who runs here, so that a later worker can tell it from another process of the same number."""
-    with suppress(psutil.Error):
-        started = psutil.Process(pid).create_time()
-        write_json(folder / PROCESS_FILE, {"host": socket.gethostname(), "pid": pid, "started": started})
-
-
-def _end_group(pid: int) -> None:
-    members = [p for p in psutil.process_iter() if _group_of(p.pid) == pid]
-    for number, wait in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, 1.0)):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, number)
-        _, members = psutil.wait_procs(members, timeout=wait)
-        if not members:
-            return
-
-
-def _group_of(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except (ProcessLookupError, PermissionError):
-        return -1
-
-
-def end_orphan(folder: Path) -> bool:
-    """End a program that outlived its worker in this folder; return whether there was one.
-
-    Only a process of the recorded host, number and start time is ended.
-    """
-    path = folder / PROCESS_FILE
-    if not path.is_file():
-        return False
-    record: dict[str, Any] = read_json(path)
-    if record["host"] != socket.gethostname():
-        return False
-    found = False
-    with suppress(psutil.Error):
-        found = abs(psutil.Process(record["pid"]).create_time() - record["started"]) < 1.0
-    if found:
-        _end_group(record["pid"])
-    path.unlink(missing_ok=True)
-    return found
 
 
 class EspressoValidator(Validator):
