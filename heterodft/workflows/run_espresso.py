@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["remove_scratch", "run_programs", "seconds_for"]
 
+_STANDSTILL = 4
+"""Attempts that get nowhere before a calculation is given up."""
 _log = logging.getLogger(__name__)
 Start = Literal["scratch", "checkpoint"]
 
@@ -161,6 +163,7 @@ def _attempt(request: Request, each: _Input, folder: Path, settings: Settings, *
         )
     except CalculationError as error:
         if limit is not None and _ran_out_of_time(folder, each):
+            _refuse_standstill(folder, each, limit)
             raise InterruptedCalculation(f"{program} ran out of time in {folder}; it goes on from there") from error
         raise
 
@@ -169,6 +172,27 @@ def _ran_out_of_time(folder: Path, each: _Input) -> bool:
     with suppress(ReaderError):
         return read_pw_output(folder / each.name.replace(".in", ".out")).stopped == "time"
     return False
+
+
+def _refuse_standstill(folder: Path, each: _Input, limit: int) -> None:
+    """Stop a calculation that got nowhere in several times of this length.
+
+    Raises
+    ------
+    CalculationError
+        If the last attempts all ended where they began.
+    """
+    name = each.name.replace(".in", ".out")
+    number = len(list(folder.glob(f"{name}.*")))
+    paths = [folder / name, *(folder / f"{name}.{n}" for n in range(number, number - _STANDSTILL + 1, -1))]
+    if not all(path.is_file() for path in paths):
+        return
+    outputs = [read_pw_output(path) for path in paths]
+    moved = any(o.stopped != "time" or o.energy is not None or o.accuracy is not None for o in outputs)
+    if not moved and len({o.restarted for o in outputs}) == 1:
+        raise CalculationError(
+            f"pw.x gets nowhere within {limit} s, {len(outputs)} times now; give a longer walltime or more cores [{folder}]"
+        )
 
 
 def remove_scratch(request: Request, folder: Path) -> None:

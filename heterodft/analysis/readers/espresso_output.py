@@ -33,6 +33,7 @@ _IONS_STOPPED = re.compile(
 )
 _IONS_DONE = re.compile(r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved")
 _OUT_OF_TIME, _BY_USER = "Maximum CPU time exceeded", "Program stopped by user request"
+_RESTARTED = re.compile(r"Calculation restarted from (.+)")
 _BAND_K = re.compile(r"Computing kpt #:\s+(\d+)\s+of\s+(\d+)")
 
 
@@ -65,6 +66,8 @@ class PwOutput:
         Whether the bands of every k-point were computed.
     stopped
         ``time`` after max_seconds, ``user`` after an EXIT file where the version says so (6.7 does not).
+    restarted
+        Where it went on: ``scf iteration # 5``, ``kpoint # 2``; empty from scratch.
     """
 
     energy: float | None
@@ -83,6 +86,7 @@ class PwOutput:
     ion_steps: int = 0
     bands_ended: bool = False
     stopped: Literal["time", "user"] | None = None
+    restarted: tuple[str, ...] = ()
 
 
 def read_pw_output(path: Path) -> PwOutput:
@@ -118,6 +122,7 @@ def read_pw_output(path: Path) -> PwOutput:
         relaxed=False if _IONS_STOPPED.search(text) else True if _IONS_DONE.search(text) else None,
         ion_steps=len(_ENERGY.findall(text)),
         bands_ended="End of band structure calculation" in text or bool(achieved),
+        restarted=tuple(" ".join(words.split()) for words in _RESTARTED.findall(text)),
         stopped="time" if _OUT_OF_TIME in text else "user" if _BY_USER in text else None,
     )
 
