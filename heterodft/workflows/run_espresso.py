@@ -51,7 +51,7 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
         hand_over(request, folder)
     for index, (name, text) in enumerate(deck.files.items()):
         if not all(done[: index + 1]):
-            _run_program(name, folder, text, settings)
+            _run_program(request, name, folder, text, settings)
 
 
 def _ended_well(folder: Path, name: str, text: str) -> bool:
@@ -61,14 +61,20 @@ def _ended_well(folder: Path, name: str, text: str) -> bool:
     return same and (folder / name.replace(".in", ".out")).is_file() and diagnose(folder, name) is None
 
 
-def _run_program(name: str, folder: Path, text: str, settings: Settings) -> None:
+def _run_program(request: Request, name: str, folder: Path, text: str, settings: Settings) -> None:
     from heterodft.workflows.custodians.espresso import EspressoJob, EspressoValidator
+    from heterodft.workflows.custodians.espresso_handlers import MAX_ERRORS, espresso_handlers
     from heterodft.workflows.custodians.watch import run_watched
 
     write_text(folder / name, text)
     job = EspressoJob(settings.command_for(program_of(name), settings.cores), name)
     run_watched(
-        job, folder, handlers=[], validators=[EspressoValidator(name)], explain=lambda: diagnose(folder, name)
+        job,
+        folder,
+        handlers=espresso_handlers(request, name),
+        validators=[EspressoValidator(name)],
+        max_errors=MAX_ERRORS,
+        explain=lambda: diagnose(folder, name),
     )
 
 

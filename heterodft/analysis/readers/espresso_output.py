@@ -31,7 +31,9 @@ _ITERATION = re.compile(r"iteration #\s*(\d+)")
 _IONS_STOPPED = re.compile(
     r"The maximum number of steps has been reached|history already reset at previous step: stopping"
 )
-_IONS_DONE = re.compile(r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved")
+_IONS_DONE = re.compile(
+    r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved|convergence achieved, Efinal="
+)
 _BAND_K = re.compile(r"Computing kpt #:\s+(\d+)\s+of\s+(\d+)")
 
 
