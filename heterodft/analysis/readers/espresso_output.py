@@ -32,7 +32,8 @@ _IONS_STOPPED = re.compile(
     r"The maximum number of steps has been reached|history already reset at previous step: stopping"
 )
 _IONS_DONE = re.compile(
-    r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved|convergence achieved, Efinal="
+    r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved"
+    r"|convergence achieved, Efinal="
 )
 _BAND_K = re.compile(r"Computing kpt #:\s+(\d+)\s+of\s+(\d+)")
 

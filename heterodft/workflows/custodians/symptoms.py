@@ -41,7 +41,7 @@ BOXES: tuple[tuple[str, str, str], ...] = (
      "two atoms sit in the same place: look at the structure (heterodft build)"),
     ("unrecoverable", r"pseudopotential not yet inserted",
      "this version of pw.x takes no U on that element: leave it out, or use 7.1 or later"),
-    ("unrecoverable", r"smooth grid|FFT dimensions|wrong fft|fft order too large|nr[123]s? .*too",
+    ("unrecoverable", r"too few plane waves|smooth grid|FFT dimensions|wrong fft|fft order too large|nr[123]s? .*too",
      "no FFT grid fits: change density_cutoff a little, and leave out nr1, nr2, nr3 in raw settings"),
     ("unrecoverable", r"too many k.?points", "coarsen kspacing"),
     ("unrecoverable", r"file .*\.upf.* not found|error opening.*UPF|readpp|read_upf",
@@ -177,7 +177,5 @@ def remedy_of(message: str) -> str | None:
     """
     found = next((remedy for _, pattern, remedy in BOXES if re.search(pattern, message)), None)
     if found is None and _KILLED.search(message):
-        return (
-            "it was killed from outside, most often for lack of memory: use more nodes, or a smaller cutoff or cell"
-        )
+        return "killed from outside, most often for lack of memory: use more nodes, or a smaller cutoff or cell"
     return found
