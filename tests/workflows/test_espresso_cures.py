@@ -9,9 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from heterodft.analysis.energies import comparison_key
 from heterodft.analysis.readers.espresso_output import read_pw_output
+from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError
 from heterodft.templates.espresso_edit import edit_namelists, read_value
+from heterodft.workflows.calculation import write_request
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.custodians.corrections import read_corrections, recorded_changes
@@ -21,6 +24,7 @@ from heterodft.workflows.custodians.espresso_handlers import MAX_ERRORS, espress
 from heterodft.workflows.custodians.last_structure import read_last_structure
 from heterodft.workflows.custodians.watch import run_watched
 from heterodft.workflows.inputs import prepare_inputs
+from heterodft.workflows.runner import run_calculation
 from heterodft.workflows.settings_file import load_settings
 
 CAMPAIGN = """\
@@ -120,7 +124,7 @@ def test_a_cycle_that_is_too_short_goes_on_from_its_density_with_less_mixing(cas
 
 def test_an_inhomogeneous_cell_is_mixed_with_local_tf_first(case, requests):
     request = replace(requests["NM", "static"], settings=replace(requests["NM", "static"].settings, dipole=True))
-    case.write(requests["NM", "static"], {"electrons->electron_maxstep": 8})
+    case.write(requests["NM", "static"], {"electrons->electron_maxstep": 5})
     case.request = request
     assert case.run().converged
     assert case.history[0][1] == {"electrons->mixing_mode": (None, "local-TF")}
@@ -138,7 +142,7 @@ def test_a_filled_highest_band_gets_company(case, requests):
     printed = case.write(requests["NM", "static"], {"system->nbnd": 20, "system->degauss": 0.3}).run()
     assert printed.converged
     assert {words for words, _ in case.history} == {"the highest band is filled"}
-    assert len(case.history) == 4
+    assert int(case.value("system->nbnd")) == 20 + 4 * len(case.history)
 
 
 def test_a_failed_diagonalization_is_done_another_way(case, requests):
@@ -151,11 +155,11 @@ def test_a_failed_diagonalization_is_done_another_way(case, requests):
 
 def test_loose_bands_on_a_fixed_density_are_diagonalized_another_way(case, requests):
     case.write(requests["NM", "static"], {}).run()
-    loose = {"control->calculation": "nscf", "electrons->diagonalization": "ppcg", "electrons->diago_ppcg_maxiter": 1}
+    loose = {"control->calculation": "nscf", "electrons->diagonalization": "cg", "electrons->diago_cg_maxiter": 5}
     text = edit_namelists((case.folder / "pw.in").read_text(), loose)
     (case.folder / "pw.in").write_text(text)
     assert case.run().finished
-    assert [changes["electrons->diagonalization"] for _, changes in case.history][:1] == [("ppcg", "paro")]
+    assert [changes["electrons->diagonalization"] for _, changes in case.history][:1] == [("cg", "david")]
     assert "eigenvalues not converged" not in (case.folder / "pw.out").read_text()
 
 
@@ -200,7 +204,8 @@ def test_a_cell_that_shrinks_much_gets_a_larger_table(case, requests):
         "cell->cell_dofree": "all",
         "cell->press": 600.0,
         "cell->cell_factor": 1.02,
-        "cell->press_conv_thr": 60.0,
+        "cell->press_conv_thr": 200.0,
+        "control->etot_conv_thr": 0.1,
     }
     assert case.write(requests["NM", "relax"], cell).run().relaxed
     assert case.history[0][1] == {"cell->cell_factor": (1.02, 1.53)}
@@ -276,3 +281,15 @@ def test_a_cycle_that_oscillates_is_stopped_and_mixed_with_more_care(case, reque
     words, changes = case.history[0]
     assert words == "the SCF cycle oscillates"
     assert changes["electrons->mixing_beta"] == (1.95, 0.975)
+
+
+def test_a_calculation_of_the_queue_is_corrected_and_its_result_says_so(requests, settings, tmp_path):
+    request = requests["NM", "static"]
+    request = replace(request, parent=None, settings=replace(request.settings, max_scf_steps=5))
+    write_request(request, tmp_path)
+    result = run_calculation(tmp_path, request.id, settings)
+    assert result.converged
+    (correction,) = Result.load(tmp_path).corrections[:1]
+    assert correction["changes"] == {"electrons->mixing_beta": [0.4, 0.32]}
+    assert correction["touches"] == []
+    assert comparison_key(result) is not None

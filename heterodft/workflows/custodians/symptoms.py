@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BOXES", "Ending", "read_ending", "remedy_of"]
 
+_SMALLER = "use more nodes, or a smaller cutoff or cell"
+_TOO_LARGE = f"not enough memory: {_SMALLER}"
+
 BOXES: tuple[tuple[str, str, str], ...] = (
     ("bands", r"too few (?:spin \w+ )?bands|cannot bracket Ef", "give more empty_bands"),
     (
@@ -47,7 +50,7 @@ BOXES: tuple[tuple[str, str, str], ...] = (
     ("unrecoverable", r"file .*\.upf.* not found|error opening.*UPF|readpp|read_upf",
      "a pseudopotential is missing or cut off: heterodft pseudos list"),
     ("unrecoverable", r"cannot allocate|[Aa]llocat\w+ .*(?:fail|exceed)|insufficient virtual memory|out of memory",
-     "not enough memory: use more ranks on more nodes, or a smaller cutoff or cell"),
+     _TOO_LARGE),
     ("unrecoverable", r"No space left|error (?:writing|while writing)|cannot (?:open|write)|davcio",
      "a file could not be written or read back: free some space and look at the disk, then heterodft retry"),
     ("unrecoverable", r"some nodes have no|too many processors|Too few bands for required ndiag|no planes|pools",
@@ -175,7 +178,6 @@ def remedy_of(message: str) -> str | None:
     >>> remedy_of("setup: too few bands")
     'give more empty_bands'
     """
-    found = next((remedy for _, pattern, remedy in BOXES if re.search(pattern, message)), None)
-    if found is None and _KILLED.search(message):
-        return "killed from outside, most often for lack of memory: use more nodes, or a smaller cutoff or cell"
-    return found
+    known = [(re.compile(pattern), remedy) for _, pattern, remedy in BOXES]
+    known += [(_MEMORY, _TOO_LARGE), (_KILLED, f"killed from outside, most often for lack of memory: {_SMALLER}")]
+    return next((remedy for pattern, remedy in known if pattern.search(message)), None)
