@@ -1,13 +1,16 @@
 """Energies of configurations, subtracted only where they may be.
 
 Two energies are comparable when composition, starting cell, code, pseudopotentials, U, cutoffs, k-mesh, smearing and
-functional agree, both or none are relaxed, neither is charged and both cycles converged.
+functional agree, both or none are relaxed, neither is charged, both cycles converged, and no handler touched any of
+these while they ran.
 """
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+
+from heterodft.analysis.corrections import incomparable_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +34,11 @@ _SETTINGS = (
 
 
 def comparison_key(result: Result) -> str | None:
-    """Return a text, equal for results whose energies may be subtracted; None of unknown settings and of charges."""
+    """Return a text, equal for results whose energies may be subtracted; None of unknown settings, of charges
+    and where a correction changed what must agree.
+    """
     request = result.request.get("request")
-    if request is None or request.get("charge"):
+    if request is None or request.get("charge") or incomparable_reason(result.corrections):
         return None
     settings = request.get("settings", {})
     cell = request.get("structure", {}).get("lattice", result.structure.lattice.matrix.tolist())

@@ -121,6 +121,8 @@ class Result:
         Part of the wavefunctions outside the projection, 0…1.
     request
         ``request.json`` of the folder: id, names, settings; empty for a folder of others.
+    corrections
+        What handlers changed between its runs, see `heterodft.analysis.corrections`; empty when nothing.
     """
 
     code: str
@@ -142,6 +144,7 @@ class Result:
     dos: ProjectedDos | None = None
     spilling: float | None = None
     request: dict[str, Any] = field(default_factory=dict)
+    corrections: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def id(self) -> str | None:
@@ -183,6 +186,7 @@ class Result:
             },
             "structure": self.structure.as_dict(),
             "request": self.request,
+            "corrections": self.corrections,
         }
 
     def save(self, folder: Path) -> None:
@@ -231,6 +235,7 @@ class Result:
         return cls(
             **{key: data[key] for key in (*keys, "accuracy", "cpu_seconds", "wall_seconds", "spilling", "request")},
             structure=Structure.from_dict(data["structure"]),
+            corrections=data.get("corrections", []),
             total_moment=data["moment"],
             fermi_levels=tuple(data["fermi_levels"]),
             sites={

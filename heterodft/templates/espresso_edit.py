@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["edit_namelists", "read_value", "replace_structure"]
 
+_ORDER = ("control", "system", "electrons", "ions", "cell")
+
 
 def edit_namelists(text: str, changes: Mapping[str, Any]) -> str:
     r"""Return an input with some settings changed, added, or removed where the value is None.
@@ -39,11 +41,18 @@ def edit_namelists(text: str, changes: Mapping[str, Any]) -> str:
 def _edit(text: str, section: str, key: str, value: Any) -> str:
     block = _block(text, section)
     if block is None:
-        return text if value is None else f"&{section.upper()}\n   {key:16} = {fortran(value)}\n/\n{text}"
+        return text if value is None else _add_namelist(text, section, f"   {key:16} = {fortran(value)}\n")
     lines = [line for line in block[1].splitlines(keepends=True) if not _is_setting(line, key)]
     if value is not None:
         lines.append(f"   {key:16} = {fortran(value)}\n")
     return text[: block.start(1)] + "".join(lines) + text[block.end(1) :]
+
+
+def _add_namelist(text: str, section: str, line: str) -> str:
+    """Add a namelist where pw.x looks for it: it reads them in a fixed order."""
+    before = [block for name in _ORDER[: _ORDER.index(section.lower())] if (block := _block(text, name))]
+    place = text.index("\n", before[-1].end(1)) + 1 if before else 0
+    return f"{text[:place]}&{section.upper()}\n{line}/\n{text[place:]}"
 
 
 def _block(text: str, section: str) -> re.Match[str] | None:

@@ -6,6 +6,7 @@ A result that is already there is taken. A failure leaves ``failure.json`` with 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.readers import read_folder
@@ -82,6 +83,8 @@ def _run_programs(request: Request, folder: Path, settings: Settings) -> Result:
 
 def _record(request: Request, folder: Path) -> Result:
     """Read what came out and write it beside the outputs."""
+    from heterodft.workflows.custodians.corrections import corrections_of
+
     result = read_folder(folder)
     if result.converged is False:
         raise CalculationError(f"the SCF cycle did not converge; raise max_scf_steps or lower mixing [{folder}]")
@@ -90,5 +93,6 @@ def _record(request: Request, folder: Path) -> Result:
         verdict, sites = compare_moments(request.moments, result.sites["sphere"].moments)
         reached = {"verdict": verdict, "sites": sites}
     result.request["state"] = reached
+    result = replace(result, corrections=corrections_of(folder))
     result.save(folder)
     return result

@@ -321,3 +321,20 @@ def test_a_campaign_in_which_nothing_finished_still_makes_a_page(campaign, tmp_p
     page = html.fromstring(write_report("demo", collect(campaign.root), tmp_path / "out").read_text())
     assert "nothing finished yet" in page.text_content()
     assert "demo/sl/FM/Ti-3d-4eV/static: not run" in page.text_content()
+
+
+def test_what_handlers_changed_is_told_and_a_touched_energy_is_not_compared(campaign, tmp_path):
+    wider = {"errors": ["SCF not converged"], "changes": {"system->degauss": [0.01, 0.02]}, "touches": ["smearing"]}
+    campaign.finish("a", "static")
+    campaign.finish("b", "static", changes={"energy": -101.0})
+    campaign.finish("c", "static", changes={"energy": -105.0, "corrections": [wider]})
+    reports = collect(campaign.root)
+    assert [r.relative_energy for r in reports] == [1.0, 0.0, None]
+    told = [
+        "static corrected: degauss 0.01 → 0.02 (SCF not converged)",
+        "static not comparable: smearing was widened",
+    ]
+    assert [r.corrections for r in reports] == [[], [], told]
+    assert reports[2].to_dict()["corrections"] == told
+    text = write_report("demo", reports, tmp_path / "out").read_text()
+    assert all(text.count(note) == 1 for note in told)

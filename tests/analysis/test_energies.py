@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from heterodft.analysis.energies import comparison_key, relative_energies
@@ -82,3 +84,14 @@ def test_energies_of_different_cells_are_not_subtracted():
     """A 110 and a 111 stack of one composition have other k-points; only one and the same cell compares."""
     other = build_material("SrTiO3", a=3.95).cell
     assert relative_energies([result(-9.0), result(-10.0, structure=other)]) == [None, None]
+
+
+WIDER = {"errors": ["SCF not converged"], "changes": {"system->degauss": [0.01, 0.02]}, "touches": ["smearing"]}
+SLOWER = {"errors": ["SCF not converged"], "changes": {"electrons->mixing_beta": [0.4, 0.32]}, "touches": []}
+
+
+def test_a_correction_of_the_mixing_does_not_hinder_a_comparison_and_one_of_the_smearing_does():
+    slower = replace(result(-9.0), corrections=[SLOWER])
+    wider = replace(result(-12.0), corrections=[SLOWER, WIDER])
+    assert comparison_key(wider) is None
+    assert relative_energies([result(-10.0), slower, wider]) == pytest.approx([0.0, 1.0, None])

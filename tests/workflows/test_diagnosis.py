@@ -47,7 +47,8 @@ def test_the_error_box_is_quoted(folder):
     (folder / "pw.out").write_text(
         " %%%%\n     Error in routine set_hubbard_l (1):\n     pseudopotential not yet inserted\n %%%%\n"
     )
-    assert diagnose(folder, "pw.in") == "pw.x stopped in set_hubbard_l: pseudopotential not yet inserted"
+    reason = diagnose(folder, "pw.in")
+    assert reason.startswith("pw.x stopped in set_hubbard_l: pseudopotential not yet inserted; this version of pw.x")
 
 
 CYCLE = "!    total energy              =    -280.0 Ry\n     convergence has been achieved in   9 iterations\n"

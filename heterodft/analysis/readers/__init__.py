@@ -69,7 +69,8 @@ def read_folder(folder: Path) -> Result:
         converged=None if xml.converged is None else xml.converged and printed.converged is not False,
         iterations=xml.iterations,
         accuracy=printed.accuracy if xml.converged is not None else None,
-        **_times(folder, printed),
+        cpu_seconds=_seconds(folder, printed.cpu_seconds, "cpu_seconds"),
+        wall_seconds=_seconds(folder, printed.wall_seconds, "wall_seconds"),
         bands=xml.bands,
         dos=dos,
         spilling=spilling,
@@ -77,15 +78,11 @@ def read_folder(folder: Path) -> Result:
     )
 
 
-def _times(folder: Path, printed: PwOutput) -> dict[str, float | None]:
-    """Return the times of a run together with those of the attempts before it, kept as ``pw.out.1`` …"""
-    if printed.cpu_seconds is None or printed.wall_seconds is None:
-        return {"cpu_seconds": None, "wall_seconds": None}
-    attempts = [printed, *(read_pw_output(path) for path in folder.glob("pw.out.*"))]
-    return {
-        "cpu_seconds": sum(p.cpu_seconds or 0.0 for p in attempts),
-        "wall_seconds": sum(p.wall_seconds or 0.0 for p in attempts),
-    }
+def _seconds(folder: Path, last: float | None, name: str) -> float | None:
+    """Return a time of a run together with those of the attempts before it, kept as ``pw.out.1`` …"""
+    if last is None:
+        return None
+    return last + sum(getattr(read_pw_output(path), name) or 0.0 for path in folder.glob("pw.out.*"))
 
 
 def _read_post_processing(folder: Path, step: str, xml: PwXml, request: dict[str, Any]) -> Result:

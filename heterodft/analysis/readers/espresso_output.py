@@ -31,9 +31,12 @@ _ITERATION = re.compile(r"iteration #\s*(\d+)")
 _IONS_STOPPED = re.compile(
     r"The maximum number of steps has been reached|history already reset at previous step: stopping"
 )
-_IONS_DONE = re.compile(r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved")
 _OUT_OF_TIME, _BY_USER = "Maximum CPU time exceeded", "Program stopped by user request"
 _RESTARTED = re.compile(r"Calculation restarted from (.+)")
+_IONS_DONE = re.compile(
+    r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved"
+    r"|convergence achieved, Efinal="
+)
 _BAND_K = re.compile(r"Computing kpt #:\s+(\d+)\s+of\s+(\d+)")
 
 

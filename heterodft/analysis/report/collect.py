@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from heterodft.analysis.corrections import correction_notes
 from heterodft.analysis.energies import relative_energies
 from heterodft.analysis.gaps import Gap, find_gap
 from heterodft.analysis.layers import find_planes, sum_over_planes
@@ -87,6 +88,8 @@ class ConfigurationReport:
         The layer table; empty without a dos step.
     caveats
         What a reader must know before quoting a number.
+    corrections
+        By step, what handlers changed while it ran, and whether its energy may still be compared.
     """
 
     path: str
@@ -109,6 +112,7 @@ class ConfigurationReport:
     static: Result | None = None
     dos: Result | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    corrections: list[str] = field(default_factory=list)
 
     @property
     def gap_text(self) -> str:
@@ -118,7 +122,7 @@ class ConfigurationReport:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data without arrays."""
         keys = ("path", "name", "label", "order", "hubbard", "energy", "relative_energy", "moment")
-        data = {key: getattr(self, key) for key in (*keys, "absolute_moment", "state", "caveats")}
+        data = {key: getattr(self, key) for key in (*keys, "absolute_moment", "state", "caveats", "corrections")}
         converged = self.static.converged if self.static is not None else None
         return data | {
             "gap": None if self.gap is None else self.gap.value,
@@ -181,6 +185,7 @@ def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) 
     for folder, (_, result) in zip(folders, steps, strict=True):
         if result is not None:
             _take(report, result)
+            report.corrections += correction_notes(folder.name, result.corrections)
         report.settings[folder.name] = _settings_with_origin(folder)
     report.caveats = _caveats(report, about)
     return report

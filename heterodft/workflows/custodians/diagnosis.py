@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from heterodft.analysis.readers.espresso_output import read_pw_output
 from heterodft.errors import ReaderError
 from heterodft.templates.espresso import program_of
+from heterodft.workflows.custodians.symptoms import remedy_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def diagnose(folder: Path, file: str) -> str | None:
         return f"{program} did not start"
     if not printed.finished and not printed.error:
         words = _last_words(folder / f"{name}.err")
-        return f"{program} ended before it was done{f': {words}' if words else ''}"
+        return _with_remedy(f"{program} ended before it was done{f': {words}' if words else ''}")
     asked = _CALCULATION.search((folder / "pw.in").read_text(encoding="utf-8")) if program == "pw.x" else None
     return _failure(printed, program, asked[1] if asked else "")
 
@@ -49,7 +50,7 @@ def diagnose(folder: Path, file: str) -> str | None:
 def _failure(printed: PwOutput, program: str, calculation: str) -> str | None:
     """Return what a run of a kind of calculation that came to an end says against itself."""
     if printed.error:
-        return f"{program} stopped in {printed.error}"
+        return _with_remedy(f"{program} stopped in {printed.error}")
     if printed.converged is False:
         return _not_converged(printed)
     if printed.relaxed is False:
@@ -67,6 +68,11 @@ def _stopped_before(printed: PwOutput, calculation: str) -> str | None:
     if calculation in ("nscf", "bands") and not printed.bands_ended:
         return "before the bands of every k-point were computed"
     return None
+
+
+def _with_remedy(reason: str) -> str:
+    remedy = remedy_of(reason)
+    return reason if remedy is None else f"{reason}; {remedy}"
 
 
 def _not_converged(printed: PwOutput) -> str:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from custodian.custodian import Job, Validator
 
+from heterodft.errors import InterruptedCalculation
+from heterodft.files import write_text
 from heterodft.templates.espresso import PREFIX, program_of
+from heterodft.templates.espresso_edit import edit_namelists
 from heterodft.workflows.custodians.diagnosis import diagnose
+from heterodft.workflows.custodians.last_structure import outputs_of
 from heterodft.workflows.processes import forget_program, start_program, stop_group
 
 if TYPE_CHECKING:
@@ -36,6 +41,8 @@ class EspressoJob(Job):
         Checksum of the input as the request has it, before corrections and time limits.
     start
         From ``scratch``, from the ``checkpoint`` of pw.x, or from the last ``positions``.
+    deadline
+        When the worker's time is up, in seconds since 1970: pw.x stops in time to write its checkpoint.
     grace
         Seconds that pw.x is given to write a checkpoint when it is stopped.
     """
@@ -44,14 +51,17 @@ class EspressoJob(Job):
         self,
         command: Sequence[str],
         file: str,
+        *,
         asked: str = "",
         start: str = "scratch",
+        deadline: float | None = None,
         grace: float = 0.0,
     ):
         self.command = list(command)
         self.file = file
         self.asked = asked
         self.start = start
+        self.deadline = deadline
         self.grace = grace
         self._process: WatchedProcess | None = None
 
@@ -68,6 +78,10 @@ class EspressoJob(Job):
         folder, name = Path(directory), self.file.removesuffix(".in")
         for left in ("CRASH", f"{PREFIX}.EXIT"):
             (folder / left).unlink(missing_ok=True)
+        if program_of(self.file) == "pw.x":
+            text = (folder / self.file).read_text(encoding="utf-8")
+            limit = None if self.deadline is None else _seconds_until(self.deadline)
+            write_text(folder / self.file, edit_namelists(text, {"control->max_seconds": limit}))
         _keep_output(folder / f"{name}.out")
         self._process = start_program(
             [*self.command, "-in", self.file],
@@ -94,6 +108,21 @@ class EspressoJob(Job):
         forget_program(Path(directory))
 
 
+def _seconds_until(deadline: float) -> int:
+    """Return how long a program may take, with time left to write its checkpoint.
+
+    Raises
+    ------
+    InterruptedCalculation
+        If nothing is left.
+    """
+    left = deadline - time.time()
+    reserve = min(max(0.1 * left, 10.0), 900.0)
+    if left - reserve < 1.0:
+        raise InterruptedCalculation("the time of this worker is up; the calculation goes on in the next one")
+    return int(left - reserve)
+
+
 def ask_to_stop(process: WatchedProcess, folder: Path, grace: float) -> None:
     """Ask pw.x for a checkpoint by its EXIT file, which it looks for between k-points, and wait a little."""
     if grace <= 0:
@@ -108,8 +137,7 @@ def ask_to_stop(process: WatchedProcess, folder: Path, grace: float) -> None:
 def _keep_output(path: Path) -> None:
     """Number what an earlier attempt printed, unless it printed nothing."""
     if path.is_file() and path.stat().st_size:
-        number = 1 + sum(1 for _ in path.parent.glob(f"{path.name}.*"))
-        path.rename(path.with_name(f"{path.name}.{number}"))
+        path.rename(path.with_name(f"{path.name}.{len(outputs_of(path.parent, f'{path.stem}.in'))}"))
 
 
 def _environment() -> dict[str, str]:
