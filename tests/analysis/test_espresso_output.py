@@ -5,7 +5,7 @@ import gzip
 import pytest
 from ase.io import read
 
-from heterodft.analysis.readers.espresso_output import read_progress, read_pw_output
+from heterodft.analysis.readers.espresso_output import read_doubts, read_progress, read_pw_output
 from heterodft.errors import ReaderError
 from heterodft.units import RYDBERG
 
@@ -143,3 +143,18 @@ def test_there_is_no_progress_before_the_first_iteration_or_without_output(tmp_p
     assert read_progress(path) is None
     path.write_text("     Program PWSCF v.6.7MaX starts\n")
     assert read_progress(path) is None
+
+
+def test_what_stops_no_run_but_should_be_known_is_read_of_the_last_iteration(tmp_path):
+    path = tmp_path / "pw.out"
+    assert read_doubts(path) == []
+    quiet = "     iteration #  2\n     negative rho (up, down):  1.700E-04 0.000E+00\n"
+    loud = "     iteration #  1\n     negative rho (up, down):  1.500E-01 1.000E-01\n"
+    loud += "     c_bands:  2 eigenvalues not converged\n"
+    path.write_text(loud + quiet)
+    assert read_doubts(path) == []
+    path.write_text(quiet + loud)
+    assert read_doubts(path) == [
+        "a negative charge density of 0.25 electrons; raise density_cutoff",
+        "2 eigenvalues did not converge in the last iteration",
+    ]

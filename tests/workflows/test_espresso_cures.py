@@ -171,6 +171,13 @@ def test_a_relaxation_out_of_steps_goes_on_with_the_history_of_bfgs(case, reques
     assert printed.energy / 13.605693 == pytest.approx(RELAXED_ENERGY, abs=2e-3)
 
 
+def test_a_cycle_that_fails_within_a_relaxation_goes_on_there(case, requests):
+    printed = case.write(requests["NM", "relax"], {"electrons->electron_maxstep": 8}, replaced=PUSHED).run()
+    assert printed.relaxed
+    assert case.history == [("SCF not converged", {"electrons->electron_maxstep": (8, 16)})]
+    assert printed.energy / 13.605693 == pytest.approx(RELAXED_ENERGY, abs=2e-3)
+
+
 def test_a_relaxation_that_died_goes_on_from_its_last_structure(case, requests):
     flag = case.folder / "died"
     script = case.folder / "dying.sh"

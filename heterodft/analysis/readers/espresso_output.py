@@ -12,7 +12,7 @@ from heterodft.units import RYDBERG
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Progress", "PwOutput", "read_progress", "read_pw_output"]
+__all__ = ["Progress", "PwOutput", "read_doubts", "read_progress", "read_pw_output"]
 
 _FLOAT = r"[-+]?\d*\.?\d+(?:[EeDd][-+]?\d+)?"
 _ENERGY = re.compile(rf"^!\s+total energy\s+=\s+({_FLOAT}) Ry", re.MULTILINE)
@@ -37,6 +37,10 @@ _IONS_DONE = re.compile(
     r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved"
     r"|convergence achieved, Efinal="
 )
+_NEGATIVE = re.compile(rf"negative rho \(up, down\):\s+({_FLOAT})\s+({_FLOAT})")
+_LOOSE_BANDS = re.compile(r"c_bands:\s+(\d+) eigenvalues not converged")
+_MUCH_NEGATIVE = 0.05
+"""Electrons; less than this is usual with nonlinear core corrections and harmless."""
 _BAND_K = re.compile(r"Computing kpt #:\s+(\d+)\s+of\s+(\d+)")
 
 
@@ -153,6 +157,23 @@ def _seconds(text: str) -> float:
     """Read a time such as ``1h 2m`` or ``1m23.45s`` or ``3.94s``."""
     parts = re.findall(r"([\d.]+)\s*([dhms])", text)
     return sum(float(value) * {"d": 86400, "h": 3600, "m": 60, "s": 1}[unit] for value, unit in parts)
+
+
+def read_doubts(path: Path) -> list[str]:
+    """Return what pw.x printed that stops no run but that a reader should know; empty without an output."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    last = text[text.rfind("iteration #") :]
+    doubts = []
+    negative = sum(float(x.replace("D", "E")) for x in (_NEGATIVE.findall(last) or [("0", "0")])[-1])
+    if negative > _MUCH_NEGATIVE:
+        doubts.append(f"a negative charge density of {negative:.2g} electrons; raise density_cutoff")
+    loose = sum(map(int, _LOOSE_BANDS.findall(last)))
+    if loose:
+        doubts.append(f"{loose} eigenvalues did not converge in the last iteration")
+    return doubts
 
 
 @dataclass(frozen=True)

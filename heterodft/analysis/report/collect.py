@@ -10,6 +10,7 @@ from heterodft.analysis.energies import relative_energies
 from heterodft.analysis.gaps import Gap, find_gap
 from heterodft.analysis.layers import find_planes, sum_over_planes
 from heterodft.analysis.pdos import LayerDos, electrons_between, resolve_by_plane
+from heterodft.analysis.readers.espresso_output import read_doubts
 from heterodft.analysis.result import RESULT_FILE, Result
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
@@ -89,7 +90,8 @@ class ConfigurationReport:
     caveats
         What a reader must know before quoting a number.
     corrections
-        By step, what handlers changed while it ran, and whether its energy may still be compared.
+        By step, what handlers changed while it ran, whether its energy may still be compared, and what pw.x printed
+        that stopped nothing but should be known.
     """
 
     path: str
@@ -186,6 +188,7 @@ def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) 
         if result is not None:
             _take(report, result)
             report.corrections += correction_notes(folder.name, result.corrections)
+            report.corrections += [f"{folder.name}: {doubt}" for doubt in read_doubts(folder / "pw.out")]
         report.settings[folder.name] = _settings_with_origin(folder)
     report.caveats = _caveats(report, about)
     return report

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["BandsHandler", "DiagonalizationHandler", "ScfHandler", "SloshingMonitor", "StateHandler"]
 
 _BETA, _NDIM, _MODE = "electrons->mixing_beta", "electrons->mixing_ndim", "electrons->mixing_mode"
+_STEPS = "electrons->electron_maxstep"
 _DIAGONALIZATION, _BANDS = "electrons->diagonalization", "system->nbnd"
 _FILLED = 0.005
 """Occupation of the highest band above which electrons are missing a place; AiiDA's."""
@@ -108,8 +109,8 @@ class DiagonalizationHandler(EspressoHandler):
 class ScfHandler(EspressoHandler):
     """The cycle did not converge within its steps.
 
-    Rungs: go on where it still converges; local-TF mixing where the cell is inhomogeneous; a longer history of the
-    mixing where it oscillates; less of the new density, 0.8 each time; with `physics`, twice the smearing, once.
+    Rungs: more steps where it still converges; local-TF mixing where the cell is inhomogeneous; a longer history of
+    the mixing where it oscillates; less of the new density, 0.8 each time; with `physics`, twice the smearing, once.
 
     Parameters
     ----------
@@ -132,8 +133,8 @@ class ScfHandler(EspressoHandler):
     def rung(self, ending: Ending, folder: Path) -> Action | None:
         """Return the next rung."""
         done = self.tried(folder)
-        if still_falls(ending.text) and sum("_set" not in action for action in done) < 2:
-            return {"_continue": "checkpoint"}
+        if still_falls(ending.text) and sum(_STEPS in action.get("_set", {}) for action in done) < 2:
+            return {"_set": {_STEPS: 2 * int(number(ending, _STEPS, 100))}, "_continue": "checkpoint"}
         changes = self._mixing(ending) or self._smearing(ending, done)
         if changes is None or len(done) >= self.max_num_corrections:
             return None

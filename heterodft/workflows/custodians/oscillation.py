@@ -67,7 +67,7 @@ def _turns(values: Sequence[float]) -> float:
 def still_falls(text: str) -> bool:
     """Return whether the accuracy of the last cycle fell to a tenth over its last third: time would have done."""
     accuracy = _numbers(_ACCURACY, _last_cycle(text))
-    if len(accuracy) < 12:
+    if len(accuracy) < 6:
         return False
     third = len(accuracy) // 3
     return min(accuracy[-third:]) < 0.1 * min(accuracy[:-third])
