@@ -1,8 +1,9 @@
+# ruff: noqa: T201, SIM115, a program that prints and keeps its files open
 """A stand-in for VASP, which nobody may install without a licence: it computes nothing, but behaves as VASP does.
 
-It reads and checks INCAR, POSCAR, KPOINTS and POTCAR of its folder, prints in the formats of VASP 6 step by step, obeys
-STOPCAR, starts from CHGCAR, WAVECAR or MAGMOM as ISTART and ICHARG say, and fails with VASP's messages until its INCAR
-was cured. Atoms relax towards a place that only depends on where they are roughly.
+It reads and checks INCAR, POSCAR, KPOINTS and POTCAR of its folder, prints in the formats of VASP 6 step by step,
+obeys STOPCAR, starts from CHGCAR, WAVECAR or MAGMOM as ISTART and ICHARG say, and fails with VASP's messages until
+its INCAR was cured. Atoms relax towards a place that only depends on where they are roughly.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ MESSAGES = {
     "rhosyg": " RHOSYG internal error: stars are not distinct, try to increase SYMPREC to e.g. 1E-4",
     "bands": " TOO FEW BANDS!!  increase NBANDS",
     "zbrent": " ZBRENT: fatal error in bracketing\n     please rerun with smaller EDIFF, or copy CONTCAR to POSCAR",
+    "hermitian": " WARNING: Sub-Space-Matrix is not hermitian in DAV            1  -1.05",
     "always": " internal error in GENERATE_KPOINTS_NEVER_HEARD_OF",
 }
 LINE = "-" * 24
@@ -119,6 +121,7 @@ class Run:
             "rhosyg": self.tag("SYMPREC", 1e-5) >= 1e-4,
             "bands": self.bands >= self.options.bands,
             "zbrent": self.tag("EDIFF", 1e-4) <= 1e-6,
+            "hermitian": self.incar.get("LREAL", ".FALSE.").strip(".")[0].upper() == "F",
         }
         self.failing = self.options.fail if self.options.fail and not cured.get(self.options.fail, False) else None
 
@@ -161,7 +164,9 @@ class Run:
     def run(self) -> None:
         print(" running on    1 total cores\n vasp.6.4.1 05Apr23 (a stand-in for tests)", flush=True)
         self._header()
-        if self.failing and self.failing != "zbrent":
+        if self.failing == "hermitian":
+            print(MESSAGES["hermitian"], flush=True)  # and it goes on
+        elif self.failing and self.failing != "zbrent":
             time.sleep(self.options.seconds)
             fail(MESSAGES[self.failing])
         steps = max(1, int(self.tag("NSW", 0)))
@@ -190,6 +195,8 @@ class Run:
     def _move(self) -> None:
         for position, target in zip(self.positions, self.targets(), strict=True):
             position[2] += 0.5 * (target - position[2])
+        if self.options.strain:
+            self.cell = [[1.001 * x for x in vector] for vector in self.cell]
 
     def _asked(self, word: str) -> bool:
         stopcar = Path("STOPCAR")
@@ -202,7 +209,9 @@ class Run:
         if self.options.unconverged and self.incar.get("ALGO", "N")[0].upper() != "A":
             needed = most + 1
         self.xml.write(" <calculation>\n")
-        self.osz.write("       N       E                     dE             d eps       ncg     rms          rms(c)\n")
+        self.osz.write(
+            "       N       E                     dE             d eps       ncg     rms          rms(c)\n"
+        )
         before = 0.0
         for n in range(1, most + 1):
             time.sleep(self.options.seconds)
@@ -225,6 +234,7 @@ class Run:
     def _header(self) -> None:
         tags = {"NELM": 60, "NSW": 0, "IBRION": -1, "ISPIN": 1, "ISTART": 0, "ICHARG": 2, "ISMEAR": 1, "NBANDS": 0,
                 "LORBIT": 0}  # fmt: skip
+
         def ints(keys):
             return "".join(f'  <i type="int" name="{k}">{int(self.tag(k, tags[k])):6d}</i>\n' for k in keys)
 
@@ -236,7 +246,8 @@ class Run:
             '  <i name="program" type="string">vasp </i>\n  <i name="version" type="string">6.4.1  </i>\n'
             f" </generator>\n <incar>\n{ints([k for k in tags if k in self.incar])}{given}{algo} </incar>\n"
         )
-        mesh = ' <kpoints>\n  <generation param="Gamma">\n   <v type="int" name="divisions"> 1 1 1 </v>\n  </generation>\n'
+        mesh = ' <kpoints>\n  <generation param="Gamma">\n   <v type="int" name="divisions"> 1 1 1 </v>\n'
+        mesh += "  </generation>\n"
         rows = "".join(f"   <v>{a:17.8f}{b:17.8f}{c:17.8f} </v>\n" for a, b, c in self.kpoints)
         weights = f"   <v>{1 / len(self.kpoints):17.8f} </v>\n" * len(self.kpoints)
         self.xml.write(
@@ -248,7 +259,9 @@ class Run:
             " </parameters>\n"
         )
         types = [i + 1 for i, count in enumerate(self.counts) for _ in range(count)]
-        atoms = "".join(f"    <rc><c>{e:2s}</c><c>{t:4d}</c></rc>\n" for e, t in zip(self.species, types, strict=True))
+        atoms = "".join(
+            f"    <rc><c>{e:2s}</c><c>{t:4d}</c></rc>\n" for e, t in zip(self.species, types, strict=True)
+        )
         kinds = "".join(
             f"    <rc><c>{n:4d}</c><c>{e:2s}</c><c>{1:17.8f}</c><c>{z:17.8f}</c><c>  {title} </c></rc>\n"
             for n, e, z, title in zip(self.counts, self.elements, self.valence, self.titles, strict=True)
@@ -261,9 +274,10 @@ class Run:
         self.xml.write(self._structure(' name="initialpos"'))
         self.xml.flush()
         self.out.write(
-            " vasp.6.4.1 05Apr23 (a stand-in for tests)\n running    1 mpi-ranks, with    1 threads/rank, on    1 nodes\n"
-            f"   k-points           NKPTS ={len(self.kpoints):7d}   k-points in BZ     NKDIM ={len(self.kpoints):7d}   "
-            f"number of bands    NBANDS={self.bands:7d}\n"
+            " vasp.6.4.1 05Apr23 (a stand-in for tests)\n"
+            " running    1 mpi-ranks, with    1 threads/rank, on    1 nodes\n"
+            f"   k-points           NKPTS ={len(self.kpoints):7d}   k-points in BZ     NKDIM ={len(self.kpoints):7d}"
+            f"   number of bands    NBANDS={self.bands:7d}\n"
             "   dimension x,y,z NGX =    24 NGY =   24 NGZ =   24\n   total plane-waves  NPLWV =  13824\n"
             f"   ISPIN  = {int(self.tag('ISPIN', 1)):6d}    spin polarized calculation?\n"
             f"   IBRION = {int(self.tag('IBRION', -1)):6d}    ionic relax: 0-MD 1-quasi-New 2-CG\n"
@@ -281,14 +295,18 @@ class Run:
     @staticmethod
     def _energies(energy: float) -> str:
         values = {"e_fr_energy": energy - 0.002, "e_wo_entrp": energy + 0.002, "e_0_energy": energy}
-        return "   <energy>\n" + "".join(f'    <i name="{k}">{v:16.8f} </i>\n' for k, v in values.items()) + (
-            "   </energy>\n"
+        return (
+            "   <energy>\n"
+            + "".join(f'    <i name="{k}">{v:16.8f} </i>\n' for k, v in values.items())
+            + ("   </energy>\n")
         )
 
     def _scf_step(self, step: int, n: int, energy: float, change: float) -> None:
         self.xml.write(f"  <scstep>\n{self._energies(energy)}  </scstep>\n")
         self.xml.flush()
-        self.osz.write(f"DAV: {n:3d}   {energy - 0.002:20.12E}   {change:12.5E}   {change / 2:12.5E}{960:6d}   0.1E-01\n")
+        self.osz.write(
+            f"DAV: {n:3d}   {energy - 0.002:20.12E}   {change:12.5E}   {change / 2:12.5E}{960:6d}   0.1E-01\n"
+        )
         self.osz.flush()
         text = f"{LINE} Iteration {step:6d}({n:4d})  {'-' * 39}"
         took = f"      LOOP:  cpu time{self.options.seconds:12.4f}: real time{self.options.seconds:12.4f}"
@@ -302,9 +320,7 @@ class Run:
 
     def _end_of_step(self, step: int, energy: float, ending: str) -> None:
         forces = "".join(f"   <v>{0.0:17.8f}{0.0:17.8f}{f:17.8f} </v>\n" for f in self.forces())
-        self.xml.write(
-            f'{self._structure()}  <varray name="forces" >\n{forces}  </varray>\n{self._energies(energy)}'
-        )
+        self.xml.write(f'{self._structure()}  <varray name="forces" >\n{forces}  </varray>\n{self._energies(energy)}')
         self.xml.write(self._eigenvalues() + self._dos() + " </calculation>\n")
         self.xml.flush()
         mag = f"  mag= {sum(self.moments):10.4f}" if self.polarized else ""
@@ -336,9 +352,7 @@ class Run:
         )
         spins = "".join(
             f'     <set comment="spin {spin}">\n'
-            + "".join(
-                f'      <set comment="kpoint {k + 1}">\n{rows}      </set>\n' for k in range(len(self.kpoints))
-            )
+            + "".join(f'      <set comment="kpoint {k + 1}">\n{rows}      </set>\n' for k in range(len(self.kpoints)))
             + "     </set>\n"
             for spin in ((1, 2) if self.polarized else (1,))
         )
@@ -385,6 +399,7 @@ def main() -> None:
     parser.add_argument("--fail", choices=sorted(MESSAGES))
     parser.add_argument("--bands", type=int, default=0, help="that are enough")
     parser.add_argument("--unconverged", action="store_true", help="until ALGO = All")
+    parser.add_argument("--strain", action="store_true", help="the cell, whatever was asked")
     parser.add_argument("--collapse", action="store_true", help="the moments")
     Run(parser.parse_args()).run()
 

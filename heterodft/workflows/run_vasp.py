@@ -1,7 +1,7 @@
 """The run of a VASP calculation: handed-on data, inputs, VASP under Custodian, and going on where it was stopped.
 
-Nothing that was reached is lost: a finished run of the same input is recorded, not repeated; a relaxation goes on from
-its last structure, and every cycle from the density and wavefunctions that are in the folder.
+Nothing that was reached is lost: a finished run of the same input is recorded, not repeated; a relaxation goes on
+from its last structure, and every cycle from the density and wavefunctions that are in the folder.
 """
 
 from __future__ import annotations
@@ -44,7 +44,14 @@ _OUTPUTS = (
     "CHG", "CHGCAR", "CONTCAR", "DOSCAR", "EIGENVAL", "IBZKPT", "OSZICAR", "OUTCAR", "PCDAT", "PROCAR", "REPORT",
     "STOPCAR", "WAVECAR", "XDATCAR", "std_err.txt", "vasp.out", "vasprun.xml",
 )  # fmt: skip
-_FAILED = ("handler", "validator", "max_errors", "max_errors_per_job", "max_errors_per_handler", "nonzero_return_code")
+_FAILED = (
+    "handler",
+    "validator",
+    "max_errors",
+    "max_errors_per_job",
+    "max_errors_per_handler",
+    "nonzero_return_code",
+)
 _BAD_STRUCTURE = ("POTIM", "Positive energy")
 """Errors after which the last structure is no better than the first."""
 
@@ -63,7 +70,8 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
     InterruptedCalculation
         If the worker was told to stop or its time was up; VASP wrote its state where it could.
     """
-    from heterodft.workflows.custodians.vasp import VaspProcess, stop_orphan, vasp_handlers, vasp_validators
+    from heterodft.workflows.custodians.vasp import vasp_handlers, vasp_validators
+    from heterodft.workflows.custodians.vasp_process import VaspProcess, stop_orphan
     from heterodft.workflows.custodians.watch import run_watched
 
     if stop_orphan(folder, settings.grace):
@@ -94,7 +102,7 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
 def vasp_command(request: Request, settings: Settings) -> list[str]:
     """Return the command line that starts the build of VASP for a calculation.
 
-    The build for Γ alone is taken where it is set and the mesh is Γ, the noncollinear one where spins have directions.
+    The build for Γ alone is taken where it is set and the mesh is Γ, the noncollinear one for spins with directions.
 
     Raises
     ------
@@ -196,6 +204,7 @@ def _check_end(folder: Path) -> None:
 def _why_unfinished(folder: Path) -> str | None:
     """Return what is wrong with a run, in words, or None when it ended well."""
     from heterodft.analysis.readers.vasp import how_it_ended, read_vasp
+    from heterodft.workflows.custodians.vasp_inputs import cell_kept
 
     try:
         request = read_json(folder / REQUEST_FILE)
@@ -210,6 +219,8 @@ def _why_unfinished(folder: Path) -> str | None:
         return "SCF not converged; raise max_scf_steps or lower mixing in method"
     if result.converged is False:
         return "not relaxed; raise max_ion_steps or start from better positions"
+    if not cell_kept(folder, result.structure.lattice.matrix):
+        return f"VASP {result.version} changed lattice vectors that were to stay; use 6.4 or later, or cell: fixed"
     return None
 
 
@@ -225,7 +236,7 @@ def _last_words(folder: Path) -> str:
 
 
 def remove_scratch(request: Request, folder: Path) -> None:
-    """Remove what no later step reads: copies of handed-on files, and the wavefunctions of a step without children."""
+    """Remove what no later step reads: copies of handed-on files, and wavefunctions of a step without children."""
     names = ["CHG", "PCDAT", "REPORT", "STOPCAR", "IBZKPT"]
     if request.step in ("dos", "bands", "potential", "charge"):
         names.append("WAVECAR")

@@ -22,9 +22,9 @@ from heterodft.errors import CalculationError, InputError, InterruptedCalculatio
 from heterodft.workflows.calculation import write_request
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import campaign_chains
-from heterodft.workflows.custodians import vasp as custodian_of_vasp
-from heterodft.workflows.custodians.vasp import PROCESS_FILE, stop_orphan, stop_request, vasp_touches
+from heterodft.workflows.custodians.vasp import vasp_touches
 from heterodft.workflows.custodians.vasp_inputs import continued_poscar, incar_tags, read_poscar, restore_request
+from heterodft.workflows.custodians.vasp_process import PROCESS_FILE, _record_process, stop_orphan, stop_request
 from heterodft.workflows.custodians.watch import attempts_in
 from heterodft.workflows.queue.submission import submit
 from heterodft.workflows.run_vasp import run_programs, vasp_command
@@ -33,6 +33,7 @@ from heterodft.workflows.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pymatgen.io.vasp.inputs.UnknownPotcarWarning",  # invented ones; real ones are licensed
+    "ignore::pymatgen.io.vasp.outputs.UnconvergedVASPWarning",  # from custodian's own handlers
 )
 
 FAKE = f"{sys.executable} {Path(__file__).parents[1] / 'fake_vasp.py'}"
@@ -61,7 +62,8 @@ def potcar(symbol, valence):
         f"   TITEL  = PAW_PBE {symbol} 07Sep2000\n   LULTRA =        F    use ultrasoft PP ?\n"
         f"   POMASS =    1.000; ZVAL   = {valence:8.3f}    mass and valenz\n"
         "   ENMAX  =  280.000; ENMIN  =  210.000 eV\n   ICORE  =        2    local potential\n"
-        "END of PSCTR-controll parameters\n local part\n   91.3863681\n  0.11725571E+02  0.11716586E+02\n End of Dataset\n"
+        "END of PSCTR-controll parameters\n local part\n   91.3863681\n  0.11725571E+02  0.11716586E+02\n"
+        " End of Dataset\n"
     )
 
 
@@ -116,12 +118,14 @@ def assert_request_kept(started):
     assert (started["incar"]["LDAUL"], started["incar"]["LDAUU"]) == ("-1 -1 2 2 -1", "0 0 4 2 0")
 
 
-def test_a_chain_runs_through_the_queue(heterodft, tmp_path, monkeypatch):
+def test_a_chain_runs_through_the_queue(heterodft, heterodft_inside, tmp_path, monkeypatch):
     monkeypatch.setenv("VASP_CMD", FAKE)
     (tmp_path / "c.yaml").write_text(CAMPAIGN)
-    heterodft("submit", "c.yaml")
+    heterodft_inside("submit", "c.yaml")
     heterodft("run", "--quiet")
-    folders = {step: tmp_path / "runs/v/sl/AFM-A/Fe-3d-2eV-LaFeO3.1-4eV" / step for step in ("relax", "static", "dos")}
+    folders = {
+        step: tmp_path / "runs/v/sl/AFM-A/Fe-3d-2eV-LaFeO3.1-4eV" / step for step in ("relax", "static", "dos")
+    }
     results = {step: Result.load(folder) for step, folder in folders.items()}
     started = {step: starts(folder)[0] for step, folder in folders.items()}
     assert {step: s["source"] for step, s in started.items()} == {
@@ -142,7 +146,7 @@ def test_a_chain_runs_through_the_queue(heterodft, tmp_path, monkeypatch):
     assert results["static"].request["state"]["verdict"] == "kept"
     assert results["static"].energy == pytest.approx(-70.072, abs=1e-3)
     assert results["dos"].energy is None
-    assert "3 finished already" in heterodft("submit", "c.yaml").stdout
+    assert "3 finished already" in heterodft_inside("submit", "c.yaml").stdout
 
 
 def test_a_finished_run_is_recorded_not_repeated(steps, settings, relax):
@@ -237,7 +241,7 @@ def test_a_vasp_that_outlived_its_worker_is_stopped_first(steps, settings, relax
     with pytest.raises(CalculationError):
         calculate(steps["relax"], replace(settings, vasp_command=f"{FAKE} --fail always"))
     orphan = subprocess.Popen(slow.split(), cwd=relax, start_new_session=True, stdout=subprocess.DEVNULL)
-    custodian_of_vasp._record_process(relax, orphan.pid)
+    _record_process(relax, orphan.pid)
     time.sleep(0.5)
     assert stop_orphan(relax, grace=5.0)
     assert orphan.wait(timeout=5) == 0  # by itself, not by a signal
@@ -255,7 +259,8 @@ def test_a_vasp_that_outlived_its_worker_is_stopped_first(steps, settings, relax
         ("--unconverged", {"ALGO": "All"}, set()),
     ],
 )
-def test_custodians_own_handlers_cure_and_the_request_is_kept(steps, settings, relax, trouble, cure, touched):
+def test_custodians_own_handlers_cure_and_the_request_is_kept(steps, settings, trouble, cure, touched):
+    relax = settings.runs / steps["relax"].path
     result = calculate(steps["relax"], replace(settings, vasp_command=f"{FAKE} {trouble}"))
     assert result.converged
     last = starts(relax)[-1]
@@ -265,6 +270,22 @@ def test_custodians_own_handlers_cure_and_the_request_is_kept(steps, settings, r
     assert history
     found = set().union(*(vasp_touches(action) for c in history for action in c["actions"]))
     assert found == touched
+
+
+def test_a_run_that_a_handler_ends_leaves_no_bad_density(steps, settings, relax, monkeypatch):
+    monkeypatch.setattr("heterodft.workflows.custodians.watch._MONITOR_SECONDS", 0.2)
+    calculate(steps["relax"], replace(settings, vasp_command=f"{FAKE} --fail hermitian --seconds 0.05"))
+    first, second = starts(relax)
+    assert (first["incar"]["LREAL"], second["incar"]["LREAL"]) == ("Auto", "False")
+    assert_request_kept(second)
+    [correction] = corrections(relax)
+    assert vasp_touches(correction["actions"][0]) == {"projectors"}
+    assert second["source"] == "MAGMOM"
+
+
+def test_a_cell_that_was_to_stay_is_looked_at(steps, settings):
+    with pytest.raises(CalculationError, match=r"VASP 6.4.1 changed lattice vectors that were to stay"):
+        calculate(steps["relax"], replace(settings, vasp_command=f"{FAKE} --strain"))
 
 
 def test_what_no_handler_knows_is_told_in_vasps_words(steps, settings):
@@ -316,7 +337,9 @@ def test_a_density_that_is_kept_stays_kept(steps, settings):
 
 def test_a_contcar_is_read_as_vasp_writes_it():
     asked = "t\n1.0\n4 0 0\n0 4 0\n0 0 4\nFe Fe\n1 1\nDirect\n0.0 0 -0.01 Fe A:1\n0.5 0.5 0.99 Fe B:1\n"
-    written = "t\n 2.0\n2 0 0\n0 2 0\n0 0 2.1\nFe_pv/0a Fe_pv/0a\n1 1\nDirect\n0 0 0.98\n0.5 0.5 0.01\n\n 0 0 0\n 0 0 0\n"
+    written = (
+        "t\n 2.0\n2 0 0\n0 2 0\n0 0 2.1\nFe_pv/0a Fe_pv/0a\n1 1\nDirect\n0 0 0.98\n0.5 0.5 0.01\n\n 0 0 0\n 0 0 0\n"
+    )
     found = read_poscar(continued_poscar(asked, written))
     np.testing.assert_allclose(found.positions[:, 2], [-0.02, 1.01])
     np.testing.assert_allclose(found.lattice, np.diag([4, 4, 4.2]))
@@ -351,10 +374,10 @@ def test_the_build_of_vasp_fits_the_calculation(steps, settings):
         vasp_command(relax, replace(both, vasp_command="nothing-here vasp_std"))
 
 
-def test_a_missing_command_is_told_before_anything_runs(heterodft, tmp_path):
+def test_a_missing_command_is_told_before_anything_runs(heterodft_inside, tmp_path):
     (tmp_path / "c.yaml").write_text(CAMPAIGN)
-    heterodft("submit", "c.yaml")
-    assert "vasp: command is not set" in heterodft("run", code=2).stderr
+    heterodft_inside("submit", "c.yaml")
+    assert "vasp: command is not set" in heterodft_inside("run", code=1).stderr
 
 
 def test_noncollinear_runs_are_refused_as_before(steps, settings):

@@ -32,8 +32,8 @@ def read_folder(folder: Path) -> Result:
     Parameters
     ----------
     folder
-        Of VASP: holds ``vasprun.xml`` and ``OUTCAR``. Of pw.x: holds ``NAME.save/data-file-schema.xml``, ``pw.out``, and after a dos step the files of projwfc.x; with a
-        ``request.json`` the labels of its sites are taken over.
+        Of VASP: holds ``vasprun.xml`` and ``OUTCAR``. Of pw.x: ``NAME.save/data-file-schema.xml``, ``pw.out``, and
+        after a dos step the files of projwfc.x. With a ``request.json`` the labels of its sites are taken over.
 
     Raises
     ------

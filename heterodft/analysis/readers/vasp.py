@@ -141,7 +141,7 @@ def _result(folder: Path, run: Vasprun, outcar: Outcar, step: str, request: dict
 
 
 def _energy(run: Vasprun) -> float:
-    """Return energy(sigma->0) in eV; terms outside the cycle, as of dispersion, are in the free energy of the step."""
+    """Return energy(sigma->0) in eV; terms outside the cycle, as dispersion, are in the free energy of the step."""
     last = run.ionic_steps[-1]
     cycle = last["electronic_steps"][-1]
     return float(round(last.get("e_fr_energy", cycle["e_fr_energy"]) + cycle["e_0_energy"] - cycle["e_fr_energy"], 8))

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ORIGINAL", "Poscar", "continued_poscar", "incar_tags", "read_poscar", "restore_request"]
+__all__ = [
+    "ORIGINAL",
+    "Poscar",
+    "cell_kept",
+    "continued_poscar",
+    "end_of_file",
+    "incar_tags",
+    "read_poscar",
+    "restore_request",
+]
 
 ORIGINAL = ".orig"
 _GUARDED = (
@@ -31,6 +40,8 @@ _GUARDED = (
 """Tags of the state, the functional and the cell."""
 _FIXED_DENSITY = 10
 _SAME_CELL = 1e-6
+_PRINTED_CELL = 1e-4
+_TAIL_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,16 @@ def continued_poscar(asked: str, reached: str) -> str | None:
     return Poscar(ours.title, found.lattice, ours.elements, ours.counts, positions, ours.labels).to_text()
 
 
+def end_of_file(path: Path) -> str:
+    """Return the end of a file that VASP may be writing, empty when there is none; OUTCAR grows to gigabytes."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            return stream.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def incar_tags(text: str) -> dict[str, str]:
     """Return the tags of an INCAR that has one a line, as heterodft and pymatgen write it."""
     pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
@@ -204,6 +225,13 @@ def _restore_poscar(folder: Path, asked: dict[str, str]) -> list[str]:
     if text != now:
         write_text(folder / "POSCAR", text)
     return []
+
+
+def cell_kept(folder: Path, lattice: NDArray[np.float64]) -> bool:
+    """Tell whether a run ended with the lattice vectors that it was to keep; VASP before 6.4 changes all or none."""
+    asked = incar_tags((folder / f"INCAR{ORIGINAL}").read_text(encoding="utf-8"))
+    ours = read_poscar((folder / f"POSCAR{ORIGINAL}").read_text(encoding="utf-8"))
+    return ours is None or np.abs(lattice - ours.lattice)[_fixed_vectors(asked)].max(initial=0.0) < _PRINTED_CELL
 
 
 def _fixed_vectors(asked: dict[str, str]) -> list[int]:
