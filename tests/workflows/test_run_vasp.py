@@ -26,6 +26,7 @@ from heterodft.workflows.custodians.vasp import vasp_touches
 from heterodft.workflows.custodians.vasp_inputs import continued_poscar, incar_tags, read_poscar, restore_request
 from heterodft.workflows.custodians.vasp_process import PROCESS_FILE, _record_process, stop_orphan, stop_request
 from heterodft.workflows.custodians.watch import attempts_in
+from heterodft.workflows.progress import describe_running
 from heterodft.workflows.queue.submission import submit
 from heterodft.workflows.run_vasp import run_programs, vasp_command
 from heterodft.workflows.runner import run_calculation
@@ -291,6 +292,18 @@ def test_a_cell_that_was_to_stay_is_looked_at(steps, settings):
 def test_what_no_handler_knows_is_told_in_vasps_words(steps, settings):
     with pytest.raises(CalculationError, match="VASP ended early: internal error in GENERATE_KPOINTS_NEVER_HEARD_OF"):
         calculate(steps["relax"], replace(settings, vasp_command=f"{FAKE} --fail always"))
+
+
+def test_where_vasp_is_can_be_told(steps, settings, relax):
+    assert describe_running(relax) == "starting"
+    relax.mkdir(exist_ok=True)
+    (relax / "OSZICAR").write_text("       N       E                     dE             d eps       ncg     rms\n")
+    assert describe_running(relax) == "VASP"
+    with (relax / "OSZICAR").open("a") as file:
+        file.write("DAV:   1    -0.5E+03    0.2E-01   -0.5E-05 19488   0.1E-02\n")
+        file.write("   1 F= -.526E+03 E0= -.526E+03  d E =-.4E-04  mag=     0.0\n")
+        file.write("DAV:   1    -0.5E+03    0.2E-01   -0.5E-05 19488   0.1E-02\nRMM:   2    -0.5E+03    -.3E-03   -0")
+    assert describe_running(relax) == "VASP, ionic step 2, SCF iteration 2 (accuracy 3e-04 eV)"
 
 
 def test_moments_that_collapsed_are_recorded(steps, settings):
