@@ -44,6 +44,7 @@ _OUTPUTS = (
     "CHG", "CHGCAR", "CONTCAR", "DOSCAR", "EIGENVAL", "IBZKPT", "OSZICAR", "OUTCAR", "PCDAT", "PROCAR", "REPORT",
     "STOPCAR", "WAVECAR", "XDATCAR", "std_err.txt", "vasp.out", "vasprun.xml",
 )  # fmt: skip
+_MOST_CORRECTIONS = 10
 _FAILED = (
     "handler",
     "validator",
@@ -93,6 +94,7 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
         folder,
         handlers=vasp_handlers(),
         validators=vasp_validators(),
+        max_errors=_MOST_CORRECTIONS,
         skip_broken_handlers=True,
         explain=lambda: _why_unfinished(folder),
     )
@@ -215,7 +217,7 @@ def _why_unfinished(folder: Path) -> str | None:
         return f"{f'VASP ended early: {words}' if words else error}"
     if stopped:
         return "VASP was stopped by STOPCAR before it was done"
-    if not cycle:
+    if not cycle or (result.converged is False and result.step not in RELAXATIONS):
         return "SCF not converged; raise max_scf_steps or lower mixing in method"
     if result.converged is False:
         return "not relaxed; raise max_ion_steps or start from better positions"

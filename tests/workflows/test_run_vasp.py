@@ -23,7 +23,13 @@ from heterodft.workflows.calculation import write_request
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.custodians.vasp import vasp_touches
-from heterodft.workflows.custodians.vasp_inputs import continued_poscar, incar_tags, read_poscar, restore_request
+from heterodft.workflows.custodians.vasp_inputs import (
+    changes_kept,
+    continued_poscar,
+    incar_tags,
+    read_poscar,
+    restore_request,
+)
 from heterodft.workflows.custodians.vasp_process import PROCESS_FILE, _record_process, stop_orphan, stop_request
 from heterodft.workflows.custodians.watch import attempts_in
 from heterodft.workflows.progress import describe_running
@@ -109,7 +115,7 @@ def starts(folder):
 
 
 def corrections(folder):
-    return [c for attempt in attempts_in(folder) for c in attempt["corrections"]]
+    return [c for attempt in attempts_in(folder) for c in attempt["corrections"] if not c.get("skipped")]
 
 
 def assert_request_kept(started):
@@ -170,6 +176,17 @@ def test_a_relaxation_stops_before_its_time_is_up_and_goes_on(steps, settings, r
     np.testing.assert_allclose(second["positions"], reached.positions, atol=1e-9)
     assert np.abs(np.array(second["positions"]) - first["positions"]).max() > 1e-3
     assert (second["incar"]["ISTART"], second["incar"]["ICHARG"], second["source"]) == ("1", "1", "CHGCAR")
+
+
+def test_what_cured_a_run_is_kept_when_it_goes_on(steps, settings, relax):
+    slow = replace(
+        settings, vasp_command=f"{FAKE} --fail edddav --seconds 0.1", grace=0.2, deadline=time.time() + 2.5
+    )
+    with pytest.raises(InterruptedCalculation):
+        calculate(steps["relax"], slow)
+    calculate(steps["relax"], replace(slow, deadline=None))
+    assert [one["incar"]["ALGO"] for one in starts(relax)] == ["Normal", "All", "All"]
+    assert len(corrections(relax)) == 1
 
 
 def test_a_static_run_is_aborted_inside_its_cycle(steps, settings):
@@ -271,6 +288,9 @@ def test_custodians_own_handlers_cure_and_the_request_is_kept(steps, settings, t
     assert history
     found = set().union(*(vasp_touches(action) for c in history for action in c["actions"]))
     assert found == touched
+    kept = changes_kept(relax)
+    assert {key: used for key, (_, used) in kept.items()} | cure == {key: used for key, (_, used) in kept.items()}
+    assert vasp_touches({"dict": "INCAR", "action": {"_set": kept}}) == touched
 
 
 def test_a_run_that_a_handler_ends_leaves_no_bad_density(steps, settings, relax, monkeypatch):
@@ -287,6 +307,18 @@ def test_a_run_that_a_handler_ends_leaves_no_bad_density(steps, settings, relax,
 def test_a_cell_that_was_to_stay_is_looked_at(steps, settings):
     with pytest.raises(CalculationError, match=r"VASP 6.4.1 changed lattice vectors that were to stay"):
         calculate(steps["relax"], replace(settings, vasp_command=f"{FAKE} --strain"))
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"), [("max_scf_steps: 3", "SCF not converged"), ("max_ion_steps: 2", "not rel")]
+)
+def test_what_is_not_reached_within_the_limits_is_told(tmp_path, settings, limit, reason, monkeypatch):
+    monkeypatch.setattr("heterodft.workflows.run_vasp._MOST_CORRECTIONS", 2)
+    (tmp_path / "c.yaml").write_text(CAMPAIGN.replace("cell: fixed", f"cell: fixed, {limit}"))
+    [[request, *_]] = campaign_chains(load_campaign(tmp_path / "c.yaml"), pseudo_dir=None, notes=[])
+    write_request(request, settings.runs / request.path)
+    with pytest.raises(CalculationError, match=reason):
+        calculate(request, settings)
 
 
 def test_what_no_handler_knows_is_told_in_vasps_words(steps, settings):

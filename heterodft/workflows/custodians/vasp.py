@@ -70,7 +70,7 @@ def vasp_validators() -> list[Validator]:
 
 _TOUCHED_BY = (
     dict.fromkeys(("ISMEAR", "SIGMA"), "smearing")
-    | dict.fromkeys(("KSPACING", "KGAMMA"), "k-points")
+    | dict.fromkeys(("KPOINTS", "KSPACING", "KGAMMA"), "k-points")
     | dict.fromkeys(("ENCUT", "PREC", "ENAUG", "NGX", "NGY", "NGZ", "NGXF", "NGYF", "NGZF"), "cutoff")
     | dict.fromkeys(("LREAL", "ADDGRID"), "projectors")
     | dict.fromkeys(("ISYM", "SYMPREC"), "symmetry")

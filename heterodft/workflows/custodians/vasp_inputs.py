@@ -24,6 +24,7 @@ __all__ = [
     "ORIGINAL",
     "Poscar",
     "cell_kept",
+    "changes_kept",
     "continued_poscar",
     "end_of_file",
     "incar_tags",
@@ -174,6 +175,21 @@ def restore_request(folder: Path) -> list[str]:
         write_text(folder / "INCAR", written)
     lost = [key for key in _GUARDED if _numbers(now.get(key)) != _numbers(asked.get(key))]
     return lost + _restore_poscar(folder, asked)
+
+
+def changes_kept(folder: Path) -> dict[str, tuple[str | None, str | None]]:
+    """Return what the last run had otherwise than asked, by tag or ``KPOINTS``: asked, and used; None where absent.
+
+    Where a run starts from is left out, and what a failed attempt changed that was then begun anew.
+    """
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in ("INCAR", "KPOINTS")}
+    originals = {name: (folder / f"{name}{ORIGINAL}").read_text(encoding="utf-8") for name in texts}
+    asked, used = incar_tags(originals["INCAR"]), incar_tags(texts["INCAR"])
+    changed = [key for key in asked | used if _numbers(asked.get(key)) != _numbers(used.get(key))]
+    found = {key: (asked.get(key), used.get(key)) for key in changed if key not in ("ISTART", "ICHARG")}
+    if texts["KPOINTS"] != originals["KPOINTS"]:
+        found["KPOINTS"] = originals["KPOINTS"], texts["KPOINTS"]
+    return found
 
 
 def _start(folder: Path, asked: dict[str, str]) -> dict[str, str]:
