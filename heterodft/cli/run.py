@@ -36,18 +36,16 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
 
     Stop with Ctrl-C: what runs goes back into the queue. Example: heterodft run -j 2
     """
-    from heterodft.templates.espresso import PROGRAMS, program_version
     from heterodft.workflows.queue.pool import recover, running_workers
     from heterodft.workflows.queue.summary import read_queue
     from heterodft.workflows.settings_file import load_settings
 
     settings = load_settings(cores=cores)
-    if not read_queue(settings):
+    entries = read_queue(settings)
+    if not entries:
         click.echo("The queue is empty; submit a campaign with: heterodft submit FILE")
         return
-    for program in PROGRAMS:
-        settings.command_for(program, settings.cores)
-    program_version(settings.program("pw.x"))
+    _check_programs(entries, settings)
     recovered = recover(settings)
     if recovered:
         click.echo(f"Put back into the queue, since their worker is gone: {', '.join(recovered)}", err=True)
@@ -68,6 +66,29 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
     ended = ("done", "failed")
     ran = sum(e.state in ended for e in after) - sum(e.state in ended for e in before)
     _finish(after, ran=ran, seconds=time.monotonic() - started)
+
+
+def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
+    """Tell now which program is missing for what is left in the queue; a campaign has one code."""
+    from heterodft.errors import CalculationError
+    from heterodft.templates.espresso import PROGRAMS, program_version
+    from heterodft.workflows.calculation import read_request
+    from heterodft.workflows.run_vasp import vasp_command
+
+    codes = set()
+    for entry in {e.campaign: e for e in entries if e.state in ("ready", "running", "waiting")}.values():
+        try:
+            request = read_request(entry.folder)
+        except CalculationError:  # told when it runs
+            continue
+        codes.add(request.code)
+        if request.code == "vasp":
+            vasp_command(request, settings)
+    if codes == {"vasp"}:
+        return
+    for program in PROGRAMS:
+        settings.command_for(program, settings.cores)
+    program_version(settings.program("pw.x"))
 
 
 def _finish(entries: list[QueueEntry], *, ran: int, seconds: float) -> None:

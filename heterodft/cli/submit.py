@@ -14,6 +14,7 @@ from heterodft.cli.common import (
     read_campaign,
     request_chains,
     settings_for,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ def command(file: Path, as_json: bool) -> None:
     campaign = read_campaign(file)
     settings = settings_for(campaign)
     chains = request_chains(campaign, settings)
-    if campaign.code == "espresso":
-        check_inputs(campaign, [request for chain in chains for request in chain], settings)
+    notes = check_inputs(campaign, [request for chain in chains for request in chain], settings)
+    if campaign.code == "vasp":
+        tell(notes)
     from heterodft.workflows.queue.submission import submit
     from heterodft.workflows.settings_file import absolute_command
 

@@ -29,8 +29,11 @@ _UNCHANGED = 1e-5
 
 
 def has_density(folder: Path) -> bool:
-    """Return whether a step left the density that later steps start from."""
-    return (folder / f"{PREFIX}.save" / "charge-density.dat").is_file()
+    """Return whether a step of either code left the density that later steps start from."""
+    chgcar = folder / "CHGCAR"
+    return (folder / f"{PREFIX}.save" / "charge-density.dat").is_file() or (
+        chgcar.is_file() and chgcar.stat().st_size > 0
+    )
 
 
 def relaxed_structure(request: Request, folder: Path) -> Structure | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from heterodft.analysis.readers.espresso_output import read_progress
@@ -11,9 +13,14 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_running"]
 
+_VASP_STEP = re.compile(r"^\s*(\d+) F=", re.MULTILINE)
+_VASP_ITERATION = re.compile(r"^\w+:\s*(\d+)\s+\S+\s+(\S+)", re.MULTILINE)
+
 
 def describe_running(folder: Path) -> str:
-    """Return ``pw.x, SCF iteration 5 (accuracy 1e-03 eV)``, ``projwfc.x`` or ``starting``."""
+    """Return ``pw.x, SCF iteration 5 (accuracy 1e-03 eV)``, ``projwfc.x``, ``VASP, ionic step 3 …``, ``starting``."""
+    with suppress(OSError):
+        return _describe_vasp((folder / "OSZICAR").read_text(encoding="utf-8", errors="replace"))
     outputs = [path for path in (folder / "projwfc.out", folder / "pw.out") if path.is_file()]
     if not outputs:
         return "starting"
@@ -24,3 +31,18 @@ def describe_running(folder: Path) -> str:
         return program
     accuracy = "" if progress.accuracy is None else f" (accuracy {progress.accuracy:.0e} eV)"
     return f"{program}, {progress.text}{accuracy}"
+
+
+def _describe_vasp(text: str) -> str:
+    """Tell where VASP is from its OSZICAR; the accuracy is the last change of the energy."""
+    step = len(_VASP_STEP.findall(text)) + 1
+    iterations = _VASP_ITERATION.findall(text)
+    if not iterations:
+        return "VASP"
+    number, change = iterations[-1]
+    place = f"ionic step {step}, " if step > 1 else ""
+    try:
+        accuracy = f" (accuracy {abs(float(change)):.0e} eV)"
+    except ValueError:
+        accuracy = ""
+    return f"VASP, {place}SCF iteration {number}{accuracy}"

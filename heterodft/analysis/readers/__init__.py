@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.readers.espresso_output import read_pw_output
 from heterodft.analysis.readers.espresso_xml import read_pw_xml
 from heterodft.analysis.readers.projwfc import read_lowdin, read_projected_dos, read_spilling
+from heterodft.analysis.readers.vasp import read_vasp
 from heterodft.analysis.result import Result, SiteValues
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
@@ -25,24 +27,27 @@ _STEP_OF = {"scf": "static", "nscf": "dos", "bands": "bands", "relax": "relax", 
 
 
 def read_folder(folder: Path) -> Result:
-    """Read a folder in which pw.x (and projwfc.x) finished.
+    """Read a folder in which VASP or pw.x (and projwfc.x) finished.
 
     Parameters
     ----------
     folder
-        Holds ``NAME.save/data-file-schema.xml``, ``pw.out``, and after a dos step the files of projwfc.x; with a
-        ``request.json`` the labels of its sites are taken over.
+        Of VASP: holds ``vasprun.xml`` and ``OUTCAR``. Of pw.x: ``NAME.save/data-file-schema.xml``, ``pw.out``, and
+        after a dos step the files of projwfc.x. With a ``request.json`` the labels of its sites are taken over.
 
     Raises
     ------
     ReaderError
         If a file is missing, cut off, or does not belong to the others.
     """
+    request = read_json(folder / "request.json") if (folder / "request.json").is_file() else {}
+    if (folder / "vasprun.xml").is_file() or request.get("request", {}).get("code") == "vasp":
+        result = read_vasp(folder, request)
+        return replace(result, structure=_labelled(result.structure, request, folder))
     found = sorted(folder.glob("*.save/data-file-schema.xml"))
     if len(found) != 1:
         raise ReaderError(f"{folder} holds {len(found)} pw.x results (*.save/data-file-schema.xml); expected one")
     xml = read_pw_xml(found[0])
-    request = read_json(folder / "request.json") if (folder / "request.json").is_file() else {}
     step = request.get("request", {}).get("step") or _STEP_OF.get(xml.calculation, "static")
     if step in ("potential", "charge"):
         return _read_post_processing(folder, step, xml, request)

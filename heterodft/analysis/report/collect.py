@@ -232,7 +232,7 @@ def _take(report: ConfigurationReport, result: Result) -> None:
             result.absolute_moment,
         )
         report.state = result.request.get("state", {}).get("verdict", "")
-    else:
+    elif result.dos is not None:  # that of VASP is not read yet
         report.dos = result
         report.layer_dos = resolve_by_plane(result)
         report.layers = _layer_rows(result, report.layer_dos)

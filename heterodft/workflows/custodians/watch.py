@@ -44,6 +44,7 @@ def run_watched(
     handlers: Sequence[ErrorHandler] = (),
     validators: Sequence[Validator] = (),
     max_errors: int = 10,
+    skip_broken_handlers: bool = False,
     explain: Callable[[], str | None] = lambda: None,
 ) -> None:
     """Run a job to a valid end, corrected where a handler knows how.
@@ -58,6 +59,8 @@ def run_watched(
         In Custodian's order of priority.
     max_errors
         Of corrections in this attempt.
+    skip_broken_handlers
+        Go on without a handler that raises, as custodian's own do on half-written files; it is noted in the history.
     explain
         Says in words why a run failed, where it can.
 
@@ -78,6 +81,7 @@ def run_watched(
         [job],
         list(validators),
         max_errors=max_errors,
+        skip_over_errors=skip_broken_handlers,
         polling_time_step=_POLL_SECONDS,
         monitor_freq=int(_MONITOR_SECONDS / _POLL_SECONDS),
         directory=str(folder),

@@ -27,6 +27,7 @@ class RunCalculation(FiretaskBase):
         local = fw_spec.get("_fw_env", {}).get("heterodft")
         settings = load_settings() if local is None else Settings.from_dict(local)
         if "command" in fw_spec:
-            settings = replace(settings, command=fw_spec["command"])
+            given = fw_spec["command"]
+            settings = replace(settings, command=given, vasp_command=given, vasp_gamma_command=None)
         result = run_calculation(settings.resolved(fw_spec["folder"]), fw_spec["calculation"], settings)
         return FWAction(stored_data={"energy": result.energy, "converged": result.converged})

@@ -96,8 +96,6 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings, *, command: 
 
 def _refuse_unrunnable(chains: Sequence[Sequence[Request]]) -> None:
     for request in (request for chain in chains for request in chain):
-        if request.code != "espresso":
-            raise InputError("code: vasp: its calculations are not run yet; write them with: heterodft inputs FILE")
         if request.directions is not None or request.spin_orbit:
             raise InputError(
                 "magnetism: noncollinear runs cannot be read yet; write their inputs with: heterodft inputs FILE"
