@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.settings import Settings
 
-__all__ = ["Cancelled", "cancel", "pause", "resume", "retry"]
+__all__ = ["Cancelled", "cancel", "pause", "rerun", "resume", "retry"]
 
 _TO_COME = ("WAITING", "READY", "PAUSED")
 _AT_ONCE = 200
@@ -137,20 +137,38 @@ def retry(settings: Settings, identities: Collection[str], *, cancelled: bool = 
     identities
         Hashes of the requests.
     cancelled
-        Put cancelled ones back, too.
+        Put cancelled ones back, too, with the cancelled ones that start from them.
 
     Raises
     ------
     QueueError
         If the queue cannot be used.
     """
+    states = ("FIZZLED", "DEFUSED") if cancelled else ("FIZZLED",)
+    changed: list[str] = []
+    launchpad = open_launchpad(settings)
+    for block in _blocks(identities):
+        with queue_errors(settings), atomic(launchpad):
+            chosen = _entries(launchpad, {"spec.calculation": {"$in": block}, "state": {"$in": list(states)}})
+            below = _below(launchpad, [fw["fw_id"] for fw in chosen]) if cancelled else []
+            for fw in [*chosen, *(fw for fw in below if fw["state"] == "DEFUSED")]:
+                with suppress(OSError):
+                    (settings.resolved(fw["spec"]["folder"]) / CANCEL_FILE).unlink(missing_ok=True)
+                _put_back(launchpad, fw)
+                changed.append(fw["name"])
+    return list(dict.fromkeys(changed))
 
-    def put_back(launchpad: LaunchPad, fw: dict[str, Any]) -> None:
-        with suppress(OSError):
-            (settings.resolved(fw["spec"]["folder"]) / CANCEL_FILE).unlink(missing_ok=True)
-        _put_back(launchpad, fw)
 
-    return _change(settings, identities, ("FIZZLED", "DEFUSED") if cancelled else ("FIZZLED",), put_back)
+def rerun(launchpad: LaunchPad, number: int) -> None:
+    """Make an entry ready to run again; what starts from it and is cancelled or paused stays so."""
+    with atomic(launchpad):
+        below = _below(launchpad, [number])
+        launchpad.rerun_fw(number)
+        for fw in below:
+            if fw["state"] == "DEFUSED":
+                launchpad.defuse_fw(fw["fw_id"])
+            elif fw["state"] == "PAUSED":
+                launchpad.pause_fw(fw["fw_id"])
 
 
 def _put_back(launchpad: LaunchPad, fw: dict[str, Any]) -> None:
@@ -167,7 +185,7 @@ def _put_back(launchpad: LaunchPad, fw: dict[str, Any]) -> None:
         if state == "RESERVED":
             launchpad.cancel_reservation(found["launches"][-1])
     if state == "FIZZLED":
-        launchpad.rerun_fw(number)
+        rerun(launchpad, number)
 
 
 def _change(
@@ -199,15 +217,21 @@ def _entries(launchpad: LaunchPad, query: dict[str, Any]) -> list[dict[str, Any]
 
 
 def _with_descendants(launchpad: LaunchPad, identities: Sequence[str]) -> list[dict[str, Any]]:
-    """Return entries and all that start from them, the last ones first, so that none becomes ready in between."""
+    """Return unfinished entries and all that start from them, the last ones first, so that none becomes ready."""
     wanted = _entries(launchpad, {"spec.calculation": {"$in": list(identities)}})
-    numbers = [fw["fw_id"] for fw in wanted if fw["state"] not in ("COMPLETED", "FIZZLED")]
-    below: set[int] = set(numbers)
-    for workflow in launchpad.workflows.find({"nodes": {"$in": numbers}}, {"links": 1}):
+    wanted = [fw for fw in wanted if fw["state"] not in ("COMPLETED", "FIZZLED")]
+    known = {fw["fw_id"]: fw for fw in [*wanted, *_below(launchpad, [fw["fw_id"] for fw in wanted])]}
+    return [known[number] for number in sorted(known, reverse=True)]
+
+
+def _below(launchpad: LaunchPad, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the entries that start from others, in the order they run."""
+    below: set[int] = set()
+    for workflow in launchpad.workflows.find({"nodes": {"$in": list(numbers)}}, {"links": 1}):
         links = {int(parent): children for parent, children in workflow["links"].items()}
         ahead = [number for number in numbers if number in links]
         while ahead:
             children = links.get(ahead.pop(), [])
             ahead += [child for child in children if child not in below]
             below.update(children)
-    return _entries(launchpad, {"fw_id": {"$in": sorted(below)}})[::-1]
+    return _entries(launchpad, {"fw_id": {"$in": sorted(below)}}) if below else []

@@ -105,7 +105,7 @@ def _rows_of_server(settings: Settings) -> Iterable[tuple[str, dict[str, Any]]]:
     try:
         client: pymongo.MongoClient[dict[str, Any]]
         with pymongo.MongoClient(settings.host, serverSelectionTimeoutMS=5000) as client:
-            database = client[settings.database]
+            database: Any = client[settings.database]
             found = list(database.launches.find({"state": {"$in": _STATES}}))
             wanted = {"fw_id": {"$in": [launch["fw_id"] for launch in found]}, "state": {"$in": _STATES}}
             names = {fw["fw_id"]: fw["spec"].get("calculation") for fw in database.fireworks.find(wanted)}

@@ -41,7 +41,7 @@ def select(entries: Sequence[QueueEntry], words: Iterable[str], *, what: str = "
 
 
 def _is_meant(entry: QueueEntry, word: str) -> bool:
-    return word == entry.identity or entry.path == word or entry.path.startswith(f"{word}/")
+    return word in (entry.identity, entry.path) or entry.path.startswith(f"{word}/")
 
 
 def _near(entries: Iterable[QueueEntry], word: str) -> str:
