@@ -105,8 +105,9 @@ def _one_by_one(entries: Sequence[QueueEntry], running: Mapping[str, Running]) -
     longest = max(map(len, STATES))
     lines = []
     for entry in entries:
-        state = _styled(f"{entry.state:{longest}}", entry.state)
-        lines.append(f"{entry.path:{width}}  {state}  {_detail(entry, running)}".rstrip())
+        detail = _detail(entry, running)
+        space = " " * (longest - len(entry.state) + 2) if detail else ""
+        lines.append(f"{entry.path:{width}}  {_styled(entry.state, entry.state)}{space}{detail}")
     return lines
 
 
@@ -136,7 +137,7 @@ def _table(entries: Sequence[QueueEntry], most: int) -> list[str]:
     lines = [f"{'':{width}}  " + "  ".join(f"{step:{widths[step]}}" for step in steps).rstrip()]
     for name in shown:
         cells = (_cell(rows[name].get(step), widths[step]) for step in steps)
-        lines.append(f"{name:{width}}  {'  '.join(cells)}".rstrip())
+        lines.append(f"{name:{width}}  {'  '.join(cells)}")
     return lines + _more(len(rows), most, "configurations")
 
 

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-COMMANDS = ("build", "plan", "inputs", "submit", "run", "status", "retry", "report", "pseudos")
+COMMANDS = (
+    "build", "plan", "inputs", "submit", "run", "status", "cancel", "pause", "resume", "retry", "report", "pseudos",
+)  # fmt: skip
 
 
 def test_help_lists_every_command(heterodft):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -28,12 +29,17 @@ NM = "tiny/bulk/NM/Ti-3d-4eV"
 
 
 @pytest.fixture
-def settings(tmp_path, monkeypatch, tiny_file):
+def chains(tiny_file):
+    campaign = load_campaign(tiny_file)
+    return [build_chain(campaign, configuration) for configuration in expand(campaign)]
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch, chains):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     settings = load_settings()
-    campaign = load_campaign(tiny_file)
-    submit([build_chain(campaign, configuration) for configuration in expand(campaign)], settings)
+    submit(chains, settings)
     return settings
 
 
@@ -94,9 +100,12 @@ def test_a_running_one_is_told_and_what_its_worker_reports_does_not_bring_it_bac
 
 def test_a_cancelled_one_that_ended_first_is_done_when_it_is_put_back(settings):
     launchpad, launch, path = start(settings)
-    cancel(settings, ids(settings, path))
+    identity = ids(settings, path)[0]
+    cancel(settings, [identity])
+    (settings.runs / path / "result.json").write_text(json.dumps({"id": identity}))
+    (settings.runs / path / "result.npz").write_bytes(b"")
     launchpad.complete_launch(launch, FWAction(), "COMPLETED")
-    retry(settings, ids(settings, path), cancelled=True)
+    retry(settings, [identity], cancelled=True)
     assert states(settings)[path] == "done"
     assert not (settings.runs / path / CANCEL_FILE).exists()
 
@@ -130,6 +139,15 @@ def test_what_is_paused_or_cancelled_stays_so_when_its_parent_is_put_back(settin
     assert reconcile(open_launchpad(settings), settings) == [path]
     assert (states(settings)[path], states(settings)[child]) == ("ready", before)
     assert before in ("paused", "cancelled")
+
+
+def test_a_new_submission_puts_cancelled_ones_back_and_takes_back_the_word_to_stop(settings, chains):
+    launchpad, launch, path = start(settings)
+    cancel(settings, ids(settings, "tiny"))
+    launchpad.complete_launch(launch, FWAction(), "FIZZLED")
+    submit(chains, settings)
+    assert sorted(states(settings).values()) == ["ready", "ready", "waiting", "waiting"]
+    assert not (settings.runs / path / CANCEL_FILE).exists()
 
 
 def test_finished_and_failed_ones_are_not_cancelled(settings):

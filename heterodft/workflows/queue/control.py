@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from heterodft.files import write_text
+from heterodft.workflows.calculation import finished_id
 from heterodft.workflows.control_files import CANCEL_FILE
 from heterodft.workflows.queue.launchpad import atomic, open_launchpad, queue_errors
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.settings import Settings
 
-__all__ = ["Cancelled", "cancel", "pause", "rerun", "resume", "retry"]
+__all__ = ["Cancelled", "cancel", "pause", "put_back", "rerun", "resume", "retry"]
 
 _TO_COME = ("WAITING", "READY", "PAUSED")
 _AT_ONCE = 200
@@ -152,9 +153,7 @@ def retry(settings: Settings, identities: Collection[str], *, cancelled: bool = 
             chosen = _entries(launchpad, {"spec.calculation": {"$in": block}, "state": {"$in": list(states)}})
             below = _below(launchpad, [fw["fw_id"] for fw in chosen]) if cancelled else []
             for fw in [*chosen, *(fw for fw in below if fw["state"] == "DEFUSED")]:
-                with suppress(OSError):
-                    (settings.resolved(fw["spec"]["folder"]) / CANCEL_FILE).unlink(missing_ok=True)
-                _put_back(launchpad, fw)
+                put_back(launchpad, settings, fw)
                 changed.append(fw["name"])
     return list(dict.fromkeys(changed))
 
@@ -171,20 +170,22 @@ def rerun(launchpad: LaunchPad, number: int) -> None:
                 launchpad.pause_fw(fw["fw_id"])
 
 
-def _put_back(launchpad: LaunchPad, fw: dict[str, Any]) -> None:
-    """Make a failed or cancelled calculation ready.
+def put_back(launchpad: LaunchPad, settings: Settings, fw: dict[str, Any]) -> None:
+    """Make a failed or cancelled calculation, given as its entry in the queue, ready to run.
 
     A cancelled one takes up the state of its launch: still running where its worker has not heard of it yet, done
     where it ended first. A batch job that was cancelled has left a reservation.
     """
-    number, state = fw["fw_id"], fw["state"]
+    number, state, folder = fw["fw_id"], fw["state"], settings.resolved(fw["spec"]["folder"])
+    with suppress(OSError):
+        (folder / CANCEL_FILE).unlink(missing_ok=True)
     if state == "DEFUSED":
         launchpad.reignite_fw(number)
         found = launchpad.fireworks.find_one({"fw_id": number}, {"state": 1, "launches": 1}) or {}
         state = found.get("state")
         if state == "RESERVED":
             launchpad.cancel_reservation(found["launches"][-1])
-    if state == "FIZZLED":
+    if state == "FIZZLED" or (state == "COMPLETED" and finished_id(folder) != fw["spec"]["calculation"]):
         rerun(launchpad, number)
 
 
