@@ -121,11 +121,13 @@ def _watch_live(settings: Settings, path: str | None, show_all: bool, seconds: f
     from rich.live import Live
     from rich.text import Text
 
-    with Live(console=console(), refresh_per_second=4, transient=True) as live:
+    screen = console()
+    with Live(console=screen, refresh_per_second=4, transient=True) as live:
         while True:
             entries = _entries(settings, path)
-            lines = status_lines(entries, _places(settings, entries), show_all=show_all)
-            live.update(Text.from_ansi("\n".join(lines)))
+            *lines, counts = status_lines(entries, _places(settings, entries), show_all=show_all)
+            shown = [counts, "", *lines][: max(screen.height - 1, 1)]  # what does not fit would push the counts out
+            live.update(Text.from_ansi("\n".join(shown)))
             if _is_over(entries):
                 return entries
             time.sleep(seconds)

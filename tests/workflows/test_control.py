@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 
+import mongomock
 import pytest
 from fireworks import Firework, FWAction, FWorker, ScriptTask
 
@@ -225,3 +227,28 @@ def test_entries_of_others_are_left_alone(settings):
     launchpad.add_wf(Firework(ScriptTask.from_str("true"), name="theirs"))
     cancel(settings, ids(settings, "tiny"))
     assert launchpad.fireworks.find_one({"name": "theirs"})["state"] == "READY"
+
+
+@pytest.fixture
+def server(settings, chains, monkeypatch):
+    """A MongoDB that lives in memory: the same code as on a server, without its transactions."""
+    store = mongomock.MongoClient()
+    monkeypatch.setattr("fireworks.core.launchpad.gridfs.GridFS", lambda *_: None)
+    for name in ("fireworks.core.launchpad.MongoClient", "pymongo.MongoClient"):
+        monkeypatch.setattr(name, lambda *_a, **_k: store)
+    settings = replace(settings, host="mongodb://localhost")
+    submit(chains, settings)
+    return settings
+
+
+def test_on_a_server_the_same_words_do_the_same(server):
+    launchpad, launch, path = start(server, "node7:42:1.00")
+    assert [place.text for place in read_running(server).values()] == ["node7, process 42"]
+    assert len(pause(server, ids(server, "tiny"))) == 3
+    assert len(resume(server, ids(server, "tiny"))) == 3
+    done = cancel(server, ids(server, "tiny"))
+    assert (done.running, len(done.waiting)) == ([path], 3)
+    launchpad.complete_launch(launch, FWAction(), "FIZZLED")
+    assert set(states(server).values()) == {"cancelled"}
+    assert len(retry(server, ids(server, "tiny"), cancelled=True)) == 4
+    assert sorted(states(server).values()) == ["ready", "ready", "waiting", "waiting"]

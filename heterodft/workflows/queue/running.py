@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -91,8 +92,9 @@ def _rows_of_file(settings: Settings) -> Iterable[tuple[str, dict[str, Any]]]:
         f'SELECT f."spec.calculation", l.doc FROM "{base}.launches" l '  # noqa: S608
         f'JOIN "{base}.fireworks" f ON f.fw_id = l.fw_id AND f.state = l.state WHERE l.state IN (?, ?)'
     )
+    mode = "mode=ro" if os.access(path.parent, os.W_OK) else "immutable=1"  # as in summary.read_queue
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+        with closing(sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=30)) as connection:
             return [(identity, bson.decode(blob)) for identity, blob in connection.execute(sql, _STATES)]
     except sqlite3.Error as error:
         raise QueueError(f"cannot read the queue {path}: {error}") from error
