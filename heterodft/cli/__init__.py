@@ -20,7 +20,10 @@ _COMMANDS = {
     "submit": "Put the calculations into the queue, each once.",
     "run": "Run what is queued with local workers, showing progress.",
     "status": "Show what is waiting, running, done, failed and why.",
-    "retry": "Put failed calculations back into the queue.",
+    "cancel": "Stop calculations, running ones too; nothing on disk is deleted.",
+    "pause": "Start no more of these calculations for now.",
+    "resume": "Let paused calculations run again.",
+    "retry": "Put failed or cancelled calculations back into the queue.",
     "report": "Tables, figures and one HTML page from the finished folders.",
     "pseudos": "Show and install pseudopotentials.",
 }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.cost import Calibration, Cost
+    from heterodft.workflows.disk import Disk
 
 __all__ = ["command"]
 
@@ -47,6 +48,7 @@ def command(
     """
     from heterodft.workflows.calculation import finished_id
     from heterodft.workflows.cost import calibrate, estimate_cost
+    from heterodft.workflows.disk import disk_warnings, estimate_disk
 
     campaign = read_campaign(file, code=code)
     settings = settings_for(campaign)
@@ -58,6 +60,7 @@ def command(
     notes += found
     calibration = calibrate(settings)
     costs = [estimate_cost(request, settings, calibration=calibration) for request in requests]
+    disks = [estimate_disk(request, settings, cost=cost) for request, cost in zip(requests, costs, strict=True)]
     reused = [finished_id(settings.runs / request.path) == request.id for request in requests]
     hours = sum(cost.core_hours for cost, done in zip(costs, reused, strict=True) if not done)
     totals = {
@@ -66,9 +69,14 @@ def command(
         "core_hours": hours,
         "largest_memory": max(cost.memory for cost in costs),
         "calibrated_by": calibration.runs,
+        **_disk_totals(disks, reused),
     }
+    warnings = disk_warnings(totals["disk_kept"], totals["disk_peak"], settings)
+    tell(warnings)
+    notes += warnings
     if as_json:
-        calculations = [_data(r, c, reused=done) for r, c, done in zip(requests, costs, reused, strict=True)]
+        rows = zip(requests, costs, disks, reused, strict=True)
+        calculations = [_data(r, c, d, reused=done) for r, c, d, done in rows]
         echo_json(
             {
                 "campaign": campaign.name,
@@ -100,10 +108,21 @@ _COLUMNS = (
 )
 
 
-def _data(request: Request, cost: Cost, *, reused: bool) -> dict[str, Any]:
+def _disk_totals(disks: list[Disk], reused: list[bool]) -> dict[str, float]:
+    """Return what the calculations to come leave on the disk together, and the most that it holds on the way.
+
+    They run one after the other, or a few at a time: the most is what all leave, and the largest while it runs.
+    """
+    to_come = [disk for disk, done in zip(disks, reused, strict=True) if not done]
+    kept = sum(disk.kept for disk in to_come)
+    return {"disk_kept": kept, "disk_peak": kept + max((disk.peak - disk.kept for disk in to_come), default=0.0)}
+
+
+def _data(request: Request, cost: Cost, disk: Disk, *, reused: bool) -> dict[str, Any]:
     names = {"id": request.id, "path": request.path, "label": request.about["label"]}
     mesh = {"mesh": list(request.settings.kpoints), "shift": list(request.settings.shift)}
-    return names | cost.to_dict() | mesh | {"taken_over": request.about.get("taken_over"), "reused": reused}
+    space = {"disk_kept": disk.kept, "disk_peak": disk.peak}
+    return names | cost.to_dict() | space | mesh | {"taken_over": request.about.get("taken_over"), "reused": reused}
 
 
 def _print(name: str, requests: list[Request], costs: list[Cost], reused: list[bool]) -> None:
@@ -132,6 +151,10 @@ def _hours(hours: float) -> str:
     return f"{hours:.3f}" if hours < 10 else f"{hours:.0f}"
 
 
+def _gigabytes(number: float) -> str:
+    return f"{number:.2f} GB" if number < 10 else f"{number:.0f} GB"
+
+
 def _summary(totals: dict[str, Any], calibration: Calibration, costs: list[Cost]) -> str:
     trust = (
         f"calibrated by {calibration.runs} past runs here"
@@ -140,6 +163,7 @@ def _summary(totals: dict[str, Any], calibration: Calibration, costs: list[Cost]
     )
     text = (
         f"To run: about {_hours(totals['core_hours'])} core-hours ({trust}), up to {totals['largest_memory']:.1f} GB "
-        "at once. k: irreducible k-points; * a mesh shifted by half a step."
+        f"of memory at once; on disk {_gigabytes(totals['disk_kept'])} to keep, "
+        f"{_gigabytes(totals['disk_peak'])} at the most. k: irreducible k-points; * a mesh shifted by half a step."
     )
     return text + (" ? from the names of POTCARs that are not here." if costs[0].estimated_electrons else "")

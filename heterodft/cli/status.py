@@ -2,67 +2,149 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from heterodft.cli.common import echo_json, json_option
+from heterodft.cli.common import console, echo_json, json_option
+from heterodft.cli.status_text import counts_text, progress_of, status_lines
+from heterodft.workflows.queue.selection import select
 from heterodft.workflows.queue.summary import count_states, failure_reason, read_queue
 from heterodft.workflows.settings_file import load_settings
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from heterodft.workflows.queue.running import Running
+    from heterodft.workflows.queue.summary import QueueEntry
+    from heterodft.workflows.settings import Settings
+
 __all__ = ["command"]
 
-_SHOWN = 40
+_WATCH_SECONDS = 2.0
+_TO_COME = ("waiting", "ready", "running")
 
 
 @click.command("status")
-@click.argument("campaign", required=False)
-@click.option("--all", "show_all", is_flag=True, help="Show every calculation, not the first 40.")
+@click.argument("path", required=False)
+@click.option("--all", "show_all", is_flag=True, help="Leave nothing out, however long.")
+@click.option("--failed", "only_failed", is_flag=True, help="Only what failed, and why.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0.1),
+    is_flag=False,
+    flag_value=_WATCH_SECONDS,
+    metavar="[SECONDS]",
+    help="Look again every so often until nothing is left to run.",
+)
 @json_option
-def command(campaign: str | None, show_all: bool, as_json: bool) -> None:
-    """Show the calculations of the queue, or of one CAMPAIGN (its name).
+def command(path: str | None, show_all: bool, only_failed: bool, watch: float | None, as_json: bool) -> None:
+    """Show the calculations of the queue, or those below one PATH: a campaign, demo/sl, an id.
 
-    Example: heterodft status demo
+    On a pipe, --watch prints a line for each change.
+
+    Example: heterodft status demo/sl --failed
     """
+    if watch is not None and as_json:
+        raise click.UsageError("give --watch or --json, not both")
     settings = load_settings()
-    entries = [entry for entry in read_queue(settings) if campaign in (None, entry.campaign)]
+    if watch is not None:
+        _watch(settings, path, show_all, watch)
+        return
+    entries = _entries(settings, path, only_failed=only_failed)
+    running = _places(settings, entries)
     if as_json:
-        echo_json(
-            {
-                "counts": count_states(entries),
-                "calculations": [
-                    {
-                        "id": e.identity,
-                        "path": e.path,
-                        "state": e.state,
-                        "folder": str(e.folder),
-                        "reason": failure_reason(e.folder) if e.state == "failed" else None,
-                    }
-                    for e in entries
-                ],
-            }
-        )
+        calculations = [_data(entry, running.get(entry.identity)) for entry in entries]
+        echo_json({"counts": count_states(entries), "calculations": calculations})
+    elif not entries:
+        where = f" of {path}" if path else ""
+        nothing = f"The queue holds no calculation{where}; submit one with: heterodft submit FILE"
+        click.echo(f"Nothing{where} failed." if only_failed and read_queue(settings) else nothing)
+    else:
+        click.echo("\n".join(status_lines(entries, running, show_all=show_all)))
+
+
+def _entries(settings: Settings, path: str | None, *, only_failed: bool = False) -> list[QueueEntry]:
+    entries = read_queue(settings)
+    if path is not None and entries:
+        entries = select(entries, [path])
+    return [entry for entry in entries if entry.state == "failed"] if only_failed else entries
+
+
+def _places(settings: Settings, entries: Sequence[QueueEntry]) -> dict[str, Running]:
+    if not any(entry.state == "running" for entry in entries):
+        return {}
+    from heterodft.workflows.queue.running import read_running
+
+    return read_running(settings)
+
+
+def _data(entry: QueueEntry, place: Running | None) -> dict[str, Any]:
+    names = dict(zip(("campaign", "structure", "order", "hubbard", "step"), entry.path.split("/"), strict=False))
+    running = entry.state == "running"
+    return {
+        "id": entry.identity,
+        "path": entry.path,
+        "state": entry.state,
+        "folder": str(entry.folder),
+        "reason": failure_reason(entry.folder) if entry.state == "failed" else None,
+        **names,
+        "blocked_by": entry.blocked_by,
+        "progress": progress_of(entry, place) or None if running else None,
+        "worker": place.worker or None if running and place else None,
+        "host": place.host or None if running and place else None,
+        "job": place.job if running and place else None,
+        "since": place.since.isoformat() if running and place and place.since else None,
+    }
+
+
+def _watch(settings: Settings, path: str | None, show_all: bool, seconds: float) -> None:
+    """Show the queue again and again; the end is that nothing is left to run, or Ctrl-C."""
+    entries = _entries(settings, path)
+    try:
+        if sys.stdout.isatty():
+            entries = _watch_live(settings, path, show_all, seconds)
+            click.echo("\n".join(status_lines(entries, _places(settings, entries), show_all=show_all)))
+        else:
+            _watch_lines(settings, path, seconds)
+    except KeyboardInterrupt:
         return
-    if not entries:
-        where = f"campaign {campaign}" if campaign else "any campaign"
-        click.echo(f"The queue holds no calculation of {where}; submit one with: heterodft submit FILE")
-        return
-    shown = entries if show_all else entries[:_SHOWN]
-    width = max(len(entry.path) for entry in shown)
-    for entry in shown:
-        line = f"{entry.path:{width}}  {entry.state:9}"
-        if entry.state == "failed":
-            line += f"  {failure_reason(entry.folder)}"
-        elif entry.state == "running":
-            line += f"  {_progress(entry.folder)}"
-        click.echo(line.rstrip())
-    if len(shown) < len(entries):
-        click.echo(f"… and {len(entries) - len(shown)} more (--all shows them)")
-    counts = count_states(entries)
-    click.echo(f"{len(entries)} calculations: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
-def _progress(folder: object) -> str:
-    from pathlib import Path
+def _is_over(entries: Sequence[QueueEntry]) -> bool:
+    return not any(entry.state in _TO_COME for entry in entries)
 
-    from heterodft.workflows.progress import describe_running
 
-    return describe_running(Path(str(folder)))
+def _watch_live(settings: Settings, path: str | None, show_all: bool, seconds: float) -> list[QueueEntry]:
+    from rich.live import Live
+    from rich.text import Text
+
+    screen = console()
+    with Live(console=screen, refresh_per_second=4, transient=True) as live:
+        while True:
+            entries = _entries(settings, path)
+            *lines, counts = status_lines(entries, _places(settings, entries), show_all=show_all)
+            shown = [counts, "", *lines][: max(screen.height - 1, 1)]  # what does not fit would push the counts out
+            live.update(Text.from_ansi("\n".join(shown)))
+            if _is_over(entries):
+                return entries
+            time.sleep(seconds)
+
+
+def _watch_lines(settings: Settings, path: str | None, seconds: float) -> None:
+    states: dict[str, str] = {}
+    while True:
+        entries = _entries(settings, path)
+        changed = [entry for entry in entries if states.get(entry.path, entry.state) != entry.state]
+        for entry in changed:
+            reason = f": {failure_reason(entry.folder)}" if entry.state == "failed" else ""
+            click.echo(f"{time.strftime('%H:%M:%S')} {entry.state} {entry.path}{reason}")
+        if changed or not states:
+            click.echo(f"{time.strftime('%H:%M:%S')} {counts_text(entries)}")
+        states = {entry.path: entry.state for entry in entries}
+        sys.stdout.flush()
+        if _is_over(entries):
+            return
+        time.sleep(seconds)

@@ -43,6 +43,8 @@ class Settings:
         The ``batch:`` section, for `heterodft launch`.
     disk_budget, keep_free
         GB that the folder of runs may take at most (None: no limit), and that must stay free on its disk.
+    keep_files
+        What stays of a finished calculation: ``densities``, ``all`` or ``results``; see `heterodft.workflows.disk`.
     orphans
         ``adopt`` a program that outlived its worker, or ``end`` it.
     grace
@@ -64,6 +66,7 @@ class Settings:
     batch: dict[str, Any] = field(default_factory=dict)
     disk_budget: float | None = None
     keep_free: float = 1.0
+    keep_files: str = "densities"
     orphans: str = "adopt"
     grace: float = 20.0
     deadline: float | None = None

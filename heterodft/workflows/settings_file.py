@@ -16,6 +16,7 @@ environment variables ``HETERODFT_HOST``, ``ESPRESSO_BIN_DIR``, ``ESPRESSO_PSEUD
       pseudo_dir: ~/pseudos
     vasp: {command: mpirun -np {cores} vasp_std}   # gamma_command, ncl_command
     disk: {budget: 500, free: 2}     # GB: of the folder of runs at most; to leave on the disk
+                                     # keep: densities (also: all, results) is what stays of a finished calculation
     batch: {scheduler: slurm}        # for heterodft launch
 
 A path after ``sqlite://`` is relative to the settings file (or the working folder) unless it starts with a slash:
@@ -42,7 +43,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "gamma_command": "vasp_gamma_command",
         "ncl_command": "vasp_ncl_command",
     },
-    "disk": {"budget": "disk_budget", "free": "keep_free"},
+    "disk": {"budget": "disk_budget", "free": "keep_free", "keep": "keep_files"},
     "batch": {},
     "runs": {},
     "cores": {},
@@ -87,9 +88,8 @@ def load_settings(**changes: Any) -> Settings:
             values[key] = os.environ[variable]
             folder = Path.cwd() if key == "host" else folder
     _check(values)
-    known = {
-        key: values[key] for key in (*_COMMANDS, "batch", "disk_budget", "keep_free", "orphans") if key in values
-    }
+    plain = (*_COMMANDS, "batch", "disk_budget", "keep_free", "keep_files", "orphans")
+    known = {key: values[key] for key in plain if key in values}
     settings = Settings(
         host=values["host"],
         database=values["name"],
@@ -113,6 +113,9 @@ def _check(values: dict[str, Any]) -> None:
             raise SettingsError(f"{key}: {values[key]!r}; give a text")
     if values.get("orphans", "adopt") not in ("adopt", "end"):
         raise SettingsError(f"orphans: '{values['orphans']}'; write adopt or end")
+    keep = values.get("keep_files", "densities")
+    if keep not in ("densities", "all", "results"):
+        raise SettingsError(f"disk: keep: '{keep}'; write densities, all or results")
     units = {
         "disk_budget": ("disk: budget", "GB"),
         "keep_free": ("disk: free", "GB"),

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-COMMANDS = ("build", "plan", "inputs", "submit", "run", "status", "retry", "report", "pseudos")
+COMMANDS = (
+    "build", "plan", "inputs", "submit", "run", "status", "cancel", "pause", "resume", "retry", "report", "pseudos",
+)  # fmt: skip
 
 
 def test_help_lists_every_command(heterodft):
@@ -45,6 +47,19 @@ def test_plan_writes_nothing(heterodft, demo_file, tmp_path):
     assert plan["calculations"][0]["electrons"] == 72
     assert plan["core_hours"] > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_tells_the_disk_space_and_when_it_will_not_do(heterodft, tiny_file):
+    done = heterodft("plan", str(tiny_file), "--json")
+    plan = json.loads(done.stdout)
+    totals, steps = plan["totals"], plan["calculations"]
+    assert totals["disk_kept"] == pytest.approx(sum(step["disk_kept"] for step in steps))
+    assert totals["disk_kept"] < totals["disk_peak"] < sum(step["disk_peak"] for step in steps)
+    assert "disk: budget" not in done.stderr
+    (heterodft.folder / "heterodft.yaml").write_text("disk: {budget: 0.001}\n")
+    done = heterodft("plan", str(tiny_file))
+    assert "more than the 0.001 GB of disk: budget" in done.stderr
+    assert "GB to keep" in done.stdout
 
 
 def test_inputs_for_another_version_need_no_program(heterodft, demo_file, tmp_path):

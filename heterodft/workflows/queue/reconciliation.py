@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
+from heterodft.workflows.queue.control import rerun
 from heterodft.workflows.queue.identity import is_alive
-from heterodft.workflows.queue.launchpad import atomic, open_launchpad, queue_errors
+from heterodft.workflows.queue.launchpad import atomic
 from heterodft.workflows.runner import FAILURE_FILE
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.settings import Settings
 
-__all__ = ["dead_workers", "reconcile", "requeue", "retry", "running_of"]
+__all__ = ["dead_workers", "reconcile", "requeue", "running_of"]
 
 
 def reconcile(launchpad: LaunchPad, settings: Settings) -> list[str]:
@@ -39,20 +40,6 @@ def reconcile(launchpad: LaunchPad, settings: Settings) -> list[str]:
         return dead + requeue(launchpad, _interrupted(launchpad, settings), "FIZZLED")
 
 
-def retry(settings: Settings, identities: Sequence[str]) -> list[str]:
-    """Put failed calculations, named by their hashes, back into the queue and return their paths.
-
-    Raises
-    ------
-    QueueError
-        If the queue cannot be used.
-    """
-    launchpad = open_launchpad(settings)
-    with queue_errors(settings), atomic(launchpad):
-        found = launchpad.fireworks.find({"spec.calculation": {"$in": list(identities)}}, {"fw_id": 1})
-        return requeue(launchpad, [fw["fw_id"] for fw in found], "FIZZLED")
-
-
 def requeue(launchpad: LaunchPad, fw_ids: Sequence[int], state: str) -> list[str]:
     """Make calculations that are still in a state ready to run again and return their paths."""
     names = []
@@ -60,7 +47,7 @@ def requeue(launchpad: LaunchPad, fw_ids: Sequence[int], state: str) -> list[str
         with atomic(launchpad):
             found = launchpad.fireworks.find_one({"fw_id": fw_id, "state": state}, {"name": 1})
             if found is not None:
-                launchpad.rerun_fw(fw_id)
+                rerun(launchpad, fw_id)
                 names.append(str(found["name"]))
     return names
 

@@ -16,6 +16,7 @@ from heterodft.errors import CalculationError, InputError, QueueError, StorageEr
 from heterodft.files import make_folder
 from heterodft.workflows.calculation import REQUEST_FILE, finished_id, read_request, write_request
 from heterodft.workflows.handover import has_density
+from heterodft.workflows.queue.control import put_back
 from heterodft.workflows.queue.firetasks import RunCalculation
 from heterodft.workflows.queue.launchpad import atomic, open_launchpad, queue_errors
 
@@ -189,9 +190,10 @@ class _Submitter:
         write_request(request, folder)
         if entry["state"] == "FIZZLED":
             self.report.failed.append(request.path)
-        elif entry["state"] in ("COMPLETED", "DEFUSED", "ARCHIVED"):  # its result or its folder was taken away
-            if entry["state"] == "DEFUSED":
-                self.launchpad.reignite_fw(entry["fw_id"])
+        elif entry["state"] == "DEFUSED":
+            put_back(self.launchpad, self.settings, entry)
+            self.report.queued.append(request.path)
+        elif entry["state"] in ("COMPLETED", "ARCHIVED"):  # its result or its folder was taken away
             self.launchpad.rerun_fw(entry["fw_id"])
             self.report.queued.append(request.path)
         else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from heterodft.errors import QueueError, ReaderError
 from heterodft.files import read_json
+from heterodft.templates.steps import NEED_A_STATIC_STEP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["STATES", "QueueEntry", "count_states", "failure_reason", "read_queue"]
 
-State = Literal["waiting", "ready", "running", "done", "failed", "blocked", "cancelled"]
-STATES: tuple[State, ...] = ("waiting", "ready", "running", "done", "failed", "blocked", "cancelled")
+State = Literal["waiting", "ready", "running", "done", "failed", "blocked", "paused", "cancelled"]
+STATES: tuple[State, ...] = ("waiting", "ready", "running", "done", "failed", "blocked", "paused", "cancelled")
 _STATE_OF: dict[str, State] = {
     "WAITING": "waiting",
     "READY": "ready",
@@ -30,7 +31,7 @@ _STATE_OF: dict[str, State] = {
     "COMPLETED": "done",
     "FIZZLED": "failed",
     "DEFUSED": "cancelled",
-    "PAUSED": "cancelled",
+    "PAUSED": "paused",
     "ARCHIVED": "cancelled",
 }
 
@@ -49,17 +50,30 @@ class QueueEntry:
         Where it runs.
     identity
         Hash of its request.
+    blocked_by
+        Path of the failed or cancelled step that a blocked one waits for.
     """
 
     path: str
     state: State
     folder: Path
     identity: str
+    blocked_by: str | None = None
 
     @property
     def campaign(self) -> str:
         """First part of the path."""
-        return self.path.split("/")[0]
+        return self.path.partition("/")[0]
+
+    @property
+    def configuration(self) -> str:
+        """The path without its step."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def step(self) -> str:
+        """Last part of the path."""
+        return self.path.rpartition("/")[2]
 
 
 def read_queue(settings: Settings) -> list[QueueEntry]:
@@ -119,10 +133,13 @@ def _mark_blocked(entries: list[QueueEntry]) -> list[QueueEntry]:
     """Leave out cancelled entries that were replaced, and mark what waits in a chain with a failed one."""
     live = {entry.path for entry in entries if entry.state != "cancelled"}
     kept = [entry for entry in entries if entry.state != "cancelled" or entry.path not in live]
-    broken = {entry.path.rpartition("/")[0] for entry in kept if entry.state in ("failed", "cancelled")}
+    broken: dict[str, str] = {}
+    for entry in kept:
+        if entry.state in ("failed", "cancelled") and entry.step not in NEED_A_STATIC_STEP:
+            broken.setdefault(entry.configuration, entry.path)
     return [
-        replace(entry, state="blocked")
-        if entry.state == "waiting" and entry.path.rpartition("/")[0] in broken
+        replace(entry, state="blocked", blocked_by=broken[entry.configuration])
+        if entry.state == "waiting" and entry.configuration in broken
         else entry
         for entry in kept
     ]

@@ -1,0 +1,92 @@
+"""``heterodft cancel``: stop calculations; nothing on disk is deleted."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from heterodft.workflows.queue.summary import QueueEntry
+    from heterodft.workflows.settings import Settings
+
+__all__ = ["command"]
+
+_LEFT = ("running", "ready", "waiting", "blocked", "paused")
+_SHOWN = 10
+
+
+@click.command("cancel")
+@click.argument("paths", nargs=-1)
+@click.option("--campaign", metavar="NAME", help="Everything of one campaign that is not finished.")
+@click.option(
+    "--orphaned",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What this campaign file no longer asks for.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(paths: tuple[str, ...], campaign: str | None, orphaned: Path | None, yes: bool) -> None:
+    """Cancel the calculations below PATHS (demo/sl, ids) and what starts from them.
+
+    A running one's program is ended after writing its checkpoint; nothing on disk is deleted, and
+    heterodft retry --cancelled puts all of it back. Example: heterodft cancel demo/sl/FM
+    """
+    from heterodft.workflows.queue.control import cancel
+    from heterodft.workflows.queue.selection import select
+    from heterodft.workflows.queue.summary import read_queue
+    from heterodft.workflows.settings_file import load_settings
+
+    if (bool(paths), bool(campaign), bool(orphaned)).count(True) != 1:
+        raise click.UsageError("give PATHS, or --campaign NAME, or --orphaned FILE")
+    settings = load_settings()
+    entries = read_queue(settings)
+    if orphaned is not None:
+        chosen = _orphaned(entries, orphaned)
+    else:
+        chosen = select(entries, paths or [str(campaign)], what="campaign" if campaign else "calculation")
+    chosen = [entry for entry in chosen if entry.state in _LEFT]
+    if not chosen:
+        click.echo("Nothing to cancel: none of these is waiting, ready or running.")
+        return
+    _confirm(chosen, yes=yes)
+    done = cancel(settings, [entry.identity for entry in chosen], cancel_job=_job_canceller())
+    for path in done.running:
+        click.echo(f"{path} is being ended by its worker", err=True)
+    jobs = f", with {len(done.jobs)} batch jobs" if done.jobs else ""
+    click.echo(
+        f"{len(done.waiting) + len(done.running)} calculations cancelled, {len(done.running)} of them running{jobs}; "
+        "put them back with: heterodft retry --cancelled"
+    )
+
+
+def _orphaned(entries: Sequence[QueueEntry], file: Path) -> list[QueueEntry]:
+    """Return what the queue holds of a campaign and its file no longer asks for."""
+    from heterodft.cli.common import read_campaign, request_chains, settings_for
+
+    campaign = read_campaign(file)
+    asked = {request.id for chain in request_chains(campaign, settings_for(campaign)) for request in chain}
+    return [entry for entry in entries if entry.campaign == campaign.name and entry.identity not in asked]
+
+
+def _confirm(chosen: Sequence[QueueEntry], *, yes: bool) -> None:
+    """Ask on a terminal where more than one calculation is meant."""
+    if yes or len(chosen) == 1 or not sys.stdin.isatty():
+        return
+    for entry in chosen[:_SHOWN]:
+        click.echo(f"  {entry.path}  {entry.state}", err=True)
+    if len(chosen) > _SHOWN:
+        click.echo(f"  … and {len(chosen) - _SHOWN} more", err=True)
+    click.confirm(f"Cancel these {len(chosen)} calculations?", abort=True, err=True)
+
+
+def _job_canceller() -> Callable[[Settings, str], Any] | None:
+    """Return what cancels a batch job by its number, where batch systems are supported."""
+    from importlib import import_module, util
+
+    name = "heterodft.workflows.queue.batch"
+    return getattr(import_module(name), "cancel_job", None) if util.find_spec(name) else None

@@ -1,0 +1,28 @@
+"""``heterodft pause``: start no more of these calculations for now."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("pause")
+@click.argument("paths", nargs=-1)
+def command(paths: tuple[str, ...]) -> None:
+    """Start no more calculations below PATHS (campaigns, demo/sl, ids), or of the whole queue; what runs goes on.
+
+    Example: heterodft pause demo
+    """
+    from heterodft.workflows.queue.control import pause
+    from heterodft.workflows.queue.selection import select
+    from heterodft.workflows.queue.summary import read_queue
+    from heterodft.workflows.settings_file import load_settings
+
+    settings = load_settings()
+    entries = read_queue(settings)
+    chosen = select(entries, paths) if paths else entries
+    done = pause(settings, [e.identity for e in chosen if e.state in ("waiting", "ready", "blocked")])
+    running = sum(entry.state == "running" for entry in chosen)
+    rest = f"; {running} running ones go on to their end" if running else ""
+    click.echo(f"{len(done)} calculations paused{rest}" + ("; go on with: heterodft resume" if done else ""))
