@@ -79,6 +79,19 @@ def _to_sql(value: Any) -> Any:
     return str(value) if isinstance(value, ObjectId) else value
 
 
+def _nested(paths: list[str], values: tuple[Any, ...]) -> Document:
+    """Return a document with values at dotted paths; None stands for a value that is not there."""
+    document: Document = {}
+    for path, value in zip(paths, values, strict=True):
+        *parents, key = path.split(".")
+        place = document
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        if value is not None:
+            place[key] = value
+    return document
+
+
 def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
@@ -104,6 +117,8 @@ class Cursor:
         return self
 
     def __iter__(self) -> Iterator[Document]:
+        if not self._query and not self._sort and not self._skip and self._collection.is_covered(self._projection):
+            return iter(self._collection.listing(self._projection, self._limit))
         end = self._skip + self._limit if self._limit else None
         rows = []
         with self._collection.client.lock:
@@ -222,6 +237,21 @@ class SqliteCollection:
             yield from matches if by_column or not sort else _sorted(matches, sort)
         except sqlite3.DatabaseError as error:
             raise AutoReconnect(f"queue file {self.client.path}: {error}") from error
+
+    def is_covered(self, projection: Any) -> bool:
+        """Tell whether the columns alone answer a projection: what is searched by, without the identity."""
+        if not isinstance(projection, dict) or projection.get("_id", 1) not in (0, False):
+            return False
+        return all(key == "_id" or (key in self._searched and value in (1, True)) for key, value in projection.items())
+
+    def listing(self, projection: Document, limit: int = 0) -> list[Document]:
+        """Return the columns of every document as `project` would, without decoding any."""
+        paths = [path for path in projection if path != "_id"]
+        names = ", ".join(map(_quote, paths))
+        sql = f"SELECT {names} FROM {_quote(self._table)} ORDER BY rid LIMIT ?"
+        with self.client.lock:
+            rows = self._connection().execute(sql, [limit or -1]).fetchall()
+        return [_nested(paths, row) for row in rows]
 
     @staticmethod
     def project(document: Document, projection: Any) -> Document:

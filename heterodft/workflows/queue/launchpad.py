@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import time
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from datetime import UTC, datetime
 from functools import wraps
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from fireworks.core.launchpad import LaunchPad
 from fireworks.utilities.fw_utilities import get_fw_logger
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from heterodft.errors import QueueError
 from heterodft.files import make_folder
+from heterodft.workflows.queue.identity import is_alive, worker_name
 from heterodft.workflows.queue.store import SqliteClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from fireworks.core.firework import Workflow
 
     from heterodft.workflows.settings import Settings
 
-__all__ = ["EmbeddedLaunchPad", "atomic", "open_launchpad", "queue_errors"]
+__all__ = ["EmbeddedLaunchPad", "add_workflows", "atomic", "exclusive", "open_launchpad", "queue_errors"]
+
+_TURN_SECONDS = 600
 
 
 def _atomic(name: str) -> Callable[..., Any]:
@@ -127,6 +135,51 @@ def open_launchpad(settings: Settings) -> LaunchPad:
 def atomic(launchpad: LaunchPad) -> AbstractContextManager[Any]:
     """Return a block that is one transaction on the embedded file; a server has none for whole methods."""
     return launchpad.connection.transaction() if isinstance(launchpad, EmbeddedLaunchPad) else nullcontext()
+
+
+@contextmanager
+def exclusive(launchpad: LaunchPad) -> Iterator[None]:
+    """Run a block while nobody else does: one transaction on the embedded file, a turn at a time on a server.
+
+    Raises
+    ------
+    QueueError
+        If another one has its turn on the server and does not end it.
+    """
+    if isinstance(launchpad, EmbeddedLaunchPad):
+        with launchpad.connection.transaction():
+            yield
+        return
+    turns, name = launchpad.db["heterodft_turns"], worker_name()
+    deadline = time.monotonic() + _TURN_SECONDS
+    while not _take_turn(turns, name):
+        if time.monotonic() > deadline:
+            raise QueueError(f"another submission to {launchpad.name} does not end; try again when it has")
+        time.sleep(0.2)
+    try:
+        yield
+    finally:
+        turns.delete_one({"_id": "submission", "by": name})
+
+
+def _take_turn(turns: Any, name: str) -> bool:
+    """Take the turn, or end that of somebody who died or began too long ago, to take it the next time."""
+    now = datetime.now(UTC)
+    try:
+        turns.insert_one({"_id": "submission", "by": name, "since": now.timestamp()})
+    except DuplicateKeyError:
+        held = turns.find_one({"_id": "submission"})
+        if held is not None and (is_alive(held["by"]) is False or now.timestamp() - held["since"] > _TURN_SECONDS):
+            turns.delete_one({"_id": "submission", "by": held["by"], "since": held["since"]})
+        return False
+    return True
+
+
+def add_workflows(launchpad: LaunchPad, workflows: Sequence[Workflow]) -> None:
+    """Add many workflows at once, without the progress bar that FireWorks draws."""
+    if workflows:
+        with redirect_stderr(StringIO()):
+            launchpad.bulk_add_wfs(workflows)
 
 
 @contextmanager
