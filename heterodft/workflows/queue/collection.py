@@ -249,8 +249,11 @@ class SqliteCollection:
         paths = [path for path in projection if path != "_id"]
         names = ", ".join(map(_quote, paths))
         sql = f"SELECT {names} FROM {_quote(self._table)} ORDER BY rid LIMIT ?"
-        with self.client.lock:
-            rows = self._connection().execute(sql, [limit or -1]).fetchall()
+        try:
+            with self.client.lock:
+                rows = self._connection().execute(sql, [limit or -1]).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise AutoReconnect(f"queue file {self.client.path}: {error}") from error
         return [_nested(paths, row) for row in rows]
 
     @staticmethod
