@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from copy import deepcopy
-from datetime import datetime
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,15 @@ def _to_sql(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, ObjectId) else value
+
+
+def _date(value: Any) -> Any:
+    """Return the date that a text stands for, in UTC without saying so, as BSON gives it; else what was given."""
+    try:
+        date = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return value
+    return date if date.tzinfo is None else date.astimezone(UTC).replace(tzinfo=None)
 
 
 def _nested(paths: list[str], values: tuple[Any, ...]) -> Document:
@@ -320,7 +329,17 @@ class SqliteCollection:
     def aggregate(self, pipeline: Iterable[Document]) -> Iterator[Document]:
         stages = list(pipeline)
         query = stages.pop(0)["$match"] if stages and "$match" in stages[0] else {}
-        return iter(process_pipeline([doc for _, doc in self.scan(query)], self.database, stages, None))
+        documents = [document for _, document in self.scan(query)]
+        plain: list[Document] = []
+        for stage in stages:
+            dates = [key for key, value in stage.get("$set", {}).items() if "$dateFromString" in value]
+            if not dates:
+                plain.append(stage)
+                continue
+            documents = list(process_pipeline(documents, self.database, plain, None))  # it lacks $dateFromString
+            documents = [document | {key: _date(document.get(key)) for key in dates} for document in documents]
+            plain = []
+        return iter(process_pipeline(documents, self.database, plain, None))
 
     def insert_many(self, documents: Iterable[Document]) -> SimpleNamespace:
         identities = []

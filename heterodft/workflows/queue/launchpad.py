@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, redi
 from datetime import UTC, datetime
 from functools import wraps
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fireworks.core.launchpad import LaunchPad
@@ -21,7 +22,6 @@ from heterodft.workflows.queue.store import SqliteClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from fireworks.core.firework import Workflow
 
@@ -75,6 +75,11 @@ class EmbeddedLaunchPad(LaunchPad):
         self.gridfs_fallback = None
         self.backup_launch_data: dict[int, Any] = {}
         self.backup_fw_data: dict[int, Any] = {}
+
+    @classmethod
+    def from_dict(cls, d: dict[str, Any]) -> EmbeddedLaunchPad:
+        """Rebuild a launchpad from `to_dict`."""
+        return cls(Path(d["host"].removeprefix("sqlite://")), d["name"])
 
     add_wf = _atomic("add_wf")
     append_wf = _atomic("append_wf")
