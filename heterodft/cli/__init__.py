@@ -21,6 +21,7 @@ _COMMANDS = {
     "run": "Run what is queued with local workers, showing progress.",
     "status": "Show what is waiting, running, done, failed and why.",
     "retry": "Put failed calculations back into the queue.",
+    "lpad": "FireWorks' lpad on the queue: heterodft lpad get_fws -s READY -d ids",
     "report": "Tables, figures and one HTML page from the finished folders.",
     "pseudos": "Show and install pseudopotentials.",
 }

@@ -17,6 +17,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from heterodft.errors import QueueError
 from heterodft.files import make_folder
+from heterodft.workflows.queue.filesystems import refuse_network_filesystem
 from heterodft.workflows.queue.identity import is_alive, worker_name
 from heterodft.workflows.queue.store import SqliteClient
 
@@ -115,6 +116,7 @@ def open_launchpad(settings: Settings) -> LaunchPad:
     path = settings.queue_file
     with queue_errors(settings):
         if path is not None:
+            refuse_network_filesystem(path)
             make_folder(path.parent)
             launchpad = EmbeddedLaunchPad(path, settings.database)
             if launchpad.fw_id_assigner.find_one() is None:
