@@ -8,7 +8,8 @@ __all__ = ["command"]
 
 
 @click.command(
-    "lpad", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+    "lpad",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []},
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> None:

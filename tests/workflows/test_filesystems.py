@@ -70,7 +70,9 @@ def test_the_real_table_knows_this_folder():
 
 def test_a_queue_on_a_network_file_system_is_refused_with_the_remedy(tmp_path, table, monkeypatch, caplog):
     queue = tmp_path / "auto" / "queue.sqlite"
-    with pytest.raises(QueueError, match=r"auto/queue\.sqlite lies on a network file system \(lustre\).*sqlite:///local"):
+    with pytest.raises(
+        QueueError, match=r"auto/queue\.sqlite lies on a network file system \(lustre\).*sqlite:///local"
+    ):
         refuse_network_filesystem(queue, table)
     monkeypatch.setenv("HETERODFT_ALLOW_NETWORK_QUEUE", "1")
     with caplog.at_level(logging.WARNING):

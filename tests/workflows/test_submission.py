@@ -271,7 +271,9 @@ print(len(submit(asked, load_settings()).queued))
 
 def test_of_submissions_at_the_same_moment_one_queues(settings, tiny_file):
     orders = "orders: [FM], moments"
-    tiny_file.write_text(tiny_file.read_text().replace("orders: [NM, FM], moments", orders).replace("4.0", "[1, 2, 3]"))
+    tiny_file.write_text(
+        tiny_file.read_text().replace("orders: [NM, FM], moments", orders).replace("4.0", "[1, 2, 3]")
+    )
     command = [sys.executable, "-c", SUBMIT, str(tiny_file), str(Path(__file__).parent), str(time.time() + 4)]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     counts = sorted(int(worker.communicate(timeout=120)[0]) for worker in workers)

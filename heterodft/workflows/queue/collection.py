@@ -251,7 +251,9 @@ class SqliteCollection:
         """Tell whether the columns alone answer a projection: what is searched by, without the identity."""
         if not isinstance(projection, dict) or projection.get("_id", 1) not in (0, False):
             return False
-        return all(key == "_id" or (key in self._searched and value in (1, True)) for key, value in projection.items())
+        return all(
+            key == "_id" or (key in self._searched and value in (1, True)) for key, value in projection.items()
+        )
 
     def listing(self, projection: Document, limit: int = 0) -> list[Document]:
         """Return the columns of every document as `project` would, without decoding any."""

@@ -15,10 +15,51 @@ _log = logging.getLogger(__name__)
 _MOUNTS = Path("/proc/self/mountinfo")
 _ALLOW = "HETERODFT_ALLOW_NETWORK_QUEUE"
 _NETWORK = frozenset(
-    "9p acfs afs beegfs ceph cifs coda davfs fhgfs gfs gfs2 glusterfs gpfs lustre mmfs ncpfs nfs nfs4 ocfs2 orangefs "
-    "panfs pvfs2 smb3 smbfs vboxsf wekafs yfs "
-    "fuse.afs fuse.beegfs fuse.ceph fuse.ceph-fuse fuse.curlftpfs fuse.davfs fuse.gcsfuse fuse.glusterfs "
-    "fuse.juicefs fuse.moosefs fuse.mfs fuse.rclone fuse.s3fs fuse.smbnetfs fuse.sshfs fuse.cvmfs2".split()
+    [
+        "9p",
+        "acfs",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "davfs",
+        "fhgfs",
+        "gfs",
+        "gfs2",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "mmfs",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "orangefs",
+        "panfs",
+        "pvfs2",
+        "smb3",
+        "smbfs",
+        "vboxsf",
+        "wekafs",
+        "yfs",
+        "fuse.afs",
+        "fuse.beegfs",
+        "fuse.ceph",
+        "fuse.ceph-fuse",
+        "fuse.curlftpfs",
+        "fuse.davfs",
+        "fuse.gcsfuse",
+        "fuse.glusterfs",
+        "fuse.juicefs",
+        "fuse.moosefs",
+        "fuse.mfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.smbnetfs",
+        "fuse.sshfs",
+        "fuse.cvmfs2",
+    ]
 )
 
 

@@ -19,6 +19,7 @@ from heterodft.errors import QueueError
 from heterodft.files import make_folder
 from heterodft.workflows.queue.filesystems import refuse_network_filesystem
 from heterodft.workflows.queue.identity import is_alive, worker_name
+from heterodft.workflows.queue.server import launchpad_data
 from heterodft.workflows.queue.store import SqliteClient
 
 if TYPE_CHECKING:
@@ -123,13 +124,7 @@ def open_launchpad(settings: Settings) -> LaunchPad:
                 with launchpad.connection.transaction():
                     _initialize(launchpad)
             return launchpad
-        launchpad = LaunchPad(
-            host=settings.host,
-            uri_mode=True,
-            name=settings.database,
-            strm_lvl="ERROR",
-            mongoclient_kwargs={"serverSelectionTimeoutMS": 5000},
-        )
+        launchpad = LaunchPad.from_dict(launchpad_data(settings))
         try:
             _initialize(launchpad)
             launchpad.fireworks.create_index("spec.calculation", unique=True, sparse=True)
@@ -202,15 +197,14 @@ def queue_errors(settings: Settings) -> Iterator[None]:
         yield
     except PyMongoError as error:
         said = " ".join(str(error).split())[:200]
-        remedy = "check launchpad: host: in the settings (heterodft.yaml)"
+        remedy = "check launchpad: host: or file: in the settings (heterodft.yaml)"
         if "malformed" in said or "not a database" in said:
             remedy = "delete it and submit again; finished results are kept"
         path = settings.queue_file
         if "full" in said or (path is not None and not os.access(path.parent, os.W_OK)):
             remedy = "free some space or make it writable; nothing that was queued is lost"
-        raise QueueError(
-            f"cannot use the queue {path or _without_password(settings.host)}: {said}; {remedy}"
-        ) from error
+        place = path or settings.launchpad_file or _without_password(settings.host)
+        raise QueueError(f"cannot use the queue {place}: {said}; {remedy}") from error
 
 
 def _initialize(launchpad: LaunchPad) -> None:

@@ -47,7 +47,7 @@ def run_lpad(arguments: Sequence[str], settings: Settings) -> None:
         raise QueueError(f"lpad -l: {_REFUSED['init']}")
     launchpad = open_launchpad(settings)
     # lpad finds its queue with one function and has no other way to be given one.
-    with queue_errors(settings), mock.patch.object(lpad_run, "get_lp", lambda _arguments: launchpad):
+    with queue_errors(settings), mock.patch.object(lpad_run, "get_lp", return_value=launchpad):
         try:
             lpad_run.lpad(list(arguments))
         except (ValueError, KeyError, LookupError, OSError, NotImplementedError, SyntaxError) as error:

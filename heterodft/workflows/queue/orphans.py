@@ -22,7 +22,9 @@ _ASIDE = re.compile(r"-([0-9a-f]{12}|unreadable)$")
 """End of the name of a folder that was moved aside since its settings changed."""
 
 
-def find_orphans(runs: Path, campaigns: Iterable[str], wanted: Collection[str], entries: Iterable[Entry]) -> list[str]:
+def find_orphans(
+    runs: Path, campaigns: Iterable[str], wanted: Collection[str], entries: Iterable[Entry]
+) -> list[str]:
     """Return the paths of calculations that no request names any more: queued, running, failed or finished.
 
     What was cancelled, moved aside because of other settings, or is only a link to another campaign is left out.

@@ -248,7 +248,9 @@ class _Submitter:
         """Make an entry that ended or was taken out run again."""
         if entry.state in _TAKEN_OUT:
             query = {"fw_id": entry.fw_id}
-            self.launchpad.fireworks.update_one(query, {"$set": {"state": "DEFUSED"}})  # none comes back from archived
+            self.launchpad.fireworks.update_one(
+                query, {"$set": {"state": "DEFUSED"}}
+            )  # none comes back from archived
             self.launchpad.reignite_fw(entry.fw_id)
         self.launchpad.rerun_fw(entry.fw_id)
         entry.state = "WAITING"

@@ -1,7 +1,7 @@
 """Mending what processes that died between two calls to a MongoDB server left behind.
 
-FireWorks changes its documents call by call: the firework, its launch, the workflow, each on its own, under a lock that
-is a field of the workflow. The embedded file needs none of this, since whole methods are one transaction there.
+FireWorks changes its documents call by call: the firework, its launch, the workflow, each on its own, under a lock
+that is a field of the workflow. The embedded file needs none of this: whole methods are one transaction there.
 """
 
 from __future__ import annotations
@@ -128,10 +128,12 @@ def _cut(launchpad: LaunchPad, fw_id: int) -> str:
         launchpad.workflows.delete_one({"nodes": fw_id})
         return "a workflow without its steps; submit its campaign again"
     kept = {str(node) for node in there}
-    change = {
-        key: {node: [n for n in v if n in there] if isinstance(v, list) else v for node, v in workflow[key].items() if node in kept}
-        for key in ("links", "parent_links", "fw_states")
+    links = {
+        key: {node: [n for n in linked if n in there] for node, linked in workflow[key].items() if node in kept}
+        for key in ("links", "parent_links")
     }
+    states = {node: state for node, state in workflow["fw_states"].items() if node in kept}
+    change = {**links, "fw_states": states}
     launchpad.workflows.update_one({"nodes": fw_id}, {"$set": change | {"nodes": sorted(there)}})
     return "a workflow without some of its steps; submit its campaign again"
 
