@@ -49,15 +49,15 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        try:
-            with temporary.open("wb") as stream:
-                yield stream
-            temporary.replace(path)
-        except OSError as error:
-            raise _storage_error(path, error) from error
-    finally:
+        with temporary.open("wb") as stream:
+            yield stream
+        temporary.replace(path)
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _storage_error(path, error) from error
+        raise
 
 
 def checksum(path: Path) -> str:

@@ -24,6 +24,7 @@ _COMMANDS = {
     "pause": "Start no more of these calculations for now.",
     "resume": "Let paused calculations run again.",
     "retry": "Put failed or cancelled calculations back into the queue.",
+    "lpad": "FireWorks' lpad on the queue: heterodft lpad get_fws -s READY -d ids",
     "report": "Tables, figures and one HTML page from the finished folders.",
     "pseudos": "Show and install pseudopotentials.",
 }

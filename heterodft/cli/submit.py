@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_SHOWN = 5
 _WORDS = {
     "queued": "queued",
     "waiting": "in the queue already",
@@ -51,9 +52,21 @@ def command(file: Path, as_json: bool) -> None:
 
     report = submit(chains, settings, command=absolute_command(campaign.run.command))
     if as_json:
-        echo_json({key: getattr(report, key) for key in _WORDS})
+        echo_json(vars(report))
         return
     counts = [f"{len(getattr(report, key))} {words}" for key, words in _WORDS.items() if getattr(report, key)]
     click.echo(f"{campaign.name}: {', '.join(counts)}")
     if report.queued:
         click.echo("Run them with: heterodft run")
+    if report.orphaned:
+        click.echo(_orphans(report.orphaned, file), err=True)
+
+
+def _orphans(paths: list[str], file: Path) -> str:
+    """Say which calculations are left over, and how to take them out."""
+    named = ", ".join(paths[:_SHOWN]) + f" and {len(paths) - _SHOWN} more" * (len(paths) > _SHOWN)
+    are = "calculation is" if len(paths) == 1 else "calculations are"
+    return (
+        f"note: {len(paths)} {are} in the queue or finished, but no longer asked for by {file}: {named}; "
+        "cancel those in the queue with: heterodft cancel PATH…"
+    )

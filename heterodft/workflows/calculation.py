@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.result import ARRAYS_FILE, RESULT_FILE
 from heterodft.errors import CalculationError, ReaderError
-from heterodft.files import make_folder, read_json, write_json
+from heterodft.files import make_folder, read_json, write_text
 from heterodft.templates.hubbard import HubbardU
 from heterodft.templates.protocols import StepSettings
 from heterodft.templates.setup import Setup
@@ -55,6 +55,10 @@ def canonical_structure(structure: Structure) -> dict[str, Any]:
 
 def _round(value: float, digits: int) -> float:
     return round(float(value), digits) + 0.0  # + 0.0 turns -0.0 into 0.0
+
+
+def _canonical(data: Any) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,21 @@ class Request:
         }
 
     @cached_property
+    def _parts(self) -> list[str]:
+        """The members of the canonical JSON, each as its text."""
+        identity = self.identity()
+        return [f'"{key}":{_canonical(identity[key])}' for key in sorted(identity)]
+
+    @cached_property
     def id(self) -> str:
         """First 12 digits of the SHA-256 of the canonical JSON."""
-        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = "{" + ",".join(self._parts) + "}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def to_text(self) -> str:
+        """Return the content of ``request.json``: what is hashed as it is hashed, a line for each part."""
+        request = ",\n".join(self._parts)
+        return f'{{"id":"{self.id}",\n"about":{_canonical(self.about)},\n"request":{{\n{request}}}}}\n'
 
     @property
     def path(self) -> str:
@@ -171,9 +186,7 @@ def finished_id(folder: Path) -> str | None:
 def write_request(request: Request, folder: Path) -> Path:
     """Write ``request.json`` into a folder, which is made."""
     make_folder(folder)
-    return write_json(
-        folder / REQUEST_FILE, {"id": request.id, "about": request.about, "request": request.identity()}
-    )
+    return write_text(folder / REQUEST_FILE, request.to_text())
 
 
 def read_request(folder: Path) -> Request:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings"]
 
-_PATHS = ("runs", "bin_dir", "pseudo_dir")
+_PATHS = ("runs", "bin_dir", "pseudo_dir", "launchpad_file")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Settings:
         Folders of the programs and of the pseudopotentials; None means PATH and the installed family.
     vasp_command, vasp_gamma_command, vasp_ncl_command
         How to start VASP, its build for Γ alone and its noncollinear build.
+    launchpad_file
+        The user's FireWorks launchpad file, which then says where the MongoDB server is, instead of `host`.
     batch
         The ``batch:`` section, for `heterodft launch`.
     disk_budget, keep_free
@@ -63,6 +65,7 @@ class Settings:
     vasp_command: str | None = None
     vasp_gamma_command: str | None = None
     vasp_ncl_command: str | None = None
+    launchpad_file: Path | None = None
     batch: dict[str, Any] = field(default_factory=dict)
     disk_budget: float | None = None
     keep_free: float = 1.0

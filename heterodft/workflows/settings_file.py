@@ -6,6 +6,7 @@ environment variables ``HETERODFT_HOST``, ``ESPRESSO_BIN_DIR``, ``ESPRESSO_PSEUD
 ``VASP_GAMMA_CMD`` and ``VASP_NCL_CMD``.
 
     launchpad: {host: sqlite://runs/queue.sqlite, name: heterodft}   # or mongodb://user:password@server
+    # launchpad: {file: my_launchpad.yaml}   # or FireWorks' own file of a MongoDB server
     runs: runs                       # folder of the calculations
     cores: 2                         # of this machine to use, all by default
     grace: 20                        # seconds for a program to write its checkpoint when it is stopped
@@ -36,7 +37,7 @@ from heterodft.workflows.settings import Settings
 __all__ = ["absolute_command", "load_settings"]
 
 _SECTIONS: dict[str, dict[str, str]] = {
-    "launchpad": {"host": "host", "name": "name"},
+    "launchpad": {"host": "host", "name": "name", "file": "launchpad_file"},
     "espresso": {"command": "command", "bin_dir": "bin_dir", "pseudo_dir": "pseudo_dir"},
     "vasp": {
         "command": "vasp_command",
@@ -59,7 +60,7 @@ _VARIABLES = {
     "vasp_gamma_command": "VASP_GAMMA_CMD",
     "vasp_ncl_command": "VASP_NCL_CMD",
 }
-_TEXTS = ("host", "name", "runs", "command", "bin_dir", "pseudo_dir", "orphans", *_VARIABLES)
+_TEXTS = ("host", "name", "launchpad_file", "runs", "command", "bin_dir", "pseudo_dir", "orphans", *_VARIABLES)
 _COMMANDS = ("command", "vasp_command", "vasp_gamma_command", "vasp_ncl_command")
 
 
@@ -80,12 +81,17 @@ def load_settings(**changes: Any) -> Settings:
     folder = Path.cwd()
     for path in _files():
         read = _read(path)
-        values |= read
         if "host" in read:
             folder = path.parent.resolve()
+            values.pop("launchpad_file", None)
+        values |= read
+        if isinstance(read.get("launchpad_file"), str):
+            values["launchpad_file"] = str(path.parent.resolve() / Path(read["launchpad_file"]).expanduser())
+            values["host"] = "mongodb://"  # which the file knows
     for key, variable in _VARIABLES.items():
         if os.environ.get(variable):
             values[key] = os.environ[variable]
+            values.pop("launchpad_file" if key == "host" else "", None)
             folder = Path.cwd() if key == "host" else folder
     _check(values)
     plain = (*_COMMANDS, "batch", "disk_budget", "keep_free", "keep_files", "orphans")
@@ -97,6 +103,7 @@ def load_settings(**changes: Any) -> Settings:
         cores=values.get("cores", len(os.sched_getaffinity(0))),
         bin_dir=_path(values.get("bin_dir")),
         pseudo_dir=_path(values.get("pseudo_dir")),
+        launchpad_file=_path(values.get("launchpad_file")),
         **known,
     )
     settings = replace(settings, **{key: value for key, value in changes.items() if value is not None})

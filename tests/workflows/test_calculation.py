@@ -76,7 +76,7 @@ def test_the_structure_comes_back_with_its_labels_in_order(chain):
 
 def test_an_altered_request_is_noticed(chain, tmp_path):
     path = write_request(chain[0], tmp_path)
-    path.write_text(path.read_text().replace('"mixing": 0.4', '"mixing": 0.5'))
+    path.write_text(path.read_text().replace('"mixing":0.4', '"mixing":0.5'))
     with pytest.raises(CalculationError, match="was altered after it was written"):
         read_request(tmp_path)
 

@@ -87,6 +87,8 @@ def test_every_operation_does_what_mongodb_does(tmp_path_factory, operations, qu
     assert [plain(d) for d in ours.find(query, sort=order)] == [plain(d) for d in theirs.find(query, sort=order)]
     assert ours.count_documents(query) == theirs.count_documents(query)
     assert sorted(ours.distinct("state", query)) == sorted(theirs.distinct("state", query))
+    columns = {"_id": 0, "fw_id": 1, "state": 1}
+    assert list(ours.find({}, columns)) == list(theirs.find({}, columns))
     wanted = {"state": 1, "spec.x": 1}
     assert list(ours.find({}, wanted, sort=order)) == list(theirs.find({}, wanted, sort=order))
     client.close()
@@ -107,6 +109,16 @@ def test_a_calculation_is_in_the_store_once(client):
     with pytest.raises(DuplicateKeyError):
         fireworks.insert_one({"fw_id": 4, "spec": {"calculation": "abc"}})
     assert fireworks.count_documents() == 3
+
+
+def test_a_listing_of_columns_is_what_the_documents_hold(client):
+    fireworks, reference = client["db"].fireworks, mongomock.MongoClient()["db"]["fireworks"]
+    for collection in (fireworks, reference):
+        collection.insert_one({"fw_id": 1, "name": "a", "spec": {"calculation": "abc", "folder": "f", "more": 1}})
+        collection.insert_one({"fw_id": 2, "name": "b", "spec": {}})
+    wanted = {"_id": 0, "fw_id": 1, "name": 1, "spec.folder": 1, "spec.calculation": 1}
+    assert list(fireworks.find({}, wanted)) == list(reference.find({}, wanted))
+    assert list(fireworks.find({}, wanted).limit(1)) == list(reference.find({}, wanted).limit(1))
 
 
 def test_an_error_inside_a_transaction_undoes_all_of_it(client):

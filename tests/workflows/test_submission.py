@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import mongomock
 import pytest
 from fireworks import FWorker
 
 from heterodft.errors import QueueError
-from heterodft.workflows.calculation import read_request, write_request
+from heterodft.workflows.calculation import finished_id, read_request, write_request
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import build_chain
 from heterodft.workflows.configurations import expand
@@ -182,16 +186,118 @@ def twin(tiny_file):
     return path
 
 
-def test_a_shared_folder_follows_its_calculation_when_the_other_campaign_changes(settings, tiny_file):
+def test_a_shared_calculation_is_taken_over_when_the_other_campaign_gives_it_up(settings, tiny_file):
     other = twin(tiny_file)
     submit(chains(tiny_file), settings)
     submit(chains(other), settings)
-    shared = chains(other)[0][0]
+    shared = [request for chain in chains(other) for request in chain]
     tiny_file.write_text(tiny_file.read_text().replace("20 Ry", "22 Ry"))
     submit(chains(tiny_file), settings)
-    assert submit(chains(other), settings).shared[0] == shared.path
-    assert read_request(settings.runs / shared.path).id == shared.id
-    assert (settings.runs / shared.path).is_symlink()
+    report = submit(chains(other), settings)
+    assert (report.queued, report.shared) == ([request.path for request in shared], [])
+    for request in shared:
+        folder = settings.runs / request.path
+        assert not folder.is_symlink()
+        assert read_request(folder).id == request.id
+    mine = {path: state for path, state in states(settings).items() if path.startswith("twin/")}
+    assert sorted(mine.values()) == ["ready", "ready", "waiting", "waiting"]
+    fw = open_launchpad(settings).fireworks.find_one({"name": shared[0].path})
+    assert fw["spec"]["folder"] == shared[0].path
+
+
+def test_a_shared_calculation_that_is_finished_follows_its_folder(settings, tiny_file):
+    other = twin(tiny_file)
+    submit(chains(tiny_file), settings)
+    finish(settings, chains(tiny_file)[0][0])
+    submit(chains(other), settings)
+    tiny_file.write_text(tiny_file.read_text().replace("20 Ry", "22 Ry"))
+    submit(chains(tiny_file), settings)
+    shared = chains(other)[0][0]
+    assert submit(chains(other), settings).shared == [shared.path]
+    assert finished_id(settings.runs / shared.path) == shared.id
+    assert states(settings)[chains(other)[0][1].path] in ("waiting", "ready")
+
+
+def test_an_archived_calculation_is_queued_again(settings, tiny_file):
+    submit(chains(tiny_file), settings)
+    request = chains(tiny_file)[0][0]
+    launchpad = open_launchpad(settings)
+    launchpad.archive_wf(launchpad.fireworks.find_one({"name": request.path})["fw_id"])
+    assert submit(chains(tiny_file), settings).queued == [r.path for r in chains(tiny_file)[0]]
+    assert states(settings)[request.path] == "ready"
+
+
+def test_what_the_file_no_longer_asks_for_is_told(settings, tiny_file):
+    text = tiny_file.read_text()
+    submit(chains(tiny_file), settings)
+    finish(settings, chains(tiny_file)[1][0])
+    tiny_file.write_text(text.replace("orders: [NM, FM]", "orders: [NM]"))
+    report = submit(chains(tiny_file), settings)
+    gone = ["tiny/bulk/FM/Ti-3d-4eV/dos", "tiny/bulk/FM/Ti-3d-4eV/static"]
+    assert report.orphaned == gone
+    settings.queue_file.unlink()
+    assert submit(chains(tiny_file), settings).orphaned == gone[1:]  # its result is still there
+    tiny_file.write_text(text)
+    assert submit(chains(tiny_file), settings).orphaned == []
+
+
+def test_what_was_moved_aside_cancelled_or_of_another_campaign_is_no_orphan(settings, tiny_file):
+    submit(chains(twin(tiny_file)), settings)
+    submit(chains(tiny_file), settings)
+    finish(settings, chains(twin(tiny_file))[0][0])
+    text = tiny_file.read_text()
+    tiny_file.write_text(text.replace("20 Ry", "22 Ry"))
+    submit(chains(tiny_file), settings)
+    finish(settings, chains(tiny_file)[1][0])
+    tiny_file.write_text(text.replace("20 Ry", "24 Ry"))
+    report = submit(chains(tiny_file), settings)
+    assert report.replaced
+    assert report.orphaned == []
+
+
+SUBMIT = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from test_submission import chains
+from heterodft.workflows.queue.submission import submit
+from heterodft.workflows.settings_file import load_settings
+asked = chains(Path(sys.argv[1]))
+while time.time() < float(sys.argv[3]):
+    pass
+print(len(submit(asked, load_settings()).queued))
+"""
+
+
+def test_of_submissions_at_the_same_moment_one_queues(settings, tiny_file):
+    orders = "orders: [FM], moments"
+    tiny_file.write_text(
+        tiny_file.read_text().replace("orders: [NM, FM], moments", orders).replace("4.0", "[1, 2, 3]")
+    )
+    command = [sys.executable, "-c", SUBMIT, str(tiny_file), str(Path(__file__).parent), str(time.time() + 4)]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    counts = sorted(int(worker.communicate(timeout=120)[0]) for worker in workers)
+    assert counts == [0, 0, 6]
+    assert count_states(read_queue(settings)) == {"waiting": 3, "ready": 3}
+    assert open_launchpad(settings).workflows.count_documents({}) == 3
+
+
+def test_a_submission_to_a_server_waits_for_its_turn(server, tiny_file):
+    turns = open_launchpad(server).db["heterodft_turns"]
+    host = worker_name().split(":")[0]
+    turns.insert_one({"_id": "submission", "by": f"{host}:999999:1.00", "since": time.time()})  # died
+    assert len(submit(chains(tiny_file), server).queued) == 4
+    assert turns.find_one() is None
+
+
+def test_a_request_is_written_whole_as_it_is_hashed(settings, tiny_file):
+    submit(chains(tiny_file), settings)
+    request = chains(tiny_file)[0][0]
+    text = (settings.runs / request.path / "request.json").read_text()
+    data = json.loads(text)
+    assert data["id"] == request.id
+    assert data["request"] == json.loads(json.dumps(request.identity()))
+    assert data["about"] == json.loads(json.dumps(request.about))
 
 
 def test_changing_one_campaign_leaves_the_calculations_of_the_other_alone(settings, tiny_file):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from heterodft.templates.kpoints import BandPath
@@ -87,7 +87,7 @@ class StepSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data of what is part of the identity; what is None is left out."""
-        data = {key: value for key, value in asdict(self).items() if value is not None and key not in _NO_IDENTITY}
+        data = {key: value for key, value in vars(self).items() if value is not None and key not in _NO_IDENTITY}
         if self.path is not None:
             data["path"] = {
                 "kpoints": [[round(x, 10) + 0.0 for x in k] for k in self.path.kpoints],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from copy import deepcopy
-from datetime import datetime
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,28 @@ def _to_sql(value: Any) -> Any:
     return str(value) if isinstance(value, ObjectId) else value
 
 
+def _date(value: Any) -> Any:
+    """Return the date that a text stands for, in UTC without saying so, as BSON gives it; else what was given."""
+    try:
+        date = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return value
+    return date if date.tzinfo is None else date.astimezone(UTC).replace(tzinfo=None)
+
+
+def _nested(paths: list[str], values: tuple[Any, ...]) -> Document:
+    """Return a document with values at dotted paths; None stands for a value that is not there."""
+    document: Document = {}
+    for path, value in zip(paths, values, strict=True):
+        *parents, key = path.split(".")
+        place = document
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        if value is not None:
+            place[key] = value
+    return document
+
+
 def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
@@ -104,6 +126,8 @@ class Cursor:
         return self
 
     def __iter__(self) -> Iterator[Document]:
+        if not self._query and not self._sort and not self._skip and self._collection.is_covered(self._projection):
+            return iter(self._collection.listing(self._projection, self._limit))
         end = self._skip + self._limit if self._limit else None
         rows = []
         with self._collection.client.lock:
@@ -223,6 +247,26 @@ class SqliteCollection:
         except sqlite3.DatabaseError as error:
             raise AutoReconnect(f"queue file {self.client.path}: {error}") from error
 
+    def is_covered(self, projection: Any) -> bool:
+        """Tell whether the columns alone answer a projection: what is searched by, without the identity."""
+        if not isinstance(projection, dict) or projection.get("_id", 1) not in (0, False):
+            return False
+        return all(
+            key == "_id" or (key in self._searched and value in (1, True)) for key, value in projection.items()
+        )
+
+    def listing(self, projection: Document, limit: int = 0) -> list[Document]:
+        """Return the columns of every document as `project` would, without decoding any."""
+        paths = [path for path in projection if path != "_id"]
+        names = ", ".join(map(_quote, paths))
+        sql = f"SELECT {names} FROM {_quote(self._table)} ORDER BY rid LIMIT ?"
+        try:
+            with self.client.lock:
+                rows = self._connection().execute(sql, [limit or -1]).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise AutoReconnect(f"queue file {self.client.path}: {error}") from error
+        return [_nested(paths, row) for row in rows]
+
     @staticmethod
     def project(document: Document, projection: Any) -> Document:
         """Return the asked-for part of a document, with mongomock's rules."""
@@ -287,7 +331,17 @@ class SqliteCollection:
     def aggregate(self, pipeline: Iterable[Document]) -> Iterator[Document]:
         stages = list(pipeline)
         query = stages.pop(0)["$match"] if stages and "$match" in stages[0] else {}
-        return iter(process_pipeline([doc for _, doc in self.scan(query)], self.database, stages, None))
+        documents = [document for _, document in self.scan(query)]
+        plain: list[Document] = []
+        for stage in stages:
+            dates = [key for key, value in stage.get("$set", {}).items() if "$dateFromString" in value]
+            if not dates:
+                plain.append(stage)
+                continue
+            documents = list(process_pipeline(documents, self.database, plain, None))  # it lacks $dateFromString
+            documents = [document | {key: _date(document.get(key)) for key in dates} for document in documents]
+            plain = []
+        return iter(process_pipeline(documents, self.database, plain, None))
 
     def insert_many(self, documents: Iterable[Document]) -> SimpleNamespace:
         identities = []

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import time
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from datetime import UTC, datetime
 from functools import wraps
+from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fireworks.core.launchpad import LaunchPad
 from fireworks.utilities.fw_utilities import get_fw_logger
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from heterodft.errors import QueueError
 from heterodft.files import make_folder
+from heterodft.workflows.queue.filesystems import refuse_network_filesystem
+from heterodft.workflows.queue.identity import is_alive, worker_name
+from heterodft.workflows.queue.server import launchpad_data
 from heterodft.workflows.queue.store import SqliteClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fireworks.core.firework import Workflow
 
     from heterodft.workflows.settings import Settings
 
-__all__ = ["EmbeddedLaunchPad", "atomic", "open_launchpad", "queue_errors"]
+__all__ = ["EmbeddedLaunchPad", "add_workflows", "atomic", "exclusive", "open_launchpad", "queue_errors"]
+
+_TURN_SECONDS = 600
 
 
 def _atomic(name: str) -> Callable[..., Any]:
@@ -68,6 +78,11 @@ class EmbeddedLaunchPad(LaunchPad):
         self.backup_launch_data: dict[int, Any] = {}
         self.backup_fw_data: dict[int, Any] = {}
 
+    @classmethod
+    def from_dict(cls, d: dict[str, Any]) -> EmbeddedLaunchPad:
+        """Rebuild a launchpad from `to_dict`."""
+        return cls(Path(d["host"].removeprefix("sqlite://")), d["name"])
+
     add_wf = _atomic("add_wf")
     append_wf = _atomic("append_wf")
     archive_wf = _atomic("archive_wf")
@@ -102,19 +117,14 @@ def open_launchpad(settings: Settings) -> LaunchPad:
     path = settings.queue_file
     with queue_errors(settings):
         if path is not None:
+            refuse_network_filesystem(path)
             make_folder(path.parent)
             launchpad = EmbeddedLaunchPad(path, settings.database)
             if launchpad.fw_id_assigner.find_one() is None:
                 with launchpad.connection.transaction():
                     _initialize(launchpad)
             return launchpad
-        launchpad = LaunchPad(
-            host=settings.host,
-            uri_mode=True,
-            name=settings.database,
-            strm_lvl="ERROR",
-            mongoclient_kwargs={"serverSelectionTimeoutMS": 5000},
-        )
+        launchpad = LaunchPad.from_dict(launchpad_data(settings))
         try:
             _initialize(launchpad)
             launchpad.fireworks.create_index("spec.calculation", unique=True, sparse=True)
@@ -130,6 +140,51 @@ def atomic(launchpad: LaunchPad) -> AbstractContextManager[Any]:
 
 
 @contextmanager
+def exclusive(launchpad: LaunchPad) -> Iterator[None]:
+    """Run a block while nobody else does: one transaction on the embedded file, a turn at a time on a server.
+
+    Raises
+    ------
+    QueueError
+        If another one has its turn on the server and does not end it.
+    """
+    if isinstance(launchpad, EmbeddedLaunchPad):
+        with launchpad.connection.transaction():
+            yield
+        return
+    turns, name = launchpad.db["heterodft_turns"], worker_name()
+    deadline = time.monotonic() + _TURN_SECONDS
+    while not _take_turn(turns, name):
+        if time.monotonic() > deadline:
+            raise QueueError(f"another submission to {launchpad.name} does not end; try again when it has")
+        time.sleep(0.2)
+    try:
+        yield
+    finally:
+        turns.delete_one({"_id": "submission", "by": name})
+
+
+def _take_turn(turns: Any, name: str) -> bool:
+    """Take the turn, or end that of somebody who died or began too long ago, to take it the next time."""
+    now = datetime.now(UTC)
+    try:
+        turns.insert_one({"_id": "submission", "by": name, "since": now.timestamp()})
+    except DuplicateKeyError:
+        held = turns.find_one({"_id": "submission"})
+        if held is not None and (is_alive(held["by"]) is False or now.timestamp() - held["since"] > _TURN_SECONDS):
+            turns.delete_one({"_id": "submission", "by": held["by"], "since": held["since"]})
+        return False
+    return True
+
+
+def add_workflows(launchpad: LaunchPad, workflows: Sequence[Workflow]) -> None:
+    """Add many workflows at once, without the progress bar that FireWorks draws."""
+    if workflows:
+        with redirect_stderr(StringIO()):
+            launchpad.bulk_add_wfs(workflows)
+
+
+@contextmanager
 def queue_errors(settings: Settings) -> Iterator[None]:
     """Turn what the database says into one line for the user.
 
@@ -142,15 +197,14 @@ def queue_errors(settings: Settings) -> Iterator[None]:
         yield
     except PyMongoError as error:
         said = " ".join(str(error).split())[:200]
-        remedy = "check launchpad: host: in the settings (heterodft.yaml)"
+        remedy = "check launchpad: host: or file: in the settings (heterodft.yaml)"
         if "malformed" in said or "not a database" in said:
             remedy = "delete it and submit again; finished results are kept"
         path = settings.queue_file
         if "full" in said or (path is not None and not os.access(path.parent, os.W_OK)):
             remedy = "free some space or make it writable; nothing that was queued is lost"
-        raise QueueError(
-            f"cannot use the queue {path or _without_password(settings.host)}: {said}; {remedy}"
-        ) from error
+        place = path or settings.launchpad_file or _without_password(settings.host)
+        raise QueueError(f"cannot use the queue {place}: {said}; {remedy}") from error
 
 
 def _initialize(launchpad: LaunchPad) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fireworks import Firework, Workflow
 
@@ -16,9 +16,11 @@ from heterodft.errors import CalculationError, InputError, QueueError, StorageEr
 from heterodft.files import make_folder
 from heterodft.workflows.calculation import REQUEST_FILE, finished_id, read_request, write_request
 from heterodft.workflows.handover import has_density
-from heterodft.workflows.queue.control import put_back
+from heterodft.workflows.queue.control import put_back, rerun
+from heterodft.workflows.queue.entries import Entries, Entry
 from heterodft.workflows.queue.firetasks import RunCalculation
-from heterodft.workflows.queue.launchpad import atomic, open_launchpad, queue_errors
+from heterodft.workflows.queue.launchpad import add_workflows, exclusive, open_launchpad, queue_errors
+from heterodft.workflows.queue.orphans import find_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Submission", "submit"]
 
 _BUSY = ("RUNNING", "RESERVED")
+_TAKEN_OUT = ("DEFUSED", "ARCHIVED")
 
 
 @dataclass
@@ -52,6 +55,8 @@ class Submission:
         The same calculation as another one, whose folder is linked.
     replaced
         Older calculations in the way, moved aside.
+    orphaned
+        In the queue or finished, but no longer asked for.
     """
 
     queued: list[str] = field(default_factory=list)
@@ -60,6 +65,7 @@ class Submission:
     failed: list[str] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
 
 
 def submit(chains: Sequence[Sequence[Request]], settings: Settings, *, command: str | None = None) -> Submission:
@@ -68,7 +74,7 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings, *, command: 
     Parameters
     ----------
     chains
-        The steps of each configuration, in the order they run.
+        The steps of each configuration, in the order they run; all of a campaign, or the rest counts as orphaned.
     settings
         Launchpad and folder of the runs.
     command
@@ -85,13 +91,15 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings, *, command: 
     """
     _refuse_unrunnable(chains)
     launchpad = open_launchpad(settings)
-    with queue_errors(settings), atomic(launchpad):
+    with queue_errors(settings), exclusive(launchpad):
         submitter = _Submitter(launchpad, settings, command)
         for chain in chains:
             for request in chain:
                 submitter.refuse_running(request)
         for chain in chains:
             submitter.submit_chain(chain)
+        submitter.enqueue()
+        submitter.find_orphans(chains)
     return submitter.report
 
 
@@ -109,33 +117,40 @@ class _Submitter:
     def __init__(self, launchpad: LaunchPad, settings: Settings, command: str | None):
         self.launchpad, self.settings, self.command = launchpad, settings, command
         self.report = Submission()
-
-    def _find(self, query: dict[str, Any]) -> dict[str, Any] | None:
-        found = self.launchpad.fireworks.find_one(query, {"fw_id": 1, "state": 1, "spec": 1})
-        return None if found is None else dict(found)
+        self._entries = Entries(launchpad)
+        self._runs = settings.stored(settings.runs)
+        self._groups: list[tuple[int | None, list[Request]]] = []  # new steps, below an entry of the queue or none
+        self._group_of: dict[str, list[Request]] = {}
 
     def _folder(self, request: Request) -> Path:
         return self.settings.runs / request.path
 
+    def _stored(self, path: str) -> str:
+        """Return the folder of a path as the queue keeps it."""
+        return os.path.normpath(f"{self._runs}/{path}")
+
     def refuse_running(self, request: Request) -> None:
         """Refuse to touch a folder in which another calculation runs."""
-        folder = self._folder(request)
-        there = self.launchpad.fireworks.find({"spec.folder": self.settings.stored(folder)}, {"state": 1, "spec": 1})
-        if any(fw["state"] in _BUSY and fw["spec"]["calculation"] != request.id for fw in there):
-            raise QueueError(f"{folder} is running with other settings; wait until it ends, or use another name")
+        there = self._entries.in_folder(self._stored(request.path))
+        if any(entry.state in _BUSY and entry.identity != request.id for entry in there):
+            raise QueueError(
+                f"{self._folder(request)} is running with other settings; wait until it ends, or use another name"
+            )
 
     def submit_chain(self, chain: Sequence[Request]) -> None:
-        """Queue the steps of a configuration that are neither finished nor in the queue."""
+        """Decide for the steps of a configuration, and write those that are neither finished nor in the queue."""
         new: list[Request] = []
-        queued: dict[str, int] = {}  # entry of each step that is in the queue already
+        queued: dict[str, Entry] = {}  # entry of each step that is in the queue already
         for number, request in enumerate(chain):
-            folder = self._folder(request)
+            folder, later = self._folder(request), chain[number + 1 :]
             self._clear(folder, request)
-            entry = self._find({"spec.calculation": request.id})
-            if entry is not None and entry["spec"]["folder"] != self.settings.stored(folder):
-                self._share(request, folder, entry, chain[number + 1 :])
-                queued[request.id] = entry["fw_id"]
-            elif finished_id(folder) == request.id and self._is_complete(request, folder, chain[number + 1 :]):
+            entry = self._entries.find(request.id)
+            if entry is not None and self._is_abandoned(entry, request):
+                self._take_over(entry, request, folder)
+            if entry is not None and entry.folder != self._stored(request.path):
+                self._share(request, folder, entry, later)
+                queued[request.id] = entry
+            elif finished_id(folder) == request.id and self._is_complete(request, folder, later):
                 self.report.done.append(request.path)
             elif entry is None:
                 write_request(request, folder)
@@ -143,33 +158,66 @@ class _Submitter:
                 new.append(request)
             else:
                 self._remind(request, folder, entry)
-                queued[request.id] = entry["fw_id"]
-        self._enqueue(new, queued)
+                queued[request.id] = entry
+        self._group(new, queued)
 
-    def _enqueue(self, new: Sequence[Request], queued: dict[str, int]) -> None:
-        """Add new steps below the steps in the queue that they start from."""
-        below: dict[int | None, list[Request]] = {}
-        entry_of: dict[str, int | None] = dict(queued)
+    def _group(self, new: Sequence[Request], queued: dict[str, Entry]) -> None:
+        """Note new steps to be added below the steps that they start from, and show them to later chains."""
+        roots: list[Request] = []
         for request in new:
-            entry_of[request.id] = entry_of.get(request.parent or "")
-            below.setdefault(entry_of[request.id], []).append(request)
-        for parent, requests in below.items():
-            if parent is None:
-                self.launchpad.add_wf(self._workflow(requests))
-            else:
-                self.launchpad.append_wf(self._workflow(requests), [parent])
+            entry = queued.get(request.parent or "")
+            group = self._group_of.get(request.parent or "")
+            if group is None and entry is not None:
+                group = []
+                self._groups.append((entry.fw_id, group))
+            elif group is None:
+                if not roots:
+                    self._groups.append((None, roots))
+                group = roots
+            group.append(request)
+            self._group_of[request.id] = group
+            self._entries.add(Entry(request.id, None, "WAITING", request.path, self._stored(request.path)))
 
-    def _share(self, request: Request, folder: Path, entry: dict[str, Any], later: Sequence[Request]) -> None:
+    def enqueue(self) -> None:
+        """Add the new steps to the queue."""
+        add_workflows(self.launchpad, [self._workflow(group) for parent, group in self._groups if parent is None])
+        for parent, group in self._groups:
+            if parent is not None:
+                self.launchpad.append_wf(self._workflow(group), [parent])
+
+    def find_orphans(self, chains: Sequence[Sequence[Request]]) -> None:
+        """Note what the campaigns of the requests have and no longer ask for."""
+        wanted = {request.path for chain in chains for request in chain}
+        campaigns = {path.partition("/")[0] for path in wanted}
+        self.report.orphaned = find_orphans(self.settings.runs, campaigns, wanted, self._entries)
+
+    def _is_abandoned(self, entry: Entry, request: Request) -> bool:
+        """Tell whether a calculation was taken out of the queue where another campaign has it, without a result."""
+        if entry.folder == self._stored(request.path) or entry.state not in _TAKEN_OUT:
+            return False
+        return finished_id(self.settings.resolved(entry.folder)) != request.id
+
+    def _take_over(self, entry: Entry, request: Request, folder: Path) -> None:
+        """Make a calculation that another campaign gave up one of this campaign."""
+        if folder.is_symlink():
+            folder.unlink()
+        stored = self._stored(request.path)
+        change = {"name": request.path, "spec.folder": stored}
+        self.launchpad.fireworks.update_one({"fw_id": entry.fw_id}, {"$set": change})
+        self._entries.move(entry, stored)
+        entry.name = request.path
+
+    def _share(self, request: Request, folder: Path, entry: Entry, later: Sequence[Request]) -> None:
         """Link the folder of the same calculation elsewhere; it runs again if it lost what is needed."""
-        owner = self.settings.resolved(entry["spec"]["folder"])
+        owner = self.settings.resolved(entry.folder)
         _link(folder, owner)
-        if entry["state"] == "FIZZLED":
+        if entry.state == "FIZZLED":
             self.report.failed.append(request.path)
             return
         self.report.shared.append(request.path)
-        finished = entry["state"] == "COMPLETED" and finished_id(owner) == request.id
+        finished = entry.state == "COMPLETED" and finished_id(owner) == request.id
         if finished and not self._is_complete(request, owner, later):
-            self.launchpad.rerun_fw(entry["fw_id"])
+            rerun(self.launchpad, entry.fw_id or 0)
 
     def _is_complete(self, request: Request, folder: Path, later: Sequence[Request]) -> bool:
         """Tell whether a finished step still has what a later, unfinished one needs; if not, it must run again."""
@@ -181,61 +229,73 @@ class _Submitter:
 
     def _is_finished(self, request: Request) -> bool:
         """Tell whether there is a result, here or where another campaign has the same calculation."""
-        entry = self._find({"spec.calculation": request.id})
-        folders = [self._folder(request)] + ([self.settings.resolved(entry["spec"]["folder"])] if entry else [])
+        entry = self._entries.find(request.id)
+        folders = [self._folder(request)] + ([self.settings.resolved(entry.folder)] if entry else [])
         return any(finished_id(folder) == request.id for folder in folders)
 
-    def _remind(self, request: Request, folder: Path, entry: dict[str, Any]) -> None:
+    def _remind(self, request: Request, folder: Path, entry: Entry) -> None:
         """Deal with a calculation that is queued here already."""
-        write_request(request, folder)
-        if entry["state"] == "FIZZLED":
+        if _text_in(folder) != request.to_text():
+            write_request(request, folder)
+        if entry.state == "FIZZLED":
             self.report.failed.append(request.path)
-        elif entry["state"] == "DEFUSED":
-            put_back(self.launchpad, self.settings, entry)
-            self.report.queued.append(request.path)
-        elif entry["state"] in ("COMPLETED", "ARCHIVED"):  # its result or its folder was taken away
-            self.launchpad.rerun_fw(entry["fw_id"])
+        elif entry.state in ("COMPLETED", *_TAKEN_OUT):  # its result or its folder was taken away
+            self._revive(entry)
             self.report.queued.append(request.path)
         else:
             self.report.waiting.append(request.path)
 
+    def _revive(self, entry: Entry) -> None:
+        """Make an entry that ended or was taken out run again."""
+        if entry.state == "ARCHIVED":  # from which FireWorks brings none back
+            self.launchpad.fireworks.update_one({"fw_id": entry.fw_id}, {"$set": {"state": "DEFUSED"}})
+        state = "COMPLETED" if entry.state == "COMPLETED" else "DEFUSED"
+        spec = {"folder": entry.folder, "calculation": entry.identity}
+        put_back(self.launchpad, self.settings, {"fw_id": entry.fw_id, "state": state, "spec": spec})
+        entry.state = "WAITING"
+
     def _clear(self, folder: Path, request: Request) -> None:
         """Move an older calculation with other settings out of the way; bring back an earlier one."""
-        here = _identity_in(folder)
+        if not os.path.lexists(folder.parent):
+            self._defuse_others(request)
+            return
+        here = request.id if _text_in(folder) == request.to_text() else _identity_in(folder)
         if folder.is_symlink():
             if here != request.id:
                 folder.unlink()
             return
-        self._defuse_others(folder, request)
+        self._defuse_others(request)
         if here is not None and here != request.id:
-            self._move(folder, folder.with_name(f"{folder.name}-{here}"), here)
+            self._move(request.path, f"{request.path}-{here}", here)
             self.report.replaced.append(f"{request.path}-{here}")
-        kept = folder.with_name(f"{folder.name}-{request.id}")
-        if kept.is_dir() and not folder.exists():
-            self._move(kept, folder, request.id)
+        kept = f"{request.path}-{request.id}"
+        if not folder.exists() and (self.settings.runs / kept).is_dir():
+            self._move(kept, request.path, request.id)
 
-    def _defuse_others(self, folder: Path, request: Request) -> None:
+    def _defuse_others(self, request: Request) -> None:
         """Take older entries for the same folder out of the queue."""
-        query = {"spec.folder": self.settings.stored(folder), "spec.calculation": {"$ne": request.id}}
-        for fw in list(self.launchpad.fireworks.find(query, {"fw_id": 1, "state": 1})):
-            if fw["state"] in ("READY", "WAITING", "PAUSED", "FIZZLED"):
-                self.launchpad.defuse_fw(fw["fw_id"])
+        for entry in self._entries.in_folder(self._stored(request.path)):
+            if entry.identity != request.id and entry.state in ("READY", "WAITING", "PAUSED", "FIZZLED"):
+                self.launchpad.defuse_fw(entry.fw_id)
+                entry.state = "DEFUSED"
 
-    def _move(self, source: Path, target: Path, identity: str) -> None:
+    def _move(self, source: str, target: str, identity: str) -> None:
         """Move a calculation to another folder and let the queue know."""
+        runs = self.settings.runs
         try:
-            source.rename(target)
+            (runs / source).rename(runs / target)
         except OSError as error:
-            raise StorageError(f"cannot move {source} to {target}: {error.strerror}") from error
-        self.launchpad.fireworks.update_many(
-            {"spec.calculation": identity, "spec.folder": self.settings.stored(source)},
-            {"$set": {"spec.folder": self.settings.stored(target)}},
-        )
+            raise StorageError(f"cannot move {runs / source} to {target}: {error.strerror}") from error
+        entry = self._entries.find(identity)
+        if entry is not None and entry.folder == self._stored(source):
+            stored = self._stored(target)
+            self.launchpad.fireworks.update_one({"fw_id": entry.fw_id}, {"$set": {"spec.folder": stored}})
+            self._entries.move(entry, stored)
 
     def _workflow(self, requests: Sequence[Request]) -> Workflow:
         fireworks: dict[str, Firework] = {}
         for number, request in enumerate(requests, start=-len(requests)):  # lowest first: ids are given in this order
-            spec = {"folder": self.settings.stored(self._folder(request)), "calculation": request.id}
+            spec = {"folder": self._stored(request.path), "calculation": request.id}
             if self.command is not None:
                 spec["command"] = self.command
             parent = fireworks.get(request.parent or "")
@@ -245,6 +305,13 @@ class _Submitter:
         first = requests[0]
         name = first.path.rpartition("/")[0]
         return Workflow(list(fireworks.values()), name=name, metadata={"campaign": first.about["campaign"]})
+
+
+def _text_in(folder: Path) -> str | None:
+    try:
+        return (folder / REQUEST_FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _identity_in(folder: Path) -> str | None:

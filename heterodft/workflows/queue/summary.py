@@ -112,20 +112,21 @@ def _rows_of_file(settings: Settings) -> list[tuple[str, str, str, str]]:
 
 
 def _rows_of_server(settings: Settings) -> list[tuple[str, str, str, str]]:
-    import pymongo
     from pymongo.errors import PyMongoError
+
+    from heterodft.workflows.queue.server import connect
 
     wanted = {"name": 1, "state": 1, "spec.folder": 1, "spec.calculation": 1}
     try:
-        client: pymongo.MongoClient[dict[str, Any]]
-        with pymongo.MongoClient(settings.host, serverSelectionTimeoutMS=5000) as client:
-            found: Any = client[settings.database].fireworks.find({"spec.calculation": {"$exists": True}}, wanted)
+        client, name = connect(settings)
+        with client:
+            found: Any = client[name].fireworks.find({"spec.calculation": {"$exists": True}}, wanted)
             return [
                 (d["name"], d["state"], d["spec"]["folder"], d["spec"]["calculation"]) for d in found.sort("fw_id")
             ]
     except PyMongoError as error:
         raise QueueError(
-            f"cannot read the queue: {' '.join(str(error).split())[:200]}; check launchpad: host:"
+            f"cannot read the queue: {' '.join(str(error).split())[:200]}; check launchpad: host: or file:"
         ) from error
 
 
