@@ -19,6 +19,7 @@ _COMMANDS = {
     "inputs": "Write every input file, as it would be run.",
     "submit": "Put the calculations into the queue, each once.",
     "run": "Run what is queued with local workers, showing progress.",
+    "launch": "Run what is queued in jobs of Slurm, PBS, SGE or LSF.",
     "status": "Show what is waiting, running, done, failed and why.",
     "retry": "Put failed calculations back into the queue.",
     "report": "Tables, figures and one HTML page from the finished folders.",

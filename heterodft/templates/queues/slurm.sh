@@ -1,0 +1,19 @@
+#!/bin/bash
+#SBATCH --job-name=$${job_name}
+#SBATCH --time=$${walltime}
+#SBATCH --nodes=$${nodes}
+#SBATCH --ntasks=$${ntasks}
+#SBATCH --cpus-per-task=1
+#SBATCH --mem=$${memory}
+#SBATCH --partition=$${queue}
+#SBATCH --account=$${account}
+#SBATCH --qos=$${qos}
+#SBATCH --output=job.out
+#SBATCH --open-mode=append
+#SBATCH --no-requeue
+#SBATCH --signal=B:TERM@$${lead}
+$${options}
+
+$${pre_rocket}
+cd $${folder} || exit 1
+exec $${rocket_launch}
