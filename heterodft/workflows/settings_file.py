@@ -88,7 +88,9 @@ def load_settings(**changes: Any) -> Settings:
             folder = Path.cwd() if key == "host" else folder
     _check(values)
     known = {
-        key: values[key] for key in (*_COMMANDS, "batch", "disk_budget", "keep_free", "orphans") if key in values
+        key: values[key]
+        for key in (*_COMMANDS, "batch", "disk_budget", "keep_free", "orphans", "grace")
+        if key in values
     }
     settings = Settings(
         host=values["host"],

@@ -10,6 +10,7 @@
 #PBS -V
 $${options}
 
+export HETERODFT_JOB_START=$(date +%s)
 $${pre_rocket}
 cd $${folder} || exit 1
 exec $${rocket_launch}

@@ -14,6 +14,7 @@
 #SBATCH --signal=B:TERM@$${lead}
 $${options}
 
+export HETERODFT_JOB_START=$(date +%s)
 $${pre_rocket}
 cd $${folder} || exit 1
 exec $${rocket_launch}

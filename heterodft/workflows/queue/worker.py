@@ -99,7 +99,7 @@ def _check_machine(settings: Settings) -> None:
     if len(machine_failures) >= _MOST_MACHINE_FAILURES:
         retry(settings, [identity for identity, _ in machine_failures])
         raise QueueError(
-            f"{len(machine_failures)} calculations in a row could not run here; {machine_failures[-1][1]}"
+            f"{len(machine_failures)} calculations in a row could not run on this machine; {machine_failures[-1][1]}"
         )
 
 
