@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _MOST_EARLY = 3
-"""Jobs in a row that end early before watching gives up."""
+"""Jobs that end early, with nothing done in between, before watching gives up."""
 
 
 @click.command("launch")
@@ -50,6 +50,8 @@ def command(  # noqa: PLR0917, click names them
 
     if mode == "reserve" and per_job is not None and per_job > 1:
         raise click.UsageError("--reserve runs one calculation a job; leave out -j, or --reserve")
+    if watch and number is not None:
+        raise click.UsageError("-n counts the jobs of one call; with --watch give --max-jobs")
     settings = load_settings()
     batch = read_batch_settings(settings, per_job=per_job, walltime=walltime, max_jobs=max_jobs)
     if dry_run:
@@ -71,12 +73,14 @@ def _watch(settings: Settings, batch: BatchSettings, mode: Mode, *, every: float
 
     early: list[str] = []
     last = None
+    finished = 0
     while True:
         done = launch(settings, batch, mode=mode)
         counts = count_states(read_queue(settings))
         text = ", ".join(f"{count} {state}" for state, count in counts.items())
-        for _, reason in done.ended:
-            early = [*early, reason] if reason else []
+        progress = counts.get("done", 0) > finished
+        finished = counts.get("done", 0)
+        early = [] if progress else early + [reason for _, reason in done.ended if reason]
         line = (text, done.active)
         if line != last or done.submitted or done.put_back or done.ended:
             _tell(done, batch)
@@ -85,7 +89,7 @@ def _watch(settings: Settings, batch: BatchSettings, mode: Mode, *, every: float
         if not done.active and not done.left:
             break
         if len(early) >= _MOST_EARLY:
-            raise QueueError(f"{len(early)} jobs in a row ended early, the last one since {early[-1]}")
+            raise QueueError(f"{len(early)} jobs ended early with nothing done, the last one since: {early[-1]}")
         time.sleep(every)
     if counts.get("failed"):
         click.echo("heterodft: some calculations failed; heterodft status says why", err=True)

@@ -9,7 +9,10 @@ import socket
 import subprocess
 import time
 from contextlib import ExitStack
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 
@@ -71,19 +74,17 @@ class Cluster:
         key.chmod(0o600)
         files = [f"--{name}-file={self.folder}/munge.{name}" for name in ("key", "pid", "log", "seed")]
         self._start("munged", "--foreground", "--force", *files, f"--socket={self.folder}/munge.socket")
-        self._wait(lambda: (self.folder / "munge.socket").exists(), "munged")
+        self._wait((self.folder / "munge.socket").exists, "munged")
         self._start("slurmctld", "-D", "-c")
         for node in ("n1", "n2"):
             self._start("slurmd", "-D", "-c", "-N", node)
         self._wait(lambda: self("sinfo", "-h", "-o", "%T %D").split() == ["idle", "2"], "slurmctld")
 
     def _start(self, program: str, *words: str) -> None:
+        command, environment = [find(program), *words], os.environ | self.environment
         with (self.folder / f"{program}-{len(self._daemons)}.out").open("wb") as out:
-            self._daemons.append(
-                subprocess.Popen(
-                    [find(program), *words], env=os.environ | self.environment, stdout=out, stderr=out, cwd=self.folder
-                )
-            )
+            daemon = subprocess.Popen(command, env=environment, stdout=out, stderr=out, cwd=self.folder)
+        self._daemons.append(daemon)
 
     def _wait(self, ready, program: str) -> None:
         end = time.monotonic() + 60

@@ -73,7 +73,7 @@ def test_a_script_asks_for_everything_that_the_settings_give(scheduler):
 
 @pytest.mark.parametrize("scheduler", ["slurm", "pbs", "torque", "sge", "lsf"])
 def test_what_is_not_given_leaves_no_line_and_the_script_runs(scheduler, tmp_path):
-    folder = tmp_path / "it's $HOME; `exit 7` \"here\" *"
+    folder = tmp_path / 'it\'s $HOME; `exit 7` "here" *'
     folder.mkdir()
     batch = read_batch_settings(settings(scheduler=scheduler, walltime="90 min", cores=1))
     command = ["python3", "-c", "import os; print(os.getcwd())"]
@@ -160,16 +160,16 @@ def programs(tmp_path, monkeypatch):
         ("slurm", "sbatch", "Submitted batch job 9", "slurm.9"),
     ],
 )
-def test_a_submission_returns_the_name_of_the_job(scheduler, command, answer, name, programs, tmp_path):
+def test_a_submission_returns_the_name_of_the_job(scheduler, command, answer, name, programs):
     more = {"cores": 1} if scheduler == "sge" else {}
     batch = read_batch_settings(settings(scheduler=scheduler, walltime="1 h", **more))
-    job = tmp_path / "a job" / "job.sh"
+    job = programs / "a job" / "job.sh"
     job.parent.mkdir()
     job.write_text("echo hello\n")
-    program(programs, command, f'cat "$@" > "{tmp_path}/given"; pwd > "{tmp_path}/where"; echo {shlex.quote(answer)}')
+    program(programs, command, f'cat "$@" > "{programs}/given"; pwd > "{programs}/where"; echo {shlex.quote(answer)}')
     assert submit_script(batch, job) == name
-    assert (tmp_path / "given").read_text() == "echo hello\n"
-    assert (tmp_path / "where").read_text().strip() == str(job.parent)
+    assert (programs / "given").read_text() == "echo hello\n"
+    assert (programs / "where").read_text().strip() == str(job.parent)
 
 
 def test_a_refusal_is_told_in_the_schedulers_words(programs, tmp_path, monkeypatch):

@@ -206,7 +206,7 @@ def test_nothing_new_is_begun_in_the_last_tenth_of_the_time(settings):
     assert not left.for_another()
 
 
-@pytest.mark.parametrize(("cores", "jobs", "shares"), [(5, 2, [3, 2]), (4, 2, [2, 2]), (8, 3, [3, 3, 2]), (1, 1, [1])])
+@pytest.mark.parametrize(("cores", "jobs", "shares"), [(5, 2, [3, 2]), (4, 2, [2, 2]), (8, 3, [3, 3, 2])])
 def test_cores_that_do_not_divide_go_to_the_first_workers(settings, cores, jobs, shares):
     pool = WorkerPool(replace(settings, cores=cores), jobs)
     assert [pool._share(number) for number in range(jobs)] == shares
@@ -224,7 +224,8 @@ def test_a_worker_takes_nothing_on_a_disk_that_is_almost_full(settings):
 def test_a_machine_where_nothing_runs_does_not_burn_the_queue(settings, tmp_path, monkeypatch, tiny_file):
     for name in ("tiny2", "tiny3"):
         file = tmp_path / f"{name}.yaml"
-        file.write_text(tiny_file.read_text().replace("3.905", f"3.9{name[-1]}").replace("name: tiny", f"name: {name}"))
+        text = tiny_file.read_text().replace("3.905", f"3.9{name[-1]}")
+        file.write_text(text.replace("name: tiny", f"name: {name}"))
         campaign = load_campaign(file)
         submit([build_chain(campaign, c) for c in expand(campaign)], settings)
     before = counts(settings)

@@ -11,7 +11,7 @@
 #SBATCH --output=job.out
 #SBATCH --open-mode=append
 #SBATCH --no-requeue
-#SBATCH --signal=B:TERM@$${lead}
+#SBATCH --signal=$${signal}
 $${options}
 
 export HETERODFT_JOB_START=$(date +%s)

@@ -136,7 +136,7 @@ def _words(done: subprocess.CompletedProcess[str]) -> str:
     return " ".join((done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").split())[:300]
 
 
-def render(batch: BatchSettings, *, name: str, folder: Path, command: Sequence[str], lead: int = 60) -> str:
+def render(batch: BatchSettings, *, name: str, folder: Path, command: Sequence[str], lead: int | None = None) -> str:
     """Return the script of a job.
 
     Parameters
@@ -150,7 +150,7 @@ def render(batch: BatchSettings, *, name: str, folder: Path, command: Sequence[s
     command
         Words of what it runs.
     lead
-        Seconds before its end at which it should be told, where the scheduler does that.
+        Seconds before its end at which the scheduler should tell it, where it does that; None for not.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def _check_template(batch: BatchSettings, template: Path, text: str, used: set[s
         )
 
 
-def _values(batch: BatchSettings, lead: int) -> dict[str, str]:
+def _values(batch: BatchSettings, lead: int | None) -> dict[str, str]:
     """Return what fills the placeholders, those of FireWorks' own templates too."""
     scheduler = SCHEDULERS[batch.scheduler]
     per_node = str(batch.cores // batch.nodes)
@@ -220,10 +220,10 @@ def _values(batch: BatchSettings, lead: int) -> dict[str, str]:
         "ntasks_per_node": per_node,
         "ppnode": per_node,
         "ppn": per_node,
-        "lead": str(lead),
-        "signal": f"B:TERM@{lead}",
         **_memory(batch),
     }
+    if lead is not None:
+        values["signal"] = f"B:TERM@{lead}"
     for key in ("queue", "account", "qos", "parallel_environment"):
         if getattr(batch, key):
             values[key] = getattr(batch, key)

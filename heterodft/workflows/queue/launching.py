@@ -37,6 +37,9 @@ __all__ = ["ENDED_FILE", "ID_FILE", "JOB_FILE", "Launch", "Mode", "launch", "lea
 Mode = Literal["pilot", "reserve", "offline"]
 JOB_FILE, ID_FILE, ENDED_FILE = "job.json", "job.id", "ended.json"
 _CLOSED_FILE = "closed"
+_SIGNALLED_SECONDS = 600
+_JOB_NAME = "heterodft"
+"""Short, since some PBS take 15 letters; nothing of a campaign, since this goes into a script."""
 
 
 @dataclass
@@ -218,7 +221,9 @@ def _remove(folder: Path) -> None:
 
 def _script(settings: Settings, batch: BatchSettings, folder: Path) -> str:
     command = [sys.executable, "-m", "heterodft.workflows.queue.batch_job", JOB_FILE]
-    return render(batch, name=folder.name, folder=folder, command=command, lead=lead_seconds(batch, settings))
+    # A job stops by its own clock; the signal, up to a minute early, is for limits that were changed after submission.
+    lead = round(settings.grace) + 10 if batch.walltime >= _SIGNALLED_SECONDS else None
+    return render(batch, name=_JOB_NAME, folder=folder, command=command, lead=lead)
 
 
 def _orders(settings: Settings, batch: BatchSettings, mode: Mode, tasks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def _reservation(launch: dict[str, Any]) -> str | None:
 def _settle(launchpad: LaunchPad, settings: Settings, launch: dict[str, Any]) -> list[str]:
     """Deal with one reservation, still there or not."""
     fw = launchpad.fireworks.find_one({"fw_id": launch["fw_id"], "state": "RESERVED"})
-    if fw is None:
+    if fw is None:  # cancelled since
+        launchpad.cancel_reservation(launch["launch_id"])
         return []
     recorded = [_record(launchpad, settings, fw_id) for fw_id in chain_of(launchpad, fw["fw_id"])]
     if recorded[0]:

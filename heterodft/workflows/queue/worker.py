@@ -25,6 +25,7 @@ from heterodft.workflows.queue.launchpad import atomic, open_launchpad
 from heterodft.workflows.queue.limits import TimeLeft, check_disk
 from heterodft.workflows.queue.offline import run_chain
 from heterodft.workflows.queue.reconciliation import reconcile, requeue, retry, running_of
+from heterodft.workflows.queue.reservation import settle_reservations
 from heterodft.workflows.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = ["work"]
 
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.5
+_LOOK_SECONDS = 60.0
 _MOST_FAILURES = 40
 _MOST_MACHINE_FAILURES = 3
 
@@ -64,13 +66,16 @@ def work(options: dict[str, Any]) -> None:
         if _is_reserved(launchpad, options["launch_id"]):
             _run_one(launchpad, fworker, settings, options["fw_id"])
         return
+    _drain(launchpad, fworker, settings, options["parent"])
+
+
+def _drain(launchpad: LaunchPad, fworker: FWorker, settings: Settings, parent: int) -> None:
+    """Run one calculation after the other; a worker whose parent is gone stops after its calculation."""
     time_left = TimeLeft(settings)
-    failures = 0
-    while os.getppid() == options["parent"]:  # a worker whose parent is gone stops after its calculation
-        if not time_left.for_another():
-            _log.info("no new calculation, since the time of this worker is almost up")
-            return
+    failures, last_look = 0, time.monotonic()
+    while os.getppid() == parent and time_left.for_another():
         check_disk(settings)
+        ran = False
         try:
             if failures:
                 _put_back_own(launchpad, fworker)  # done, but not recorded
@@ -78,12 +83,15 @@ def work(options: dict[str, Any]) -> None:
             failures = 0
             if not ran and not _more_to_come(launchpad):
                 return
+            if not ran and time.monotonic() - last_look > _LOOK_SECONDS:  # what this one waits for may be dead
+                settle_reservations(launchpad, settings)
+                reconcile(launchpad, settings)
+                last_look = time.monotonic()
         except PyMongoError as error:
             failures += 1
             if failures > _MOST_FAILURES:
                 raise
             _log.warning("the queue did not answer (%d): %s", failures, error)
-            ran = False
         _check_machine(settings)
         if not ran:
             time.sleep(_IDLE_SECONDS)
