@@ -221,7 +221,7 @@ def _remove(folder: Path) -> None:
 
 def _script(settings: Settings, batch: BatchSettings, folder: Path) -> str:
     command = [sys.executable, "-m", "heterodft.workflows.queue.batch_job", JOB_FILE]
-    # A job stops by its own clock; the signal, up to a minute early, is for limits that were changed after submission.
+    # A job stops by its own clock; the signal, up to a minute early, is for limits that were changed later.
     lead = round(settings.grace) + 10 if batch.walltime >= _SIGNALLED_SECONDS else None
     return render(batch, name=_JOB_NAME, folder=folder, command=command, lead=lead)
 
