@@ -25,6 +25,7 @@ A path after ``sqlite://`` is relative to the settings file (or the working fold
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ def absolute_command(command: str | None) -> str | None:
     if command is None:
         return None
     words = command.split(" ")
-    return " ".join(str(Path(w).absolute()) if w.startswith(("./", "../")) else w for w in words)
+    return " ".join(shlex.quote(str(Path(w).absolute())) if w.startswith(("./", "../")) else w for w in words)
 
 
 def _files() -> list[Path]:

@@ -19,7 +19,7 @@ from heterodft.errors import ReaderError, StorageError
 from heterodft.files import make_folder, read_json, write_json, write_text
 from heterodft.workflows.queue.batch import jobs_there, render, submit_script
 from heterodft.workflows.queue.identity import job_of, worker_name
-from heterodft.workflows.queue.launchpad import atomic, open_launchpad, queue_errors
+from heterodft.workflows.queue.launchpad import open_launchpad, queue_errors
 from heterodft.workflows.queue.pool import recover
 from heterodft.workflows.queue.reservation import chain_of
 from heterodft.workflows.runner import FAILURE_FILE
@@ -265,8 +265,7 @@ def _chain(launchpad: LaunchPad, settings: Settings, first: int) -> list[dict[st
     """Return what an offline job must know of a calculation and of those that wait for it."""
     ids = chain_of(launchpad, first)
     found = {fw["fw_id"]: fw for fw in launchpad.fireworks.find({"fw_id": {"$in": ids}}, {"fw_id": 1, "spec": 1})}
-    with atomic(launchpad):
-        links = launchpad.workflows.find_one({"nodes": first}, {"links": 1})["links"]
+    links = launchpad.workflows.find_one({"nodes": first}, {"links": 1})["links"]
     parents = {child: int(parent) for parent, children in links.items() for child in children}
     chain = []
     for fw_id in ids:
