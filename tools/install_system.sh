@@ -1,5 +1,6 @@
 #!/bin/sh
 # Install what the system lacks to run Quantum ESPRESSO: pw.x, an MPI, a fast serial BLAS, python3's venv module.
+# With --tests also Slurm and munge, which the tests start for themselves.
 # Does nothing where all is there; uses sudo only when not root.
 set -eu
 
@@ -11,12 +12,18 @@ command -v mpirun >/dev/null 2>&1 || need openmpi-bin
 # Debian's pw.x takes the BLAS that update-alternatives names; OpenBLAS is about 1.3 times faster than the reference.
 ls -d /usr/lib/*/openblas-serial >/dev/null 2>&1 || ldconfig -p 2>/dev/null | grep -q openblas || need libopenblas0-serial
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || need python3-venv
+if [ "${1:-}" = "--tests" ]; then
+    PATH="$PATH:/usr/sbin:/sbin"
+    { command -v slurmctld && command -v slurmd && command -v sbatch; } >/dev/null 2>&1 || need slurm-wlm
+    command -v munged >/dev/null 2>&1 || need munge
+fi
 
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "Missing on this system:$missing (names of Debian packages). Install Quantum ESPRESSO (pw.x, projwfc.x)," >&2
-    echo "an MPI with mpirun, OpenBLAS and Python's venv with your package manager, then run make again." >&2
+    echo "an MPI with mpirun, OpenBLAS and Python's venv with your package manager, for the tests also Slurm and munge," >&2
+    echo "then run make again." >&2
     exit 1
 fi
 

@@ -19,6 +19,7 @@ _COMMANDS = {
     "inputs": "Write every input file, as it would be run.",
     "submit": "Put the calculations into the queue, each once.",
     "run": "Run what is queued with local workers, showing progress.",
+    "launch": "Run what is queued in jobs of Slurm, PBS, SGE or LSF.",
     "status": "Show what is waiting, running, done, failed and why.",
     "cancel": "Stop calculations, running ones too; nothing on disk is deleted.",
     "pause": "Start no more of these calculations for now.",

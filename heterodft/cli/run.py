@@ -59,8 +59,8 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
         codes = pool.exit_codes()
     if any(codes):
         full = shutil.disk_usage(settings.runs).free < _NO_SPACE
-        reason = f"the disk of {settings.runs} is full" if full else f"its log is in {pool.log_folder}"
-        click.echo(f"heterodft: a worker ended early; {reason}", err=True)
+        reasons = [f"a worker ended early; the disk of {settings.runs} is full"] if full else pool.reasons()
+        click.echo(f"heterodft: {'; '.join(reasons)}", err=True)
         recover(settings)
     after = read_queue(settings)
     ended = ("done", "failed")

@@ -27,6 +27,7 @@ A path after ``sqlite://`` is relative to the settings file (or the working fold
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def load_settings(**changes: Any) -> Settings:
             values.pop("launchpad_file" if key == "host" else "", None)
             folder = Path.cwd() if key == "host" else folder
     _check(values)
-    plain = (*_COMMANDS, "batch", "disk_budget", "keep_free", "keep_files", "orphans")
+    plain = (*_COMMANDS, "batch", "disk_budget", "keep_free", "keep_files", "orphans", "grace")
     known = {key: values[key] for key in plain if key in values}
     settings = Settings(
         host=values["host"],
@@ -141,7 +142,7 @@ def absolute_command(command: str | None) -> str | None:
     if command is None:
         return None
     words = command.split(" ")
-    return " ".join(str(Path(w).absolute()) if w.startswith(("./", "../")) else w for w in words)
+    return " ".join(shlex.quote(str(Path(w).absolute())) if w.startswith(("./", "../")) else w for w in words)
 
 
 def _files() -> list[Path]:

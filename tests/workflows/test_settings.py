@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
 from heterodft.errors import ProgramNotFoundError, SettingsError
 from heterodft.workflows.settings import Settings
-from heterodft.workflows.settings_file import load_settings
+from heterodft.workflows.settings_file import absolute_command, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -137,3 +138,15 @@ def test_settings_survive_the_way_to_a_worker_and_a_password_stays_behind():
     settings = load_settings(host="mongodb://me:secret@server", cores=1)
     assert Settings.from_dict(settings.to_dict()) == settings
     assert "secret" not in str(settings.to_dict(secret=False))
+
+
+def test_a_relative_program_is_found_from_a_folder_with_a_space(tmp_path, monkeypatch):
+    folder = tmp_path / "my site"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert shlex.split(absolute_command("bash ./start -v pw.x")) == ["bash", f"{folder}/start", "-v", "pw.x"]
+
+
+def test_the_grace_of_programs_is_read():
+    write("grace: 5")
+    assert load_settings().grace == 5

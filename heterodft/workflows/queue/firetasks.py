@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 from fireworks import FiretaskBase, FWAction
 from fireworks.utilities.fw_utilities import explicit_serialize
 
+from heterodft.errors import InterruptedCalculation, ProgramNotFoundError, StorageError
 from heterodft.workflows.runner import run_calculation
 from heterodft.workflows.settings import Settings
 from heterodft.workflows.settings_file import load_settings
 
-__all__ = ["RunCalculation"]
+__all__ = ["RunCalculation", "interrupted", "machine_failures"]
+
+_SOON_SECONDS = 20.0
+
+machine_failures: list[tuple[str, str]] = []
+"""Identity and reason of the last calculations in a row that this machine, not they themselves, made fail at once."""
+interrupted: list[str] = []
+"""Identities of calculations that were stopped from outside or for their time."""
 
 
 @explicit_serialize
@@ -29,5 +38,20 @@ class RunCalculation(FiretaskBase):
         if "command" in fw_spec:
             given = fw_spec["command"]
             settings = replace(settings, command=given, vasp_command=given, vasp_gamma_command=None)
-        result = run_calculation(settings.resolved(fw_spec["folder"]), fw_spec["calculation"], settings)
+        started = time.monotonic()
+        try:
+            result = run_calculation(settings.resolved(fw_spec["folder"]), fw_spec["calculation"], settings)
+        except (ProgramNotFoundError, StorageError) as error:
+            if time.monotonic() - started > _SOON_SECONDS:
+                machine_failures.clear()
+            else:
+                machine_failures.append((fw_spec["calculation"], str(error)))
+            raise
+        except InterruptedCalculation:
+            interrupted.append(fw_spec["calculation"])
+            raise
+        except Exception:
+            machine_failures.clear()
+            raise
+        machine_failures.clear()
         return FWAction(stored_data={"energy": result.energy, "converged": result.converged})

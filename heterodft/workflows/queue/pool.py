@@ -7,29 +7,34 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from heterodft.errors import SettingsError
 from heterodft.files import make_folder
 from heterodft.workflows.queue.launchpad import open_launchpad, queue_errors
 from heterodft.workflows.queue.reconciliation import reconcile
+from heterodft.workflows.queue.reservation import settle_reservations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from heterodft.workflows.settings import Settings
 
 __all__ = ["WorkerPool", "recover", "running_workers"]
 
-_STOP_SECONDS = 30
+_STOP_SECONDS = 10.0
+"""Beyond the grace of a program."""
+_STOPS = "the worker stops: "
 
 
 def recover(settings: Settings) -> list[str]:
-    """Put back what dead workers left behind and return the paths of those calculations.
+    """Put back what dead workers and dead batch jobs left behind and return the paths of those calculations.
 
     Raises
     ------
@@ -38,7 +43,7 @@ def recover(settings: Settings) -> list[str]:
     """
     launchpad = open_launchpad(settings)
     with queue_errors(settings):
-        return reconcile(launchpad, settings)
+        return settle_reservations(launchpad, settings) + reconcile(launchpad, settings)
 
 
 class WorkerPool:
@@ -50,6 +55,10 @@ class WorkerPool:
         Of this machine.
     jobs
         Number of calculations at a time.
+    tasks
+        What each worker is told beside its settings, one entry a worker; without, all take what is ready.
+    log_folder
+        Where their logs go, by default ``workers`` in the folder of runs.
 
     Raises
     ------
@@ -57,25 +66,35 @@ class WorkerPool:
         If there are more jobs than cores.
     """
 
-    def __init__(self, settings: Settings, jobs: int):
+    def __init__(
+        self,
+        settings: Settings,
+        jobs: int,
+        *,
+        tasks: Sequence[Mapping[str, Any]] = (),
+        log_folder: Path | None = None,
+    ):
         if jobs > settings.cores:
             raise SettingsError(
                 f"-j {jobs} on {settings.cores} cores; give at most {settings.cores}, or raise cores:"
             )
         self._settings = settings
         self._jobs = jobs
+        self._tasks = tasks or [{}] * jobs
         self._workers: list[subprocess.Popen[bytes]] = []
-        self.log_folder: Path = settings.runs / "workers"
+        self._logs: list[Path] = []
+        self.log_folder: Path = log_folder or settings.runs / "workers"
 
     def start(self) -> None:
         """Start the workers, each in a session of its own so that Ctrl-C reaches only the watcher."""
-        settings = replace(self._settings, cores=self._settings.cores // self._jobs)
-        options = {"settings": settings.to_dict(), "parent": os.getpid()}
         make_folder(self.log_folder)
         config = str(resources.files("heterodft.workflows.queue") / "fw_config.yaml")
         environment = {"FW_CONFIG_FILE": config} | dict(os.environ)
-        for number in range(self._jobs):
-            with (self.log_folder / f"worker-{os.getpid()}-{number + 1}.log").open("ab") as log:
+        for number, task in enumerate(self._tasks):
+            settings = replace(self._settings, cores=self._share(number))
+            options = {"settings": settings.to_dict(), "parent": os.getpid(), **task}
+            self._logs.append(self.log_folder / f"worker-{os.getpid()}-{number + 1}.log")
+            with self._logs[-1].open("ab") as log:
                 worker = subprocess.Popen(
                     [sys.executable, "-m", "heterodft.workflows.queue.worker"],
                     stdin=subprocess.PIPE,
@@ -89,25 +108,54 @@ class WorkerPool:
                 worker.stdin.write(json.dumps(options).encode())
                 worker.stdin.close()
 
+    def _share(self, number: int) -> int:
+        """Return the cores of one worker; those that do not divide go to the first ones."""
+        each, rest = divmod(self._settings.cores, self._jobs)
+        return each + (number < rest)
+
     def alive(self) -> int:
         """Return how many workers still run."""
         return sum(worker.poll() is None for worker in self._workers)
+
+    @property
+    def pids(self) -> list[int]:
+        """Process numbers of the workers."""
+        return [worker.pid for worker in self._workers]
 
     def exit_codes(self) -> list[int]:
         """Return the exit codes of the workers that ended."""
         return [worker.returncode for worker in self._workers if worker.returncode is not None]
 
+    def reasons(self) -> list[str]:
+        """Return why workers stopped before their work was done, each reason once."""
+        found = []
+        for worker, log in zip(self._workers, self._logs, strict=True):
+            if worker.returncode:
+                lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+                told = [line.partition(_STOPS)[2] for line in lines if _STOPS in line]
+                found.append(told[-1] if told else f"a worker ended early; its log is {log}")
+        return list(dict.fromkeys(found))
+
     def stop(self) -> None:
-        """Tell the workers to leave their calculations, and wait for it."""
+        """Tell the workers to leave their calculations, and wait for it; none leaves a program behind."""
         for worker in self._workers:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGTERM)
         for worker in self._workers:
             try:
-                worker.wait(_STOP_SECONDS)
+                worker.wait(self._settings.grace + _STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                worker.kill()
+                _kill_tree(worker.pid)
                 worker.wait()
+
+
+def _kill_tree(pid: int) -> None:
+    """End a process and all that it started, whatever group or session they are in."""
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for member in [process, *process.children(recursive=True)]:
+            with suppress(psutil.Error):
+                member.kill()
 
 
 @contextmanager

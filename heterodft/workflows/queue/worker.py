@@ -18,9 +18,14 @@ from fireworks import FWorker
 from fireworks.core.rocket import Rocket
 from pymongo.errors import PyMongoError
 
-from heterodft.workflows.queue.identity import worker_name
+from heterodft.errors import HeterodftError, QueueError
+from heterodft.workflows.queue.firetasks import interrupted, machine_failures
+from heterodft.workflows.queue.identity import current_job, job_of, worker_name
 from heterodft.workflows.queue.launchpad import atomic, open_launchpad
-from heterodft.workflows.queue.reconciliation import reconcile, requeue, running_of
+from heterodft.workflows.queue.limits import TimeLeft, check_disk
+from heterodft.workflows.queue.offline import run_chain
+from heterodft.workflows.queue.reconciliation import reconcile, requeue, retry, running_of
+from heterodft.workflows.queue.reservation import settle_reservations
 from heterodft.workflows.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,22 +37,45 @@ __all__ = ["work"]
 
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.5
+_LOOK_SECONDS = 60.0
 _MOST_FAILURES = 40
+_MOST_MACHINE_FAILURES = 3
 
 
 def work(options: dict[str, Any]) -> None:
-    """Run calculations until none is ready, running or to come.
+    """Run calculations until none is ready, running or to come, or the time is up.
 
     Parameters
     ----------
     options
-        ``settings`` as of `Settings.to_dict`, and the process number of the ``parent``.
+        ``settings`` as of `Settings.to_dict`, and the process number of the ``parent``; for a batch job that runs one
+        reserved calculation, its ``fw_id`` and ``launch_id``.
+
+    Raises
+    ------
+    StorageError
+        If the disk of the runs is almost full.
+    QueueError
+        If one calculation after the other failed for a reason of this machine; they are put back first.
     """
     settings = Settings.from_dict(options["settings"])
     launchpad = open_launchpad(settings)
     fworker = FWorker(name=worker_name(), env={"heterodft": settings.to_dict(secret=False)})
-    failures = 0
-    while os.getppid() == options["parent"]:  # a worker whose parent is gone stops after its calculation
+    if "fw_id" in options:
+        check_disk(settings)
+        if _is_reserved(launchpad, options["launch_id"]):
+            _run_one(launchpad, fworker, settings, options["fw_id"])
+        return
+    _drain(launchpad, fworker, settings, options["parent"])
+
+
+def _drain(launchpad: LaunchPad, fworker: FWorker, settings: Settings, parent: int) -> None:
+    """Run one calculation after the other; a worker whose parent is gone stops after its calculation."""
+    time_left = TimeLeft(settings)
+    failures, last_look = 0, time.monotonic()
+    while os.getppid() == parent and time_left.for_another():
+        check_disk(settings)
+        ran = False
         try:
             if failures:
                 _put_back_own(launchpad, fworker)  # done, but not recorded
@@ -55,24 +83,42 @@ def work(options: dict[str, Any]) -> None:
             failures = 0
             if not ran and not _more_to_come(launchpad):
                 return
+            if not ran and time.monotonic() - last_look > _LOOK_SECONDS:  # what this one waits for may be dead
+                settle_reservations(launchpad, settings)
+                reconcile(launchpad, settings)
+                last_look = time.monotonic()
         except PyMongoError as error:
             failures += 1
             if failures > _MOST_FAILURES:
                 raise
             _log.warning("the queue did not answer (%d): %s", failures, error)
-            ran = False
+        _check_machine(settings)
         if not ran:
             time.sleep(_IDLE_SECONDS)
 
 
-def _run_one(launchpad: LaunchPad, fworker: FWorker, settings: Settings) -> bool:
-    """Run one calculation; return whether there was one."""
+def _is_reserved(launchpad: LaunchPad, launch_id: int) -> bool:
+    """Tell whether a reservation still stands; one whose job seemed lost was put back."""
+    return launchpad.launches.find_one({"launch_id": launch_id, "state": "RESERVED"}) is not None
+
+
+def _check_machine(settings: Settings) -> None:
+    """Stop rather than burn the whole queue on a machine where nothing can run."""
+    if len(machine_failures) >= _MOST_MACHINE_FAILURES:
+        retry(settings, [identity for identity, _ in machine_failures])
+        raise QueueError(
+            f"{len(machine_failures)} calculations in a row could not run on this machine; {machine_failures[-1][1]}"
+        )
+
+
+def _run_one(launchpad: LaunchPad, fworker: FWorker, settings: Settings, fw_id: int | None = None) -> bool:
+    """Run one calculation, any ready one or a certain one; return whether there was one."""
     try:
-        ran = bool(Rocket(launchpad, fworker, None).run(err_file=sys.stderr))
+        ran = bool(Rocket(launchpad, fworker, fw_id).run(err_file=sys.stderr))
     except SystemExit:  # told to stop before or after the task itself
         _put_back_own(launchpad, fworker)
         raise
-    if _STOP:
+    if _STOP or interrupted:
         reconcile(launchpad, settings)
         raise SystemExit(0)
     return ran
@@ -85,8 +131,16 @@ def _put_back_own(launchpad: LaunchPad, fworker: FWorker) -> None:
 
 
 def _more_to_come(launchpad: LaunchPad) -> bool:
-    """Tell whether a calculation is ready, or runs elsewhere and may make others ready."""
-    return launchpad.fireworks.find_one({"state": {"$in": ["READY", "RESERVED", "RUNNING"]}}) is not None
+    """Tell whether a calculation is ready, or runs elsewhere and may make others ready.
+
+    A batch job does not wait for what other jobs run or will run: the next job takes what follows.
+    """
+    job = current_job()
+    if job is None:
+        return launchpad.fireworks.find_one({"state": {"$in": ["READY", "RESERVED", "RUNNING"]}}) is not None
+    if launchpad.fireworks.find_one({"state": "READY"}) is not None:
+        return True
+    return any(job_of(name) == job for name in launchpad.launches.distinct("fworker.name", {"state": "RUNNING"}))
 
 
 _STOP: list[int] = []
@@ -109,10 +163,13 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     code = 1
     try:
-        work(json.load(sys.stdin))
+        options = json.load(sys.stdin)
+        run_chain(options) if "chain" in options else work(options)
         code = 0
     except SystemExit:
         code = 0
+    except HeterodftError as error:
+        _log.error("the worker stops: %s", error)
     except Exception:  # noqa: BLE001, its log is all there is to find the cause
         _log.exception("the worker stopped")
     finally:

@@ -1,0 +1,16 @@
+#!/bin/bash
+#PBS -N $${job_name}
+#PBS -l walltime=$${walltime}
+#PBS -l select=$${nodes}:ncpus=$${ppnode}:mpiprocs=$${ppnode}$${memory_per_node}
+#PBS -q $${queue}
+#PBS -A $${account}
+#PBS -o job.out
+#PBS -j oe
+#PBS -r n
+#PBS -V
+$${options}
+
+export HETERODFT_JOB_START=$(date +%s)
+$${pre_rocket}
+cd $${folder} || exit 1
+exec $${rocket_launch}

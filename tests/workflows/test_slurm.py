@@ -1,0 +1,193 @@
+"""Batch jobs in a real Slurm with two nodes, with a real pw.x."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from slurm_cluster import PROGRAMS, Cluster, find
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.slurm, pytest.mark.espresso]
+
+BATCH = """\
+grace: 5
+batch: {scheduler: slurm, walltime: 10 min, cores: 2, memory: 500 MB, options: ['--comment="a test"']}
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    missing = [program for program in PROGRAMS if find(program) is None]
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"{', '.join(missing)} missing in CI; tools/install_system.sh --tests installs them")
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed; run: tools/install_system.sh --tests")
+    cluster = Cluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@dataclass
+class Site:
+    """A folder with a queue and settings, beside a cluster."""
+
+    program: Any
+    cluster: Cluster
+
+    @property
+    def folder(self) -> Path:
+        return self.program.folder
+
+    def __call__(self, *words: str, code: int | None = 0) -> Any:
+        return self.program(*words, code=code, environment=self.cluster.environment)
+
+    def counts(self) -> dict[str, int]:
+        return json.loads(self("status", "--json").stdout)["counts"]
+
+    def logs(self) -> str:
+        paths = sorted(self.folder.glob("runs/workers/job-*/*"))
+        return "\n".join(f"--- {path}\n{path.read_text()}" for path in paths)
+
+    def wait(self, ready: Callable[[], bool], seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not ready():
+            assert time.monotonic() < end, f"{self.cluster.jobs()} {self.counts()}\n{self.logs()}"
+            time.sleep(0.2)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return what runs below this folder."""
+        found = []
+        for process in psutil.process_iter(["name"]):
+            try:
+                if process.cwd().startswith(str(self.folder)) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def programs(self) -> list[str]:
+        """Return the names of what runs below this folder."""
+        return [process.info["name"] for process in self.processes()]
+
+
+@pytest.fixture
+def site(tmp_path: Path, heterodft_in: Any, cluster: Cluster, pw: str) -> Iterator[Site]:
+    folder = tmp_path / "a site"  # with a space, as users have them
+    folder.mkdir()
+    (folder / "heterodft.yaml").write_text(BATCH)
+    site = Site(heterodft_in(folder), cluster)
+    yield site
+    for job in cluster.jobs():
+        cluster("scancel", job)
+    site.wait(lambda: not cluster.jobs())
+    site.wait(lambda: not site.programs(), 10)
+
+
+def submit(site: Site, text: str) -> None:
+    (site.folder / "tiny.yaml").write_text(text)
+    site("submit", "tiny.yaml")
+
+
+def slow(text: str) -> str:
+    """A calculation of half a minute and more."""
+    dense = text.replace("[NM, FM]", "[NM]").replace("20 Ry, kspacing: 1.7", "40 Ry, kspacing: 0.1")
+    return dense.replace("[static, {dos: {kspacing: 0.9}}]", "[static]")
+
+
+def test_pilot_jobs_drain_the_queue_with_two_calculations_at_a_time(site, tiny_text):
+    submit(site, tiny_text)
+    done = site("launch", "-j", "2", "--watch", "--every", "1")
+    assert done.stdout.count("Submitted") == 1, "two chains fit into one job"
+    assert site.counts() == {"done": 4}
+    assert not site.programs()
+    energies = {path.parent.name for path in site.folder.glob("runs/tiny/bulk/*/*/static/result.json")}
+    assert energies == {"static"}
+
+
+def test_reserved_calculations_run_one_a_job_and_no_more_jobs_than_allowed(site, tiny_text):
+    submit(site, tiny_text.replace("[static, {dos: {kspacing: 0.9}}]", "[static]"))
+    assert "1 jobs wait or run, the most" in site("launch", "--reserve", "--max-jobs", "1").stdout
+    assert "Submitted" not in site("launch", "--reserve", "--max-jobs", "1").stdout
+    site("launch", "--reserve", "--max-jobs", "2", "--watch", "--every", "1")
+    assert site.counts() == {"done": 2}
+    assert len(list(site.folder.glob("runs/workers/job-*/closed"))) == 2
+
+
+def test_jobs_without_the_queue_leave_results_that_the_next_call_records(site, tiny_text):
+    submit(site, tiny_text)
+    queue, away = site.folder / "runs" / "queue.sqlite", site.folder / "queue-out-of-reach"
+    site("launch", "--offline", "-j", "2")
+    queue.rename(away)
+    site.wait(lambda: not site.cluster.jobs())
+    assert not queue.exists(), "nobody looked for the queue"
+    away.rename(queue)
+    assert len(list(site.folder.glob("runs/tiny/bulk/*/*/*/result.json"))) == 4, site.logs()
+    assert site.counts() == {"running": 2, "waiting": 2}
+    assert "Nothing is left to run." in site("launch", "--offline").stdout
+    assert site.counts() == {"done": 4}
+
+
+def test_cancelled_jobs_give_their_calculations_back_and_end_their_programs(site, tiny_text):
+    submit(site, slow(tiny_text))
+    site.cluster("sbatch", "--exclusive", "--nodes=2", "--output=/dev/null", "--wrap", "exec sleep 600")
+    site("launch", "--reserve")
+    blocker, pending = sorted(site.cluster.jobs(), key=int)
+    assert site.counts() == {"running": 1}
+    site.cluster("scancel", pending)
+    site.wait(lambda: pending not in site.cluster.jobs())
+    again = site("launch", "--reserve")
+    assert "Put back into the queue: tiny/bulk/NM" in again.stderr
+    assert "Submitted" in again.stdout
+    site.cluster("scancel", blocker)
+    site.wait(lambda: "pw.x" in site.programs())
+    site.cluster("scancel", max(site.cluster.jobs(), key=int))
+    site.wait(lambda: not site.programs(), 30)
+    site.wait(lambda: not site.cluster.jobs())
+    assert site.counts() == {"ready": 1}, site.logs()
+
+
+def test_a_job_that_is_killed_outright_gives_its_calculation_back(site, tiny_text):
+    submit(site, slow(tiny_text))
+    site("launch")
+    site.wait(lambda: "pw.x" in site.programs())
+    (job,) = site.cluster.jobs()
+    for process in site.processes():
+        if process.name().startswith("python"):
+            process.kill()
+    site.wait(lambda: not site.cluster.jobs())
+    assert site.counts() == {"running": 1}
+    again = site("launch", "-n", "1")
+    assert f"slurm.{job} ended early: it ended without a word" in again.stderr
+    assert "Put back into the queue: tiny/bulk/NM" in again.stderr
+    assert "Submitted" in again.stdout
+    (record,) = site.folder.glob("runs/tiny/bulk/NM/*/static/custodian.json")
+    site.wait(lambda: len(json.loads(record.read_text())) == 2)
+
+
+def test_a_calculation_that_is_stopped_by_the_walltime_goes_on_in_the_next_job(site, tiny_text):
+    settings = site.folder / "heterodft.yaml"
+    (site.folder / "slow").write_text('sleep 20\nexec "$@"\n')  # the same on a busy machine
+    command = "espresso: {command: bash ./slow pw.x}\n"
+    settings.write_text(command + BATCH.replace("memory", "setup: [sleep 28], memory"))
+    submit(site, tiny_text.replace("[NM, FM]", "[NM]").replace("[static, {dos: {kspacing: 0.9}}]", "[static]"))
+    site("launch", "--walltime", "1min")
+    site.wait(lambda: not site.cluster.jobs(), 90)
+    assert not site.programs()
+    assert site.counts() == {"ready": 1}, site.logs()
+    (failure,) = site.folder.glob("runs/tiny/bulk/NM/*/static/failure.json")
+    assert json.loads(failure.read_text())["interrupted"]
+    settings.write_text(command + BATCH)
+    site("launch", "--watch", "--every", "1")
+    assert site.counts() == {"done": 1}
