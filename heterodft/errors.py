@@ -11,6 +11,7 @@ HeterodftError
 ├── QueueError (RuntimeError)              the launchpad cannot be reached or is not ours
 ├── CalculationError (RuntimeError)        a run that ended without a usable result
 │   └── InterruptedCalculation             stopped from outside; may be run again
+│       └── CancelledCalculation           by the user, for whom it waits
 └── ReaderError (ValueError)               an output file that cannot be read
 
 A message says what is wrong, where (file, line, key, folder), the value, and the remedy, in one line.
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CalculationError",
     "CampaignError",
+    "CancelledCalculation",
     "HeterodftError",
     "InputError",
     "InterruptedCalculation",
@@ -84,6 +86,10 @@ class CalculationError(HeterodftError, RuntimeError):
 
 class InterruptedCalculation(CalculationError):  # noqa: N818, an interruption is no error
     """A calculation was stopped from outside and may be run again."""
+
+
+class CancelledCalculation(InterruptedCalculation):
+    """The user cancelled it; it runs again only when the user says so."""
 
 
 class ReaderError(HeterodftError, ValueError):

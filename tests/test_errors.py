@@ -18,6 +18,7 @@ TREE = {
     "QueueError": ("HeterodftError", "RuntimeError"),
     "CalculationError": ("HeterodftError", "RuntimeError"),
     "InterruptedCalculation": ("CalculationError",),
+    "CancelledCalculation": ("InterruptedCalculation",),
     "ReaderError": ("HeterodftError", "ValueError"),
 }
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.cost import Cost
     from heterodft.workflows.settings import Settings
 
-__all__ = ["KEEP", "Disk", "clean", "disk_warnings", "enough_space", "estimate_disk", "used_space"]
+__all__ = ["KEEP", "Disk", "clean", "disk_warnings", "enough_space", "estimate_disk", "free_space", "used_space"]
 
 KEEP = ("densities", "all", "results")
 _USAGE_FILE = ".disk-usage.json"
@@ -157,7 +157,7 @@ def enough_space(request: Request, settings: Settings) -> str | None:
     What other running calculations are still going to write is not counted.
     """
     peak = estimate_disk(request, settings).peak
-    free = shutil.disk_usage(settings.runs).free / _GB
+    free = free_space(settings.runs)
     if free < peak + settings.keep_free:
         return (
             f"the disk of {settings.runs} has {free:.2f} GB free; {request.path} takes up to {peak:.2f} GB, and "
@@ -173,6 +173,12 @@ def enough_space(request: Request, settings: Settings) -> str | None:
     return None
 
 
+def free_space(folder: Path) -> float:
+    """Return the GB that are free on the disk of a folder, which need not exist yet."""
+    place = next(each for each in (folder, *folder.parents) if each.is_dir())
+    return shutil.disk_usage(place).free / _GB
+
+
 def disk_warnings(kept: float, peak: float, settings: Settings) -> list[str]:
     """Return what to say where calculations to come, in GB as of `Disk`, will not fit.
 
@@ -180,8 +186,7 @@ def disk_warnings(kept: float, peak: float, settings: Settings) -> list[str]:
     """
     found = []
     runs = settings.runs
-    place = next(folder for folder in (runs, *runs.parents) if folder.is_dir())
-    free = shutil.disk_usage(place).free / _GB - settings.keep_free
+    free = free_space(runs) - settings.keep_free
     if peak > free:
         found.append(
             f"up to {peak:.2f} GB are needed on the disk of {runs}, where {max(free, 0):.2f} GB are free beside the "

@@ -20,20 +20,21 @@ from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
-from heterodft.errors import InterruptedCalculation, ReaderError
+from heterodft.errors import CancelledCalculation, ReaderError
 from heterodft.files import read_json, write_json
+from heterodft.workflows.control_files import CANCEL_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
-    "CANCEL_FILE",
     "PROCESS_FILE",
     "WatchedProcess",
     "end_programs",
     "exclusive",
     "forget_program",
     "is_running",
+    "mpi_environment",
     "programs_in",
     "read_program",
     "refuse_cancelled",
@@ -44,8 +45,6 @@ __all__ = [
 
 PROCESS_FILE = "process.json"
 LOCK_FILE = ".lock"
-CANCEL_FILE = "CANCEL"
-"""Whoever wants a calculation stopped puts this file into its folder."""
 _MARK = "HETERODFT_FOLDER"
 _GRACE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
@@ -91,7 +90,7 @@ class WatchedProcess(subprocess.Popen[bytes]):
 
         Raises
         ------
-        InterruptedCalculation
+        CancelledCalculation
             If the calculation was cancelled meanwhile.
         """
         if self.returncode is None and time.monotonic() > self._next_look:
@@ -112,17 +111,23 @@ def refuse_cancelled(folder: Path) -> None:
 
     Raises
     ------
-    InterruptedCalculation
+    CancelledCalculation
         If it was.
     """
     if (folder / CANCEL_FILE).exists():
-        raise InterruptedCalculation(f"{folder} was cancelled; heterodft retry goes on with it")
+        raise CancelledCalculation(f"{folder} was cancelled; heterodft retry goes on with it")
 
 
 def start_program(
-    command: Sequence[str], folder: Path, name: str, *, environment: Mapping[str, str], record: Mapping[str, Any]
+    command: Sequence[str],
+    folder: Path,
+    *,
+    output: str,
+    errors: str,
+    environment: Mapping[str, str],
+    record: Mapping[str, Any],
 ) -> WatchedProcess:
-    """Start a program in a session of its own, printing to ``NAME.out`` and ``NAME.err``.
+    """Start a program in a session of its own.
 
     Parameters
     ----------
@@ -130,8 +135,8 @@ def start_program(
         Its words.
     folder
         Where it runs.
-    name
-        Of its output.
+    output, errors
+        Files of the folder that it prints to.
     environment
         Its whole environment.
     record
@@ -140,7 +145,7 @@ def start_program(
     marked = dict(environment) | {_MARK: str(folder.resolve())}
     told = {"host": socket.gethostname(), **record}
     write_json(folder / PROCESS_FILE, {**told, "pid": None, "started": None})
-    with (folder / f"{name}.out").open("wb") as out, (folder / f"{name}.err").open("wb") as err:
+    with (folder / output).open("wb") as out, (folder / errors).open("wb") as err:
         process = WatchedProcess(
             list(command),
             cwd=folder,
@@ -153,6 +158,21 @@ def start_program(
     process.folder = folder
     write_json(folder / PROCESS_FILE, {**told, "pid": process.pid, "started": start_mark(process.pid)})
     return process
+
+
+def mpi_environment() -> dict[str, str]:
+    """Return the environment of a program: one thread a rank, and Open MPI told what we know better.
+
+    Unbound, since two jobs side by side would otherwise be bound to the same core; as root in containers.
+    """
+    ours = {
+        "OMP_NUM_THREADS": "1",
+        "OMPI_MCA_hwloc_base_binding_policy": "none",
+        "OMPI_MCA_rmaps_base_oversubscribe": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    }
+    return ours | dict(os.environ)
 
 
 def read_program(folder: Path) -> dict[str, Any] | None:
@@ -188,7 +208,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 
     Raises
     ------
-    InterruptedCalculation
+    CancelledCalculation
         If the calculation is cancelled while it waits.
     """
     try:

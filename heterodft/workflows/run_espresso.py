@@ -7,13 +7,12 @@ where it was.
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from heterodft.errors import CalculationError, InterruptedCalculation
 from heterodft.files import write_text
-from heterodft.templates.espresso import PREFIX, program_of
+from heterodft.templates.espresso import program_of
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.workflows.continuation import (
     WantedInput,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.continuation import Start
     from heterodft.workflows.settings import Settings
 
-__all__ = ["remove_scratch", "run_programs"]
+__all__ = ["run_programs"]
 
 _log = logging.getLogger(__name__)
 
@@ -105,20 +104,3 @@ def _attempt(request: Request, each: WantedInput, folder: Path, settings: Settin
             refuse_standstill(folder, each)
             raise InterruptedCalculation(f"{job.name} ran out of time in {folder}; it goes on from there") from error
         raise
-
-
-def remove_scratch(request: Request, folder: Path) -> None:
-    """Remove what no later step reads: work files of pw.x, and the wavefunctions of a step without children."""
-    patterns = [
-        "*.filplot",
-        f"{PREFIX}.wfc*",
-        f"{PREFIX}.hub*",
-        f"{PREFIX}.mix*",
-        f"{PREFIX}.restart*",
-        f"{PREFIX}.xml",
-    ]
-    if request.step in ("dos", "bands"):
-        patterns.append(f"{PREFIX}.save/wfc*")
-    for path in (path for pattern in patterns for path in folder.glob(pattern)):
-        with suppress(OSError):
-            path.unlink()

@@ -6,7 +6,7 @@ from its last structure, and every cycle from the density and wavefunctions that
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import math
 import shlex
 import shutil
@@ -27,6 +27,7 @@ from heterodft.workflows.calculation import REQUEST_FILE
 from heterodft.workflows.handover import relaxed_structure
 from heterodft.workflows.handover_vasp import hand_over
 from heterodft.workflows.inputs import prepare_inputs
+from heterodft.workflows.orphans import settle_orphan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,9 +35,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.settings import Settings
 
-__all__ = ["remove_scratch", "run_programs", "vasp_command"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["run_programs", "vasp_command"]
 
 _CORRECTED = ("INCAR", "KPOINTS", "POSCAR")
 """Inputs that handlers may change; what was asked stays beside them as ``INCAR.orig`` …"""
@@ -72,12 +71,12 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
         If the worker was told to stop or its time was up; VASP wrote its state where it could.
     """
     from heterodft.workflows.custodians.vasp import vasp_handlers, vasp_validators
-    from heterodft.workflows.custodians.vasp_process import VaspProcess, stop_orphan
+    from heterodft.workflows.custodians.vasp_process import VaspProcess
     from heterodft.workflows.custodians.watch import run_watched
 
-    if stop_orphan(folder, settings.grace):
-        _log.warning("ended a VASP that outlived its worker in %s", folder)
     files = dict(prepare_inputs(request, settings, structure=relaxed_structure(request, folder)).files)
+    asked = _checksum(files)
+    settle_orphan(folder, [asked], settings)
     if "POTCAR" not in files:
         symbols = " ".join(files["POTCAR.spec"].split())
         raise InputError(f"VASP needs POTCARs to run ({symbols}): set PMG_VASP_PSP_DIR to the folder of its library")
@@ -90,7 +89,7 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
         command = vasp_command(request, settings)
         _begin(request, folder, files)
     run_watched(
-        VaspProcess(command, settings.grace, settings.deadline),
+        VaspProcess(command, asked=asked, grace=settings.grace, deadline=settings.deadline),
         folder,
         handlers=vasp_handlers(),
         validators=vasp_validators(),
@@ -139,6 +138,10 @@ def _words(key: str, text: str | None, cores: int) -> list[str]:
             f"{words[0] if words else text} (of vasp: {key}: '{text}') is not installed; correct it or {variable}"
         )
     return words
+
+
+def _checksum(files: dict[str, str]) -> str:
+    return hashlib.sha256("\0".join(files[name] for name in sorted(files)).encode()).hexdigest()[:16]
 
 
 def _same_inputs(folder: Path, files: dict[str, str]) -> bool:
@@ -235,15 +238,3 @@ def _last_words(folder: Path) -> str:
             if telling:
                 return telling[-1][:200]
     return ""
-
-
-def remove_scratch(request: Request, folder: Path) -> None:
-    """Remove what no later step reads: copies of handed-on files, and wavefunctions of a step without children."""
-    names = ["CHG", "PCDAT", "REPORT", "STOPCAR", "IBZKPT"]
-    if request.step in ("dos", "bands", "potential", "charge"):
-        names.append("WAVECAR")
-    if request.step in ("dos", "bands"):
-        names.append("CHGCAR")  # the parent's, unchanged
-    for name in names:
-        with suppress(OSError):
-            (folder / name).unlink()

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.readers import read_folder
 from heterodft.analysis.result import Result
-from heterodft.errors import CalculationError, HeterodftError, InterruptedCalculation
+from heterodft.errors import CalculationError, HeterodftError, InterruptedCalculation, StorageError
 from heterodft.files import write_json
 from heterodft.workflows import run_espresso, run_vasp
 from heterodft.workflows.calculation import finished_id, read_request
+from heterodft.workflows.disk import clean, enough_space
 from heterodft.workflows.processes import exclusive
 from heterodft.workflows.state import compare_moments
 
@@ -74,10 +75,13 @@ def _write_failure(folder: Path, reason: str, *, interrupted: bool) -> None:
 
 
 def _run_programs(request: Request, folder: Path, settings: Settings) -> Result:
+    lack = enough_space(request, settings)
+    if lack is not None:
+        raise StorageError(lack)
     engine: Any = run_vasp if request.code == "vasp" else run_espresso
     engine.run_programs(request, folder, settings)
     result = _record(request, folder)
-    engine.remove_scratch(request, folder)
+    clean(request, folder, settings.keep_files)
     return result
 
 

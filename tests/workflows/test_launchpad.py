@@ -129,5 +129,15 @@ def test_the_calculations_of_a_living_worker_and_of_other_hosts_are_left_alone(l
 def test_a_process_number_that_was_given_again_is_told_apart():
     host, pid, started = worker_name().split(":")
     assert is_alive(f"{host}:{pid}:{started}") is True
-    assert is_alive(f"{host}:{pid}:{float(started) - 100:.2f}") is False
+    boot, _, ticks = started.partition("-")
+    assert is_alive(f"{host}:{pid}:{boot}-{int(ticks) - 100}") is False
+    assert is_alive(f"{host}:{pid}:another-{ticks}") is False  # before the machine was started anew
     assert is_alive(f"another-host:{pid}:{started}") is None
+
+
+def test_a_clock_that_is_set_does_not_make_a_worker_look_dead(monkeypatch):
+    """Times since 1970 move with the clock, and with them what psutil calls the creation of a process."""
+    name = worker_name()
+    monkeypatch.setattr("psutil.Process.create_time", lambda _self: 0.0)
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    assert is_alive(name) is True

@@ -19,9 +19,10 @@ import pytest
 
 from heterodft.analysis.readers.espresso_output import read_pw_output
 from heterodft.analysis.result import Result
-from heterodft.errors import CalculationError, InterruptedCalculation
+from heterodft.errors import InterruptedCalculation
 from heterodft.workflows.calculation import read_request
-from heterodft.workflows.processes import CANCEL_FILE, end_programs, programs_in
+from heterodft.workflows.control_files import CANCEL_FILE
+from heterodft.workflows.processes import end_programs, programs_in
 from heterodft.workflows.runner import run_calculation
 from heterodft.workflows.settings_file import load_settings
 
@@ -30,12 +31,11 @@ pytestmark = [pytest.mark.espresso, pytest.mark.slow]
 CAMPAIGN = """\
 name: go
 materials:
-  SrTiO3: {prototype: perovskite, a: 3.905}
-  BaTiO3: {prototype: perovskite, a: 4.0}
+  CaO: {prototype: rocksalt, a: 4.81}
+  MgO: {prototype: rocksalt, a: 4.21}
 structures:
-  s: {stack: [{material: SrTiO3, layers: 1}, {material: BaTiO3, layers: 1}], in_plane: SrTiO3}
+  s: {stack: [{material: CaO, layers: 2}, {material: MgO, layers: 1}], in_plane: CaO}
 magnetism: {orders: [NM]}
-hubbard: {Ti-3d: 4.0}
 method: {protocol: fast, cutoff: 20 Ry, kspacing: 1.7, coarse_first: false, cell: CELL, force_tolerance: 0.5 eV/Å}
 steps: [STEPS]
 """
@@ -57,7 +57,7 @@ def prepared(heterodft, tmp_path, monkeypatch, pw):
             text = text.replace(old, new)
         (tmp_path / "go.yaml").write_text(text)
         heterodft("submit", "go.yaml")
-        return tmp_path / "runs/go/s/NM/Ti-3d-4eV"
+        return next((tmp_path / "runs/go/s/NM").iterdir())
 
     return prepare
 
@@ -104,18 +104,10 @@ def attempts(folder):
     return json.loads((folder / "custodian.json").read_text())
 
 
-def test_a_time_that_is_too_short_for_anything_is_told(prepared):
-    folder = prepared("static", **SLOW) / "static"
-    for _ in range(3):
-        with pytest.raises(InterruptedCalculation):
-            run(folder, deadline=time.time() + 11.5)
-    with pytest.raises(CalculationError, match="gets nowhere within 1 s, 4 times now; give a longer walltime"):
-        run(folder, deadline=time.time() + 11.5)
-
-
-@pytest.mark.parametrize("cell", ["fixed", "c"])
-def test_a_relaxation_goes_on_from_where_it_was(prepared, cell):
-    folder = prepared("relax", cell) / "relax"
+@pytest.mark.parametrize(("cell", "cutoff"), [("fixed", 20), ("c", 60)])
+def test_a_relaxation_goes_on_from_where_it_was(prepared, cell, cutoff):
+    """At 20 Ry every new start of a moving cell would have another basis, and so another best cell."""
+    folder = prepared("relax", cell, **{"cutoff: 20 Ry": f"cutoff: {cutoff} Ry"}) / "relax"
     reference, took = whole(folder)
     result, pieces = in_pieces(folder, max(3, took / 3))
     assert pieces > 1
@@ -270,7 +262,9 @@ def test_two_workers_on_one_calculation_run_it_once(prepared):
 def test_every_program_of_a_folder_is_found_and_ended(tmp_path):
     from heterodft.workflows.processes import start_program
 
-    process = start_program(["sleep", "100"], tmp_path, "s", environment=dict(os.environ), record={})
+    process = start_program(
+        ["sleep", "100"], tmp_path, output="o", errors="e", environment=dict(os.environ), record={}
+    )
     assert programs_in(tmp_path) == [process.pid]
     assert end_programs(tmp_path)
     process.wait(5)

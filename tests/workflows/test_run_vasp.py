@@ -30,8 +30,9 @@ from heterodft.workflows.custodians.vasp_inputs import (
     read_poscar,
     restore_request,
 )
-from heterodft.workflows.custodians.vasp_process import PROCESS_FILE, _record_process, stop_orphan, stop_request
+from heterodft.workflows.custodians.vasp_process import stop_request
 from heterodft.workflows.custodians.watch import attempts_in
+from heterodft.workflows.processes import PROCESS_FILE, programs_in
 from heterodft.workflows.progress import describe_running
 from heterodft.workflows.queue.submission import submit
 from heterodft.workflows.run_vasp import run_programs, vasp_command
@@ -254,16 +255,29 @@ def test_a_worker_that_is_told_to_stop_lets_vasp_write_its_state(steps, settings
     assert not (relax / PROCESS_FILE).exists()
 
 
-def test_a_vasp_that_outlived_its_worker_is_stopped_first(steps, settings, relax):
-    slow = f"{FAKE} --seconds 0.1"
-    with pytest.raises(CalculationError):
-        calculate(steps["relax"], replace(settings, vasp_command=f"{FAKE} --fail always"))
-    orphan = subprocess.Popen(slow.split(), cwd=relax, start_new_session=True, stdout=subprocess.DEVNULL)
-    _record_process(relax, orphan.pid)
-    time.sleep(0.5)
-    assert stop_orphan(relax, grace=5.0)
-    assert orphan.wait(timeout=5) == 0  # by itself, not by a signal
-    assert not stop_orphan(relax, grace=5.0)
+@pytest.mark.parametrize(("orphans", "started"), [("adopt", 1), ("end", 2)])
+def test_a_vasp_that_outlived_its_worker_is_waited_for_or_ended(steps, settings, relax, orphans, started):
+    slow = replace(settings, vasp_command=f"{FAKE} --seconds 0.1")
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, json.dumps(slow.to_dict()), steps["relax"].path])
+    while not (relax / "CONTCAR").is_file():
+        time.sleep(0.05)
+    worker.kill()
+    worker.wait()
+    assert programs_in(relax)
+    assert calculate(steps["relax"], replace(settings, orphans=orphans)).converged
+    assert programs_in(relax) == []
+    assert len(starts(relax)) == started
+
+
+WORKER = """
+import json, sys
+from heterodft.workflows.runner import run_calculation
+from heterodft.workflows.calculation import read_request
+from heterodft.workflows.settings import Settings
+settings = Settings.from_dict(json.loads(sys.argv[1]))
+folder = settings.runs / sys.argv[2]
+run_calculation(folder, read_request(folder).id, settings)
+"""
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ _IONS_STOPPED = re.compile(
     r"The maximum number of steps has been reached|history already reset at previous step: stopping"
 )
 _OUT_OF_TIME, _BY_USER = "Maximum CPU time exceeded", "Program stopped by user request"
+_FINAL_CYCLE = "Final scf calculation at the relaxed structure"
 _RESTARTED = re.compile(r"Calculation restarted from (.+)")
 _IONS_DONE = re.compile(
     r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved"
@@ -108,7 +109,8 @@ def read_pw_output(path: Path) -> PwOutput:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise ReaderError(f"cannot read {path}: {error.strerror}") from error
-    achieved, failed = _ACHIEVED.findall(text), _NOT_ACHIEVED.findall(text)
+    last_cycle = text.rpartition(_FINAL_CYCLE)[2]  # of a relaxed cell, on which all before says nothing
+    achieved, failed = _ACHIEVED.findall(last_cycle), _NOT_ACHIEVED.findall(last_cycle)
     charges, moments = _last_spheres(text)
     times = _TIMES.search(text)
     box = _ROUTINE.search(text)

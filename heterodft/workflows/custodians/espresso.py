@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from contextlib import suppress
@@ -17,7 +16,7 @@ from heterodft.templates.espresso import PREFIX, program_of
 from heterodft.templates.espresso_edit import edit_namelists
 from heterodft.workflows.custodians.diagnosis import diagnose
 from heterodft.workflows.custodians.last_structure import outputs_of
-from heterodft.workflows.processes import forget_program, start_program, stop_group
+from heterodft.workflows.processes import forget_program, mpi_environment, start_program, stop_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,8 +85,9 @@ class EspressoJob(Job):
         self._process = start_program(
             [*self.command, "-in", self.file],
             folder,
-            name,
-            environment=_environment(),
+            output=f"{name}.out",
+            errors=f"{name}.err",
+            environment=mpi_environment(),
             record={"file": self.file, "asked": self.asked},
         )
         return self._process
@@ -138,21 +138,6 @@ def _keep_output(path: Path) -> None:
     """Number what an earlier attempt printed, unless it printed nothing."""
     if path.is_file() and path.stat().st_size:
         path.rename(path.with_name(f"{path.name}.{len(outputs_of(path.parent, f'{path.stem}.in'))}"))
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of the program: one thread a rank, and Open MPI told what we know better.
-
-    Unbound, since two jobs side by side would otherwise be bound to the same core; as root in containers.
-    """
-    ours = {
-        "OMP_NUM_THREADS": "1",
-        "OMPI_MCA_hwloc_base_binding_policy": "none",
-        "OMPI_MCA_rmaps_base_oversubscribe": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    }
-    return ours | dict(os.environ)
 
 
 class EspressoValidator(Validator):

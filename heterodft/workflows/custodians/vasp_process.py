@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
-import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
 from custodian.custodian import Job
 
 from heterodft.errors import InterruptedCalculation
-from heterodft.files import read_json, write_json, write_text
+from heterodft.files import write_text
 from heterodft.workflows.custodians.vasp_inputs import end_of_file, restore_request
+from heterodft.workflows.processes import forget_program, mpi_environment, start_program, stop_group
 
-__all__ = ["ERRORS", "OUTPUT", "PROCESS_FILE", "VaspProcess", "stop_orphan", "stop_request"]
+if TYPE_CHECKING:
+    from heterodft.workflows.processes import WatchedProcess
+
+__all__ = ["ERRORS", "OUTPUT", "VaspProcess", "stop_request"]
 
 _log = logging.getLogger(__name__)
 
-PROCESS_FILE = "process.json"
 OUTPUT, ERRORS = "vasp.out", "std_err.txt"
 """Where custodian's handlers look for what VASP printed."""
 _STOP = "STOPCAR"
 _ABORT, _STOP_AFTER_STEP = "LABORT = .TRUE.\n", "LSTOP = .TRUE.\n"
-_TERM_SECONDS = 5.0
+_END_SECONDS = 10.0
 _LOOK_SECONDS = (0.5, 30.0)
 """Between looks at the time: a hundredth of what is left, but within these."""
 _IONIC_TIME = re.compile(r"LOOP\+:.*?real time\s*([\d.]+)")
@@ -48,17 +48,20 @@ class VaspProcess(Job):
     ----------
     command
         Words that start VASP.
+    asked
+        Checksum of the inputs as the request has them.
     grace
         Seconds that it is given to end by itself.
     deadline
         When the worker's time is up, in seconds since 1970.
     """
 
-    def __init__(self, command: list[str], grace: float = 20.0, deadline: float | None = None):
+    def __init__(self, command: list[str], *, asked: str = "", grace: float = 20.0, deadline: float | None = None):
         self.command = command
+        self.asked = asked
         self.grace = grace
         self.deadline = deadline
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: WatchedProcess | None = None
 
     @property
     def name(self) -> str:
@@ -68,30 +71,23 @@ class VaspProcess(Job):
     def setup(self, directory: str = "./") -> None:
         """Do nothing: the inputs are written before."""
 
-    def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
+    def run(self, directory: str = "./") -> WatchedProcess:
         """Start VASP."""
         folder = Path(directory)
         lost = restore_request(folder)
         if lost:
             _log.warning("a correction had changed %s in %s; put back", ", ".join(lost), folder)
         (folder / _STOP).unlink(missing_ok=True)
-        with (folder / OUTPUT).open("wb") as out, (folder / ERRORS).open("wb") as err:
-            self._process = subprocess.Popen(
-                self.command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env=_environment(),
-                start_new_session=True,
-            )
-        _record_process(folder, self._process.pid)
+        record = {"file": "INCAR", "asked": self.asked}
+        self._process = start_program(
+            self.command, folder, output=OUTPUT, errors=ERRORS, environment=mpi_environment(), record=record
+        )
         if self.deadline is not None:
             threading.Thread(target=self._watch_time, args=(folder, self._process), daemon=True).start()
         return self._process
 
-    def _watch_time(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
-        while process.poll() is None:
+    def _watch_time(self, folder: Path, process: WatchedProcess) -> None:
+        while subprocess.Popen.poll(process) is None:
             left = (self.deadline or 0.0) - time.time()
             asked = stop_request(folder, left, self.grace)
             if asked is not None and _stop_asked(folder) not in (asked, _ABORT):
@@ -102,17 +98,21 @@ class VaspProcess(Job):
 
     def postprocess(self, directory: str = "./") -> None:
         """Forget the process, which has ended."""
-        (Path(directory) / PROCESS_FILE).unlink(missing_ok=True)
+        forget_program(Path(directory))
 
     def terminate(self, directory: str = "./") -> None:
         """End VASP with all ranks that were started, after it wrote its state where the worker is told to stop."""
         folder = Path(directory)
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and subprocess.Popen.poll(self._process) is None:
             # A run that a handler ends is killed at once: its density is bad, and the one before is better.
             interrupted = isinstance(sys.exception(), InterruptedCalculation | KeyboardInterrupt | SystemExit)
-            _stop(self._process.pid, folder, self.grace if interrupted else 0.0)
-            self._process.wait()
-        (folder / PROCESS_FILE).unlink(missing_ok=True)
+            if interrupted and self.grace > 0:
+                with suppress(OSError, subprocess.TimeoutExpired):
+                    write_text(folder / _STOP, _ABORT)
+                    self._process.wait(self.grace)
+            stop_group(self._process.pid)
+            self._process.wait(_END_SECONDS)
+        forget_program(folder)
 
 
 def stop_request(folder: Path, left: float, grace: float) -> str | None:
@@ -133,68 +133,3 @@ def _stop_asked(folder: Path) -> str | None:
         return (folder / _STOP).read_text(encoding="utf-8")
     except OSError:
         return None
-
-
-def stop_orphan(folder: Path, grace: float) -> bool:
-    """End a VASP that outlived its worker in this folder, after it wrote its state; return whether there was one.
-
-    Only a process of the recorded host, number and start time is ended.
-    """
-    path = folder / PROCESS_FILE
-    if not path.is_file():
-        return False
-    record = read_json(path)
-    if record["host"] != socket.gethostname():
-        return False
-    found = False
-    with suppress(psutil.Error):
-        found = abs(psutil.Process(record["pid"]).create_time() - record["started"]) < 1.0
-    if found:
-        _stop(record["pid"], folder, grace)
-    path.unlink(missing_ok=True)
-    return found
-
-
-def _stop(group: int, folder: Path, grace: float) -> None:
-    """Ask VASP to end by STOPCAR and wait; then end its process group."""
-    if grace > 0:
-        with suppress(OSError):
-            write_text(folder / _STOP, _ABORT)
-        psutil.wait_procs(_members(group), timeout=grace)
-    members = _members(group)
-    for number, wait in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, 1.0)):
-        if not members:
-            return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, number)
-        _, members = psutil.wait_procs(members, timeout=wait)
-
-
-def _members(group: int) -> list[psutil.Process]:
-    return [p for p in psutil.process_iter() if _group_of(p.pid) == group]
-
-
-def _group_of(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except (ProcessLookupError, PermissionError):
-        return -1
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of the program: one thread a rank, and Open MPI told what we know better."""
-    ours = {
-        "OMP_NUM_THREADS": "1",
-        "OMPI_MCA_hwloc_base_binding_policy": "none",
-        "OMPI_MCA_rmaps_base_oversubscribe": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    }
-    return ours | dict(os.environ)
-
-
-def _record_process(folder: Path, pid: int) -> None:
-    """Write who runs here, so that a later worker can tell it from another process of the same number."""
-    with suppress(psutil.Error):
-        started = psutil.Process(pid).create_time()
-        write_json(folder / PROCESS_FILE, {"host": socket.gethostname(), "pid": pid, "started": started})

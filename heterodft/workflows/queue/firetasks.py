@@ -9,7 +9,7 @@ from typing import Any
 from fireworks import FiretaskBase, FWAction
 from fireworks.utilities.fw_utilities import explicit_serialize
 
-from heterodft.errors import InterruptedCalculation, ProgramNotFoundError, StorageError
+from heterodft.errors import CancelledCalculation, InterruptedCalculation, ProgramNotFoundError, StorageError
 from heterodft.workflows.runner import run_calculation
 from heterodft.workflows.settings import Settings
 from heterodft.workflows.settings_file import load_settings
@@ -46,6 +46,8 @@ class RunCalculation(FiretaskBase):
                 machine_failures.clear()
             else:
                 machine_failures.append((fw_spec["calculation"], str(error)))
+            raise
+        except CancelledCalculation:
             raise
         except InterruptedCalculation:
             interrupted.append(fw_spec["calculation"])

@@ -6,8 +6,7 @@ import os
 import re
 import socket
 
-import psutil
-
+from heterodft.workflows.processes import is_running, start_mark
 from heterodft.workflows.queue.batch import job_is_gone
 
 __all__ = ["current_job", "is_alive", "job_of", "worker_name"]
@@ -32,8 +31,7 @@ def worker_name() -> str:
 
     ``host:pid:start``, in a batch job with a fourth part, ``slurm.123``.
     """
-    process = psutil.Process()
-    name = f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}"
+    name = f"{socket.gethostname()}:{os.getpid()}:{start_mark(os.getpid())}"
     job = current_job()
     return name if job is None else f"{name}:{job}"
 
@@ -57,8 +55,4 @@ def is_alive(name: str) -> bool | None:
         return None if gone is None else not gone
     if not number.isdigit() or not started:
         return None
-    try:
-        process = psutil.Process(int(number))
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - float(started)) < 1.0
-    except psutil.Error:
-        return False
+    return is_running(int(number), started)

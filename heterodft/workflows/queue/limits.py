@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import TYPE_CHECKING
 
 from heterodft.errors import StorageError
+from heterodft.workflows.disk import free_space
 
 if TYPE_CHECKING:
     from heterodft.workflows.settings import Settings
@@ -40,7 +40,7 @@ def check_disk(settings: Settings) -> None:
     StorageError
         If it has not.
     """
-    free = shutil.disk_usage(settings.runs).free / 1e9
+    free = free_space(settings.runs)
     if free < settings.keep_free:
         raise StorageError(
             f"{free:.3g} GB are free on the disk of {settings.runs}, of which {settings.keep_free:g} are kept free; "

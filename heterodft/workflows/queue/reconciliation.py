@@ -13,6 +13,7 @@ from heterodft.files import read_json
 from heterodft.workflows.queue.control import rerun
 from heterodft.workflows.queue.identity import is_alive
 from heterodft.workflows.queue.launchpad import atomic
+from heterodft.workflows.queue.sweep import sweep
 from heterodft.workflows.runner import FAILURE_FILE
 
 if TYPE_CHECKING:
@@ -28,13 +29,15 @@ __all__ = ["dead_workers", "reconcile", "requeue", "running_of"]
 def reconcile(launchpad: LaunchPad, settings: Settings) -> list[str]:
     """Put back the calculations of dead workers on this host, and those stopped from outside.
 
-    On the embedded file, looking and putting back are one step, so that nobody can start one in between.
+    On the embedded file, looking and putting back are one step, so that nobody can start one in between; on a server,
+    what a death between two calls left is mended first.
 
     Returns
     -------
     list of str
         Their paths.
     """
+    sweep(launchpad)
     with atomic(launchpad):
         dead = requeue(launchpad, dead_workers(launchpad), "RUNNING")
         return dead + requeue(launchpad, _interrupted(launchpad, settings), "FIZZLED")

@@ -19,12 +19,13 @@ from fireworks.core.rocket import Rocket
 from pymongo.errors import PyMongoError
 
 from heterodft.errors import HeterodftError, QueueError
+from heterodft.workflows.queue.control import retry
 from heterodft.workflows.queue.firetasks import interrupted, machine_failures
 from heterodft.workflows.queue.identity import current_job, job_of, worker_name
 from heterodft.workflows.queue.launchpad import atomic, open_launchpad
 from heterodft.workflows.queue.limits import TimeLeft, check_disk
 from heterodft.workflows.queue.offline import run_chain
-from heterodft.workflows.queue.reconciliation import reconcile, requeue, retry, running_of
+from heterodft.workflows.queue.reconciliation import reconcile, requeue, running_of
 from heterodft.workflows.queue.reservation import settle_reservations
 from heterodft.workflows.settings import Settings
 
@@ -37,7 +38,7 @@ __all__ = ["work"]
 
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.5
-_LOOK_SECONDS = 60.0
+_LOOK_SECONDS = 10.0
 _MOST_FAILURES = 40
 _MOST_MACHINE_FAILURES = 3
 
