@@ -227,7 +227,7 @@ def read_steps(folder):
 def test_a_checkpoint_that_cannot_be_read_is_left_behind(prepared):
     folder = prepared("static", **SLOW) / "static"
     with pytest.raises(InterruptedCalculation):
-        run(folder, deadline=time.time() + 15)
+        run(folder, deadline=time.time() + 12.5)
     density = folder / "pwscf.save" / "charge-density.dat"
     density.write_bytes(density.read_bytes()[:1000])
     (folder / "pwscf.restart_scf").unlink()
