@@ -75,11 +75,20 @@ def test_what_was_written_is_what_pw_read(finished):
     assert "U( 1)" in text or re.search(r"Hubbard U.*\n.*Ti", text) or "Simplified LDA+U" in text
 
 
-def test_the_dos_carries_the_charge_of_its_static_step(finished):
-    static = finished.folder / "runs" / STATIC / "pwscf.save"
-    dos = finished.folder / "runs" / STATIC.replace("static", "dos") / "pwscf.save"
-    assert (dos / "charge-density.dat").read_bytes() == (static / "charge-density.dat").read_bytes()
-    assert (dos / "data-file-schema.xml").read_bytes() != (static / "data-file-schema.xml").read_bytes()
+def test_the_dos_comes_from_the_density_of_its_static_step(finished):
+    static = finished.folder / "runs" / STATIC
+    dos = finished.folder / "runs" / STATIC.replace("static", "dos")
+    assert "The potential is recalculated from file" in (dos / "pw.out").read_text()
+    assert (static / "pwscf.save" / "charge-density.dat").is_file()
+    xml = "pwscf.save/data-file-schema.xml"
+    assert (dos / xml).read_bytes() != (static / xml).read_bytes()
+
+
+def test_nothing_large_is_left_that_no_step_needs(finished):
+    """The density stays, for steps to come; wavefunctions, scratch and copies of the density go."""
+    left = [p.relative_to(finished.folder) for p in (finished.folder / "runs").glob("**/*") if p.is_file()]
+    assert [p for p in left if p.name.startswith(("wfc", "pwscf.wfc", "pwscf.mix", "pwscf.hub"))] == []
+    assert {p.parent.parent.name for p in left if p.name == "charge-density.dat"} == {"static"}
 
 
 def test_projections_add_up_to_the_lowdin_charges(finished):
@@ -154,18 +163,32 @@ def one_static(heterodft, tiny_text, *changes):
 SLOW = ("cutoff: 20 Ry, kspacing: 1.7", "cutoff: 60 Ry, kspacing: 0.4")
 
 
-def test_a_cycle_that_does_not_converge_fails_with_its_reason(heterodft, tiny_text, pw):
-    one_static(heterodft, tiny_text, ("kspacing: 1.7", "kspacing: 1.7, max_scf_steps: 3"))
+def test_a_cycle_that_does_not_converge_fails_with_its_reason_after_what_could_be_tried(heterodft, tiny_text, pw):
+    one_static(heterodft, tiny_text, ("kspacing: 1.7", "kspacing: 1.7, max_scf_steps: 2, mixing: 0.0001"))
     done = heterodft("run", code=3)
-    assert "JOB DONE." in (heterodft.folder / "runs" / STATIC / "pw.out").read_text()
-    assert "SCF not converged after 3 iterations" in done.stderr
+    folder = heterodft.folder / "runs" / STATIC
+    assert "JOB DONE." in (folder / "pw.out").read_text()
+    assert re.search(r"SCF not converged after \d+ iterations", done.stderr)
     assert "raise max_scf_steps" in done.stderr
+    tried = [
+        c["actions"] for entry in json.loads((folder / "custodian.json").read_text()) for c in entry["corrections"]
+    ]
+    assert len(tried) > 2
     assert "SCF not converged" in heterodft("status").stdout
     assert heterodft("run", code=3).stdout.startswith("Ran 0 calculations")
     assert "failed earlier" in heterodft("submit", "tiny.yaml").stdout
     report = heterodft("report", "tiny.yaml", code=3)
     assert "failed, SCF not converged" in report.stdout
-    assert not (heterodft.folder / "runs" / STATIC / "result.json").exists()
+    assert not (folder / "result.json").exists()
+
+
+def test_a_cycle_of_too_few_steps_is_cured_and_says_so(heterodft, tiny_text, pw):
+    one_static(heterodft, tiny_text, ("kspacing: 1.7", "kspacing: 1.7, max_scf_steps: 5"))
+    heterodft("run")
+    result = json.loads((heterodft.folder / "runs" / STATIC / "result.json").read_text())
+    assert result["corrections"][0]["changes"]["electrons->electron_maxstep"] == [5, 10]
+    assert result["corrections"][0]["touches"] == []
+    assert "electron_maxstep 5 → 10" in heterodft("report", "tiny.yaml").stdout
 
 
 def test_a_failed_calculation_can_be_retried(heterodft, tiny_text, pw):

@@ -18,6 +18,7 @@ def small_disk(tmp_path, heterodft_in, tiny_text):
     if mounted.returncode:
         pytest.skip("mounting a small file system needs root")
     (folder / "tiny.yaml").write_text(tiny_text)
+    (folder / "heterodft.yaml").write_text("disk: {free: 0}\n")  # of the 1 GB that it would leave
     yield heterodft_in(folder)
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
