@@ -25,6 +25,8 @@ from heterodft.workflows.handover import has_density
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from heterodft.analysis.readers.espresso_output import PwOutput
+
 __all__ = [
     "Start",
     "WantedInput",
@@ -65,6 +67,13 @@ def _last_attempt(folder: Path, wanted: WantedInput) -> dict[str, Any] | None:
     return jobs[-1] if jobs and jobs[-1].get("asked") == wanted.asked else None
 
 
+def _last_output(folder: Path, wanted: WantedInput) -> PwOutput | None:
+    """Return what the last attempt printed, None when it did not get so far."""
+    with suppress(ReaderError, IndexError):
+        return read_pw_output(outputs_of(folder, wanted.name)[0])
+    return None
+
+
 def ended_well(folder: Path, wanted: WantedInput) -> bool:
     """Tell whether a program already ended well here with the very same input."""
     return _last_attempt(folder, wanted) is not None and diagnose(folder, wanted.name) is None
@@ -77,8 +86,8 @@ def choose_start(folder: Path, wanted: WantedInput) -> Start:
     moved = read_last_structure(folder, wanted.name) is not None
     if wanted.moves_cell and moved:
         return "positions"
-    with suppress(ReaderError):
-        printed = read_pw_output(outputs_of(folder, wanted.name)[0])
+    printed = _last_output(folder, wanted)
+    if printed is not None:
         stopped_in_order = printed.finished and not printed.error
         relaxing = (folder / f"{PREFIX}.bfgs").is_file() and not printed.error
         if (stopped_in_order or relaxing) and has_density(folder):
@@ -90,7 +99,9 @@ def next_start(folder: Path, wanted: WantedInput, start: Start) -> Start | None:
     """Return where to start instead, when pw.x crashed or could not read what it started from; None of other ends."""
     if start == "scratch":
         return None
-    printed = read_pw_output(outputs_of(folder, wanted.name)[0])
+    printed = _last_output(folder, wanted)
+    if printed is None:
+        return None
     crashed = not printed.finished and (start == "checkpoint" or printed.accuracy is None)
     if not crashed:
         return None
@@ -112,9 +123,8 @@ def starting_text(folder: Path, wanted: WantedInput, start: Start) -> str:
 
 def ran_out_of_time(folder: Path, wanted: WantedInput) -> bool:
     """Tell whether the program stopped for its time limit."""
-    with suppress(ReaderError, IndexError):
-        return read_pw_output(outputs_of(folder, wanted.name)[0]).stopped == "time"
-    return False
+    printed = _last_output(folder, wanted)
+    return printed is not None and printed.stopped == "time"
 
 
 def refuse_standstill(folder: Path, wanted: WantedInput) -> None:

@@ -67,6 +67,12 @@ def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:
     except HeterodftError as error:
         _write_failure(folder, str(error), interrupted=False)
         raise
+    except Exception as error:
+        reason = (
+            f"a fault of heterodft, {type(error).__name__}: {error}; please report it with the log in runs/workers"
+        )
+        _write_failure(folder, reason, interrupted=False)
+        raise
 
 
 def _write_failure(folder: Path, reason: str, *, interrupted: bool) -> None:

@@ -57,6 +57,14 @@ def test_where_it_goes_on(tmp_path, text, output, left, start):
     assert not ended_well(tmp_path, each)
 
 
+def test_an_attempt_that_printed_nothing_leaves_nothing_to_go_on_from(tmp_path):
+    each = attempted(tmp_path, wanted(tmp_path, SCF), "")
+    (tmp_path / "pw.out").unlink()
+    assert choose_start(tmp_path, each) == "scratch"
+    assert next_start(tmp_path, each, "checkpoint") is None
+    assert not ended_well(tmp_path, each)
+
+
 def test_another_input_starts_from_scratch(tmp_path):
     attempted(tmp_path, wanted(tmp_path, SCF), TIME + DONE)
     assert choose_start(tmp_path, wanted(tmp_path, SCF.replace("scf", "nscf"))) == "scratch"
