@@ -64,6 +64,7 @@ ATOMIC_POSITIONS (crystal)
 Fe1      0.0100000000   0.0000000000   0.0200000000
 """
 FINAL = f"{STEP}     Final scf calculation at the relaxed structure.\n"
+MANY_BANDS = "     number of Kohn-Sham states=           52\n     number of k points=     6 (tetrahedron method)\n"
 LOOSE = "     c_bands:  3 eigenvalues not converged\n"
 
 
@@ -201,6 +202,8 @@ def test_an_error_box_has_one_symptom_and_what_is_known_has_a_remedy(ended, a_re
         (iterations(STUCK), "scf", ""),
         (not_achieved(STUCK).replace("     estimated", f"{LOOSE}     estimated") + END, "scf", "diagonalization"),
         (LOOSE + END, "nscf", "loose-bands"),
+        (MANY_BANDS + LOOSE * 2 + END, "nscf", ""),  # 6 of 312
+        (MANY_BANDS + LOOSE * 3 + END, "nscf", "loose-bands"),
         ("     convergence has been achieved in  9 iterations\n" + END, "scf", ""),
     ],
 )  # fmt: skip
