@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_MOST_NOTES = 20
+
 
 @click.command("report")
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path, exists=True))
@@ -98,6 +100,13 @@ def _print(name: str, reports: list[ConfigurationReport]) -> None:
         click.echo("Before quoting a number:")
         for caveat in caveats:
             click.echo(f"  - {caveat}")
+    notes = [f"{r.name} {r.order} {r.hubbard} {note}" for r in reports for note in r.corrections]
+    if notes:
+        click.echo("Told while running:")
+        for note in notes[:_MOST_NOTES]:
+            click.echo(f"  - {note}")
+        if len(notes) > _MOST_NOTES:
+            click.echo(f"  … and {len(notes) - _MOST_NOTES} more, in the report")
 
 
 def _print_layers(report: ConfigurationReport) -> None:

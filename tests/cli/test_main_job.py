@@ -170,10 +170,6 @@ def test_a_cycle_that_cannot_converge_fails_with_its_reason(heterodft, tiny_text
     assert "JOB DONE." in (folder / "pw.out").read_text()
     assert re.search(r"SCF not converged after \d+ iterations", done.stderr)
     assert "raise max_scf_steps" in done.stderr
-    tried = [
-        c["actions"] for entry in json.loads((folder / "custodian.json").read_text()) for c in entry["corrections"]
-    ]
-    assert len(tried) > 2
     assert "SCF not converged" in heterodft("status").stdout
     assert heterodft("run", code=3).stdout.startswith("Ran 0 calculations")
     assert "failed earlier" in heterodft("submit", "tiny.yaml").stdout
