@@ -6,10 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pymatgen.core import Lattice, Structure
-from pymatgen.io.ase import AseAtomsAdaptor
-from pymatgen.io.cif import CifFile, CifWriter
-from pymatgen.io.vasp import Poscar
+from pymatgen.core import Lattice, Structure  # the rest of pymatgen is imported where it is used: it takes a second
 
 from heterodft.errors import ReaderError, StructureError
 from heterodft.files import make_folder, read_json, write_json, write_text
@@ -46,6 +43,8 @@ def write_structure(structure: Structure, folder: Path, name: str, *, comment: s
         JSON holds everything; the POSCAR is sorted by atomic number, and `read_structure` finds its labels in the
         JSON file of the same name; the CIF holds the labels as columns of its own.
     """
+    from pymatgen.io.vasp import Poscar
+
     make_folder(folder)
     ordered = [structure[i] for i in _by_number(structure)]
     poscar = Poscar(Structure.from_sites(ordered), comment=f"{name} {comment}".strip())
@@ -63,6 +62,8 @@ def _by_number(structure: Structure) -> list[int]:
 
 def _cif(structure: Structure) -> str:
     """Return P1 CIF text with labels, moments (also in the standard magnetic loop) and ``properties`` as JSON."""
+    from pymatgen.io.cif import CifWriter
+
     plain = Structure(structure.lattice, [s.specie for s in structure], structure.frac_coords)
     text = str(CifWriter(plain, significant_figures=_DIGITS))
     names = [f"{site.specie.symbol}{i}" for i, site in enumerate(structure)]
@@ -115,6 +116,8 @@ def read_structure(path: Path) -> Structure:
     StructureError
         If the file is not of that kind, or does not belong to the JSON file.
     """
+    from pymatgen.io.vasp import Poscar
+
     if path.suffix == ".json":
         return _from_json(path)
     if path.suffix == ".cif":
@@ -154,6 +157,8 @@ def _text(path: Path) -> str:
 
 
 def _read_cif(path: Path) -> Structure:
+    from pymatgen.io.cif import CifFile
+
     try:
         data = next(iter(CifFile.from_str(_text(path)).data.values())).data
         lengths = [float(data[f"_cell_length_{x}"]) for x in "abc"]
@@ -179,6 +184,8 @@ def _as_it_lay(found: Lattice, matrix: list[list[float]]) -> Lattice:
 
 def to_ase(structure: Structure) -> Atoms:
     """Return ASE atoms with the labels as arrays and ``magmom`` as initial magnetic moments."""
+    from pymatgen.io.ase import AseAtomsAdaptor
+
     atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
     for key in _LABELS:
         if key in structure.site_properties and key != "magmom":

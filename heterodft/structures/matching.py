@@ -13,7 +13,6 @@ from math import lcm
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pymatgen.analysis.interfaces.zsl import ZSLGenerator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,6 +122,8 @@ def _matches(  # noqa: PLR0917, the cache takes positions
 ) -> tuple[Match, ...]:
     own, base = np.array(film), np.array(substrate)
     flat = np.zeros((2, 1))
+    from pymatgen.analysis.interfaces.zsl import ZSLGenerator  # takes a second
+
     generator = ZSLGenerator(  # type: ignore[no-untyped-call]
         max_area_ratio_tol=(1 + strain) ** 2 - 1, max_area=area, max_length_tol=strain, max_angle_tol=2 * strain
     )

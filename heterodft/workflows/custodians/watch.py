@@ -23,18 +23,28 @@ if TYPE_CHECKING:
 __all__ = ["LOG_FILE", "attempts_in", "run_watched"]
 
 LOG_FILE = "custodian.json"
-_POLL_SECONDS = 0.1
+_COPY_FILE = ".custodian.json"
+_POLL_SECONDS = 0.05
 """Between looks whether the program ended; short, since a chain may have many short programs."""
 _MONITOR_SECONDS = 30.0
 """Between looks at what a running program has printed."""
 
 
 def attempts_in(folder: Path) -> list[dict[str, Any]]:
-    """Return every attempt that a folder has seen, oldest first, each with ``job`` and ``corrections``."""
-    with suppress(OSError, ValueError):
-        found = json.loads((folder / LOG_FILE).read_text(encoding="utf-8"))
-        return [entry for entry in found if isinstance(entry, dict)]
+    """Return every attempt that a folder has seen, oldest first, each with ``job`` and ``corrections``.
+
+    Custodian does not write its file in one go; where a kill cut it off, our copy from before counts.
+    """
+    for name in (LOG_FILE, _COPY_FILE):
+        with suppress(OSError, ValueError):
+            found = json.loads((folder / name).read_text(encoding="utf-8"))
+            return [entry for entry in found if isinstance(entry, dict)]
     return []
+
+
+def _keep_copy(folder: Path) -> None:
+    with suppress(OSError, StorageError):
+        write_text(folder / _COPY_FILE, (folder / LOG_FILE).read_text(encoding="utf-8"))
 
 
 def run_watched(
@@ -75,7 +85,8 @@ def run_watched(
     """
     earlier = attempts_in(folder)
     started = [*earlier, {"job": job.as_dict(), "corrections": []}]
-    write_text(folder / LOG_FILE, json.dumps(started, indent=4, cls=MontyEncoder) + "\n")
+    for name in (_COPY_FILE, LOG_FILE):
+        write_text(folder / name, json.dumps(started, indent=4, cls=MontyEncoder) + "\n")
     custodian = Custodian(
         list(handlers),
         [job],
@@ -99,3 +110,4 @@ def run_watched(
         raise InterruptedCalculation(f"{job.name} was stopped in {folder}; run again to go on") from stop
     finally:
         job.terminate(str(folder))
+        _keep_copy(folder)
