@@ -124,7 +124,7 @@ def _watch_lines(pool: WorkerPool, settings: Settings) -> None:
     from heterodft.workflows.progress import describe_running
     from heterodft.workflows.queue.summary import read_queue
 
-    states = {entry.path: entry.state for entry in read_queue(settings)}
+    states = {entry.identity: entry.state for entry in read_queue(settings)}
     since: dict[str, float] = {}
     next_line = time.monotonic() + _LINE_SECONDS
     last_look = False
@@ -133,19 +133,20 @@ def _watch_lines(pool: WorkerPool, settings: Settings) -> None:
         entries = read_queue(settings)
         count = f"[{sum(e.state == 'done' for e in entries)}/{len(entries)}]"
         for entry in entries:
-            if entry.state == states.get(entry.path):
+            if entry.state == states.get(entry.identity):
                 continue
-            states[entry.path] = entry.state
-            took = f" after {_clock(time.monotonic() - since.pop(entry.path))}" if entry.path in since else ""
+            states[entry.identity] = entry.state
+            start = since.pop(entry.identity, None)
+            took = "" if start is None else f" after {_clock(time.monotonic() - start)}"
             if entry.state == "running":
-                since[entry.path] = time.monotonic()
+                since[entry.identity] = time.monotonic()
             if entry.state in ("running", "done", "failed"):
                 click.echo(f"{count} {entry.state} {entry.path}{took}", err=True)
         if time.monotonic() > next_line:
             next_line = time.monotonic() + _LINE_SECONDS
             for entry in entries:
                 if entry.state == "running":
-                    elapsed = _clock(time.monotonic() - since.get(entry.path, time.monotonic()))
+                    elapsed = _clock(time.monotonic() - since.get(entry.identity, time.monotonic()))
                     click.echo(f"{count} {entry.path}: {describe_running(entry.folder)}, {elapsed}", err=True)
         if not last_look:
             time.sleep(_LOOK_SECONDS)
@@ -179,9 +180,9 @@ def _screen(entries: list[QueueEntry], since: dict[str, float], started: float) 
     table = Table.grid(padding=(0, 2))
     for entry in entries:
         if entry.state == "running":
-            elapsed = _clock(now - since.setdefault(entry.path, now))
+            elapsed = _clock(now - since.setdefault(entry.identity, now))
             table.add_row(Text(entry.path, style="bold"), Text(describe_running(entry.folder)), Text(elapsed))
         else:
-            since.pop(entry.path, None)
+            since.pop(entry.identity, None)
     text = f" {done} of {len(entries)} finished{f', {failed} failed' if failed else ''}, {_clock(now - started)}"
     return Group(table, ProgressBar(total=len(entries), completed=done, width=50), Text(text))

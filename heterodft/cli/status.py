@@ -137,13 +137,13 @@ def _watch_lines(settings: Settings, path: str | None, seconds: float) -> None:
     states: dict[str, str] = {}
     while True:
         entries = _entries(settings, path)
-        changed = [entry for entry in entries if states.get(entry.path, entry.state) != entry.state]
+        changed = [entry for entry in entries if states.get(entry.identity, entry.state) != entry.state]
         for entry in changed:
             reason = f": {failure_reason(entry.folder)}" if entry.state == "failed" else ""
             click.echo(f"{time.strftime('%H:%M:%S')} {entry.state} {entry.path}{reason}")
         if changed or not states:
             click.echo(f"{time.strftime('%H:%M:%S')} {counts_text(entries)}")
-        states = {entry.path: entry.state for entry in entries}
+        states = {entry.identity: entry.state for entry in entries}
         sys.stdout.flush()
         if _is_over(entries):
             return

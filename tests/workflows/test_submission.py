@@ -114,6 +114,7 @@ def test_changed_settings_move_the_old_calculation_aside_and_back(settings, tiny
     aside = settings.runs / f"{old.path}-{old.id}"
     assert len(changed.queued) == 4
     assert (aside / "result.json").is_file()
+    assert [e.path for e in read_queue(settings)].count(old.path) == 1, "status shows what is asked for now"
     tiny_file.write_text(text)
     back = submit(chains(tiny_file), settings)
     assert back.done == [old.path]
