@@ -60,10 +60,13 @@ def command(path: str | None, show_all: bool, only_failed: bool, watch: float | 
         echo_json({"counts": count_states(entries), "calculations": calculations})
     elif not entries:
         where = f" of {path}" if path else ""
-        nothing = f"The queue holds no calculation{where}; submit one with: heterodft submit FILE"
-        click.echo(f"Nothing{where} failed." if only_failed and read_queue(settings) else nothing)
+        click.echo(f"Nothing{where} failed." if only_failed and read_queue(settings) else _nothing(path))
     else:
         click.echo("\n".join(status_lines(entries, running, show_all=show_all)))
+
+
+def _nothing(path: str | None) -> str:
+    return f"The queue holds no calculation{f' of {path}' if path else ''}; submit one with: heterodft submit FILE"
 
 
 def _entries(settings: Settings, path: str | None, *, only_failed: bool = False) -> list[QueueEntry]:
@@ -103,6 +106,9 @@ def _data(entry: QueueEntry, place: Running | None) -> dict[str, Any]:
 def _watch(settings: Settings, path: str | None, show_all: bool, seconds: float) -> None:
     """Show the queue again and again; the end is that nothing is left to run, or Ctrl-C."""
     entries = _entries(settings, path)
+    if not entries:
+        click.echo(_nothing(path))
+        return
     try:
         if sys.stdout.isatty():
             entries = _watch_live(settings, path, show_all, seconds)

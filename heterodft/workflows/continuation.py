@@ -37,6 +37,8 @@ __all__ = [
 ]
 
 Start = Literal["scratch", "checkpoint", "positions"]
+_DIVERGED = 1.0
+"""Estimated accuracy, as printed, of a density that is worth nothing."""
 _STANDSTILL = 4
 """Attempts that get nowhere before a calculation is given up."""
 
@@ -79,8 +81,9 @@ def choose_start(folder: Path, wanted: WantedInput) -> Start:
         return "positions"
     with suppress(ReaderError):
         printed = read_pw_output(outputs_of(folder, wanted.name)[0])
-        stopped_in_order = printed.finished and not printed.error
-        relaxing = (folder / f"{PREFIX}.bfgs").is_file() and not printed.error
+        diverged = printed.converged is False and (printed.accuracy is None or printed.accuracy > _DIVERGED)
+        stopped_in_order = printed.finished and not printed.error and not diverged
+        relaxing = (folder / f"{PREFIX}.bfgs").is_file() and not printed.error and not diverged
         if (stopped_in_order or relaxing) and has_density(folder):
             return "checkpoint"
     return "positions" if moved else "scratch"

@@ -171,6 +171,7 @@ def test_a_job_that_never_began_does_not_repeat_an_earlier_failure(settings, slu
     launch(settings, batch_of(settings), mode=mode, jobs=1)
     slurm.end(1)
     done = launch(settings, batch_of(settings, max_jobs=1), mode=mode)
+    assert done.ended == [("slurm.1", "it never began: it was cancelled, or the batch system dropped it")]
     assert done.put_back == ["tiny/bulk/NM/Ti-3d-4eV/static"]
     assert "failed" not in counts(settings)
 

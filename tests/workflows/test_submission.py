@@ -138,6 +138,22 @@ def test_the_same_calculation_in_another_campaign_is_shared(settings, tiny_file)
     assert link.resolve() == (settings.runs / "tiny/bulk/FM/Ti-3d-4eV/static").resolve()
 
 
+def test_a_shared_calculation_is_still_found_after_the_other_campaign_was_edited(settings, tiny_file):
+    submit(chains(tiny_file), settings)
+    first = chains(tiny_file)[0][0]
+    finish(settings, first)
+    submit(chains(twin(tiny_file)), settings)
+    link = settings.runs / chains(twin(tiny_file))[0][0].path
+    text = tiny_file.read_text()
+    tiny_file.write_text(text.replace("20 Ry", "22 Ry"))
+    submit(chains(tiny_file), settings)
+    assert (read_request(link).id, finished_id(link)) == (first.id, first.id)
+    tiny_file.write_text(text)
+    submit(chains(tiny_file), settings)
+    assert finished_id(link) == first.id
+    assert link.resolve() == (settings.runs / first.path).resolve()
+
+
 def test_a_failed_calculation_blocks_the_next_step_until_it_is_retried(settings, tiny_file):
     submit(chains(tiny_file), settings)
     path = "tiny/bulk/FM/Ti-3d-4eV/static"

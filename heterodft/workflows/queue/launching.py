@@ -167,6 +167,8 @@ def _why_early(folder: Path) -> str | None:
     try:
         reasons = read_json(folder / ENDED_FILE)["reasons"]
     except (ReaderError, KeyError):
+        if not (folder / "job.out").exists():
+            return "it never began: it was cancelled, or the batch system dropped it"
         return f"it ended without a word; see {folder / 'job.out'}"
     return "; ".join(reasons) or None
 
