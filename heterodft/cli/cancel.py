@@ -59,8 +59,9 @@ def command(paths: tuple[str, ...], campaign: str | None, orphaned: Path | None,
     for path in done.reserved:
         click.echo(f"{path} was given to a batch job, which leaves it out, or ends it if it has begun", err=True)
     jobs = f", with the batch jobs {', '.join(done.jobs)}" if done.jobs else ""
+    count = len(done.waiting) + len(done.running) + len(done.reserved)
     click.echo(
-        f"{len(done.waiting) + len(done.running) + len(done.reserved)} calculations cancelled, {len(done.running)} of them running{jobs}; "
+        f"{count} calculations cancelled, {len(done.running)} of them running{jobs}; "
         "put them back with: heterodft retry --cancelled"
     )
 

@@ -160,15 +160,15 @@ def enough_space(request: Request, settings: Settings) -> str | None:
     free = free_space(settings.runs)
     if free < peak + settings.keep_free:
         return (
-            f"the disk of {settings.runs} has {free:.2f} GB free; {request.path} takes up to {peak:.2f} GB, and "
+            f"the disk of {settings.runs} has {free:.3g} GB free; {request.path} takes up to {peak:.3g} GB, and "
             f"{settings.keep_free:g} GB are to be left; free some space or lower disk: free"
         )
     if settings.disk_budget is not None:
         used = used_space(settings)
         if used + peak > settings.disk_budget:
             return (
-                f"{settings.runs} takes {used:.2f} GB of its budget of {settings.disk_budget:g} GB; {request.path} "
-                f"takes up to {peak:.2f} GB more; free some space, raise disk: budget, or set disk: keep: results"
+                f"{settings.runs} takes {used:.3g} GB of its budget of {settings.disk_budget:g} GB; {request.path} "
+                f"takes up to {peak:.3g} GB more; free some space, raise disk: budget, or set disk: keep: results"
             )
     return None
 

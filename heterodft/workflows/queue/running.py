@@ -30,7 +30,8 @@ class Running:
     Attributes
     ----------
     worker
-        Its name: host, process number and start time; empty for one that was given to a batch job, which may have begun it.
+        Its name: host, process number and start time; empty for one that was given to a batch job, which may have
+        begun it.
     host
         Of the worker.
     job
