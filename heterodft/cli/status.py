@@ -10,7 +10,7 @@ import click
 
 from heterodft.cli.common import console, echo_json, json_option
 from heterodft.cli.status_text import counts_text, progress_of, status_lines
-from heterodft.workflows.queue.selection import select
+from heterodft.workflows.queue.selection import linked_below, select
 from heterodft.workflows.queue.summary import count_states, failure_reason, read_queue
 from heterodft.workflows.settings_file import load_settings
 
@@ -43,6 +43,8 @@ _TO_COME = ("waiting", "ready", "running")
 def command(path: str | None, show_all: bool, only_failed: bool, watch: float | None, as_json: bool) -> None:
     """Show the calculations of the queue, or those below one PATH: a campaign, demo/sl, an id.
 
+    What a campaign shares with another one is shown under its path in that one.
+
     On a pipe, --watch prints a line for each change.
 
     Example: heterodft status demo/sl --failed
@@ -72,8 +74,15 @@ def _nothing(path: str | None) -> str:
 def _entries(settings: Settings, path: str | None, *, only_failed: bool = False) -> list[QueueEntry]:
     entries = read_queue(settings)
     if path is not None and entries:
-        entries = select(entries, [path])
+        linked = linked_below(settings.runs, path)
+        shared = [entry for entry in entries if entry.folder in linked]
+        own = select(entries, [path]) if not shared or _has_own(entries, path) else []
+        entries = own + [entry for entry in shared if entry not in own]
     return [entry for entry in entries if entry.state == "failed"] if only_failed else entries
+
+
+def _has_own(entries: Sequence[QueueEntry], path: str) -> bool:
+    return any(f"{entry.path}/".startswith(f"{path.rstrip('/')}/") for entry in entries)
 
 
 def _places(settings: Settings, entries: Sequence[QueueEntry]) -> dict[str, Running]:
