@@ -70,7 +70,7 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
 
 def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
     """Tell now which program is missing for what is left in the queue; a campaign has one code."""
-    from heterodft.errors import CalculationError
+    from heterodft.errors import CalculationError, ProgramNotFoundError, SettingsError
     from heterodft.templates.espresso import PROGRAMS, program_version
     from heterodft.workflows.calculation import read_request
     from heterodft.workflows.run_vasp import vasp_command
@@ -83,7 +83,10 @@ def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
             continue
         codes.add(request.code)
         if request.code == "vasp":
-            vasp_command(request, settings)
+            try:
+                vasp_command(request, settings)
+            except (SettingsError, ProgramNotFoundError) as error:
+                raise type(error)(f"{error}; or leave {entry.campaign} out: heterodft pause {entry.campaign}") from error
     if codes == {"vasp"}:
         return
     for program in PROGRAMS:
