@@ -86,7 +86,8 @@ def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
             try:
                 vasp_command(request, settings)
             except (SettingsError, ProgramNotFoundError) as error:
-                raise type(error)(f"{error}; or leave {entry.campaign} out: heterodft pause {entry.campaign}") from error
+                remedy = f"or leave {entry.campaign} out: heterodft pause {entry.campaign}"
+                raise type(error)(f"{error}; {remedy}") from error
     if codes == {"vasp"}:
         return
     for program in PROGRAMS:
