@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from heterodft.workflows.queue.summary import QueueEntry
-    from heterodft.workflows.settings import Settings
 
 __all__ = ["command"]
 
@@ -54,12 +53,15 @@ def command(paths: tuple[str, ...], campaign: str | None, orphaned: Path | None,
         click.echo("Nothing to cancel: none of these is waiting, ready or running.")
         return
     _confirm(chosen, yes=yes)
-    done = cancel(settings, [entry.identity for entry in chosen], cancel_job=_job_canceller())
+    done = cancel(settings, [entry.identity for entry in chosen])
     for path in done.running:
         click.echo(f"{path} is being ended by its worker", err=True)
-    jobs = f", with {len(done.jobs)} batch jobs" if done.jobs else ""
+    for path in done.reserved:
+        click.echo(f"{path} was given to a batch job, which leaves it out, or ends it if it has begun", err=True)
+    jobs = f", with the batch jobs {', '.join(done.jobs)}" if done.jobs else ""
+    count = len(done.waiting) + len(done.running) + len(done.reserved)
     click.echo(
-        f"{len(done.waiting) + len(done.running)} calculations cancelled, {len(done.running)} of them running{jobs}; "
+        f"{count} calculations cancelled, {len(done.running)} of them running{jobs}; "
         "put them back with: heterodft retry --cancelled"
     )
 
@@ -82,11 +84,3 @@ def _confirm(chosen: Sequence[QueueEntry], *, yes: bool) -> None:
     if len(chosen) > _SHOWN:
         click.echo(f"  … and {len(chosen) - _SHOWN} more", err=True)
     click.confirm(f"Cancel these {len(chosen)} calculations?", abort=True, err=True)
-
-
-def _job_canceller() -> Callable[[Settings, str], Any] | None:
-    """Return what cancels a batch job by its number, where batch systems are supported."""
-    from importlib import import_module, util
-
-    name = "heterodft.workflows.queue.batch"
-    return getattr(import_module(name), "cancel_job", None) if util.find_spec(name) else None

@@ -70,7 +70,7 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
 
 def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
     """Tell now which program is missing for what is left in the queue; a campaign has one code."""
-    from heterodft.errors import CalculationError
+    from heterodft.errors import CalculationError, ProgramNotFoundError, SettingsError
     from heterodft.templates.espresso import PROGRAMS, program_version
     from heterodft.workflows.calculation import read_request
     from heterodft.workflows.run_vasp import vasp_command
@@ -83,7 +83,11 @@ def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
             continue
         codes.add(request.code)
         if request.code == "vasp":
-            vasp_command(request, settings)
+            try:
+                vasp_command(request, settings)
+            except (SettingsError, ProgramNotFoundError) as error:
+                remedy = f"or leave {entry.campaign} out: heterodft pause {entry.campaign}"
+                raise type(error)(f"{error}; {remedy}") from error
     if codes == {"vasp"}:
         return
     for program in PROGRAMS:
@@ -124,7 +128,7 @@ def _watch_lines(pool: WorkerPool, settings: Settings) -> None:
     from heterodft.workflows.progress import describe_running
     from heterodft.workflows.queue.summary import read_queue
 
-    states = {entry.path: entry.state for entry in read_queue(settings)}
+    states = {entry.identity: entry.state for entry in read_queue(settings)}
     since: dict[str, float] = {}
     next_line = time.monotonic() + _LINE_SECONDS
     last_look = False
@@ -133,19 +137,20 @@ def _watch_lines(pool: WorkerPool, settings: Settings) -> None:
         entries = read_queue(settings)
         count = f"[{sum(e.state == 'done' for e in entries)}/{len(entries)}]"
         for entry in entries:
-            if entry.state == states.get(entry.path):
+            if entry.state == states.get(entry.identity):
                 continue
-            states[entry.path] = entry.state
-            took = f" after {_clock(time.monotonic() - since.pop(entry.path))}" if entry.path in since else ""
+            states[entry.identity] = entry.state
+            start = since.pop(entry.identity, None)
+            took = "" if start is None else f" after {_clock(time.monotonic() - start)}"
             if entry.state == "running":
-                since[entry.path] = time.monotonic()
+                since[entry.identity] = time.monotonic()
             if entry.state in ("running", "done", "failed"):
                 click.echo(f"{count} {entry.state} {entry.path}{took}", err=True)
         if time.monotonic() > next_line:
             next_line = time.monotonic() + _LINE_SECONDS
             for entry in entries:
                 if entry.state == "running":
-                    elapsed = _clock(time.monotonic() - since.get(entry.path, time.monotonic()))
+                    elapsed = _clock(time.monotonic() - since.get(entry.identity, time.monotonic()))
                     click.echo(f"{count} {entry.path}: {describe_running(entry.folder)}, {elapsed}", err=True)
         if not last_look:
             time.sleep(_LOOK_SECONDS)
@@ -179,9 +184,9 @@ def _screen(entries: list[QueueEntry], since: dict[str, float], started: float) 
     table = Table.grid(padding=(0, 2))
     for entry in entries:
         if entry.state == "running":
-            elapsed = _clock(now - since.setdefault(entry.path, now))
+            elapsed = _clock(now - since.setdefault(entry.identity, now))
             table.add_row(Text(entry.path, style="bold"), Text(describe_running(entry.folder)), Text(elapsed))
         else:
-            since.pop(entry.path, None)
+            since.pop(entry.identity, None)
     text = f" {done} of {len(entries)} finished{f', {failed} failed' if failed else ''}, {_clock(now - started)}"
     return Group(table, ProgressBar(total=len(entries), completed=done, width=50), Text(text))

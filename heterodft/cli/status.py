@@ -10,7 +10,7 @@ import click
 
 from heterodft.cli.common import console, echo_json, json_option
 from heterodft.cli.status_text import counts_text, progress_of, status_lines
-from heterodft.workflows.queue.selection import select
+from heterodft.workflows.queue.selection import linked_below, select
 from heterodft.workflows.queue.summary import count_states, failure_reason, read_queue
 from heterodft.workflows.settings_file import load_settings
 
@@ -43,6 +43,8 @@ _TO_COME = ("waiting", "ready", "running")
 def command(path: str | None, show_all: bool, only_failed: bool, watch: float | None, as_json: bool) -> None:
     """Show the calculations of the queue, or those below one PATH: a campaign, demo/sl, an id.
 
+    What a campaign shares with another one is shown under its path in that one.
+
     On a pipe, --watch prints a line for each change.
 
     Example: heterodft status demo/sl --failed
@@ -60,17 +62,27 @@ def command(path: str | None, show_all: bool, only_failed: bool, watch: float | 
         echo_json({"counts": count_states(entries), "calculations": calculations})
     elif not entries:
         where = f" of {path}" if path else ""
-        nothing = f"The queue holds no calculation{where}; submit one with: heterodft submit FILE"
-        click.echo(f"Nothing{where} failed." if only_failed and read_queue(settings) else nothing)
+        click.echo(f"Nothing{where} failed." if only_failed and read_queue(settings) else _nothing(path))
     else:
         click.echo("\n".join(status_lines(entries, running, show_all=show_all)))
+
+
+def _nothing(path: str | None) -> str:
+    return f"The queue holds no calculation{f' of {path}' if path else ''}; submit one with: heterodft submit FILE"
 
 
 def _entries(settings: Settings, path: str | None, *, only_failed: bool = False) -> list[QueueEntry]:
     entries = read_queue(settings)
     if path is not None and entries:
-        entries = select(entries, [path])
+        linked = linked_below(settings.runs, path)
+        shared = [entry for entry in entries if entry.folder in linked]
+        own = select(entries, [path]) if not shared or _has_own(entries, path) else []
+        entries = own + [entry for entry in shared if entry not in own]
     return [entry for entry in entries if entry.state == "failed"] if only_failed else entries
+
+
+def _has_own(entries: Sequence[QueueEntry], path: str) -> bool:
+    return any(f"{entry.path}/".startswith(f"{path.rstrip('/')}/") for entry in entries)
 
 
 def _places(settings: Settings, entries: Sequence[QueueEntry]) -> dict[str, Running]:
@@ -103,6 +115,9 @@ def _data(entry: QueueEntry, place: Running | None) -> dict[str, Any]:
 def _watch(settings: Settings, path: str | None, show_all: bool, seconds: float) -> None:
     """Show the queue again and again; the end is that nothing is left to run, or Ctrl-C."""
     entries = _entries(settings, path)
+    if not entries:
+        click.echo(_nothing(path))
+        return
     try:
         if sys.stdout.isatty():
             entries = _watch_live(settings, path, show_all, seconds)
@@ -137,13 +152,13 @@ def _watch_lines(settings: Settings, path: str | None, seconds: float) -> None:
     states: dict[str, str] = {}
     while True:
         entries = _entries(settings, path)
-        changed = [entry for entry in entries if states.get(entry.path, entry.state) != entry.state]
+        changed = [entry for entry in entries if states.get(entry.identity, entry.state) != entry.state]
         for entry in changed:
             reason = f": {failure_reason(entry.folder)}" if entry.state == "failed" else ""
             click.echo(f"{time.strftime('%H:%M:%S')} {entry.state} {entry.path}{reason}")
         if changed or not states:
             click.echo(f"{time.strftime('%H:%M:%S')} {counts_text(entries)}")
-        states = {entry.path: entry.state for entry in entries}
+        states = {entry.identity: entry.state for entry in entries}
         sys.stdout.flush()
         if _is_over(entries):
             return

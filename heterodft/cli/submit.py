@@ -68,5 +68,5 @@ def _orphans(paths: list[str], file: Path) -> str:
     are = "calculation is" if len(paths) == 1 else "calculations are"
     return (
         f"note: {len(paths)} {are} in the queue or finished, but no longer asked for by {file}: {named}; "
-        "cancel those in the queue with: heterodft cancel PATH…"
+        f"cancel those in the queue with: heterodft cancel --orphaned {file}"
     )

@@ -39,6 +39,8 @@ __all__ = [
 ]
 
 Start = Literal["scratch", "checkpoint", "positions"]
+_DIVERGED = 1.0
+"""Estimated accuracy, as printed, of a density that is worth nothing."""
 _STANDSTILL = 4
 """Attempts that get nowhere before a calculation is given up."""
 
@@ -88,8 +90,9 @@ def choose_start(folder: Path, wanted: WantedInput) -> Start:
         return "positions"
     printed = _last_output(folder, wanted)
     if printed is not None:
-        stopped_in_order = printed.finished and not printed.error
-        relaxing = (folder / f"{PREFIX}.bfgs").is_file() and not printed.error
+        diverged = printed.converged is False and (printed.accuracy is None or printed.accuracy > _DIVERGED)
+        stopped_in_order = printed.finished and not printed.error and not diverged
+        relaxing = (folder / f"{PREFIX}.bfgs").is_file() and not printed.error and not diverged
         if (stopped_in_order or relaxing) and has_density(folder):
             return "checkpoint"
     return "positions" if moved else "scratch"
@@ -117,7 +120,11 @@ def starting_text(folder: Path, wanted: WantedInput, start: Start) -> str:
     text = edit_namelists(wanted.text, recorded_changes(folder, wanted.name))
     structure = read_last_structure(folder, wanted.name) if start == "positions" else None
     if structure is not None:
-        text = edit_namelists(replace_structure(text, structure), {"electrons->startingpot": None})
+        last = _last_output(folder, wanted)
+        whole = last is not None and last.finished and has_density(folder)  # else it may be half-written
+        text = edit_namelists(
+            replace_structure(text, structure), {"electrons->startingpot": "file" if whole else None}
+        )
     return edit_namelists(text, {"control->restart_mode": "restart" if start == "checkpoint" else None})
 
 

@@ -160,15 +160,15 @@ def enough_space(request: Request, settings: Settings) -> str | None:
     free = free_space(settings.runs)
     if free < peak + settings.keep_free:
         return (
-            f"the disk of {settings.runs} has {free:.2g} GB free; {request.path} takes up to {peak:.2g} GB, and "
+            f"the disk of {settings.runs} has {free:.3g} GB free; {request.path} takes up to {peak:.3g} GB, and "
             f"{settings.keep_free:g} GB are to be left; free some space or lower disk: free"
         )
     if settings.disk_budget is not None:
         used = used_space(settings)
         if used + peak > settings.disk_budget:
             return (
-                f"{settings.runs} takes {used:.2g} GB of its budget of {settings.disk_budget:g} GB; {request.path} "
-                f"takes up to {peak:.2g} GB more; free some space, raise disk: budget, or set disk: keep: results"
+                f"{settings.runs} takes {used:.3g} GB of its budget of {settings.disk_budget:g} GB; {request.path} "
+                f"takes up to {peak:.3g} GB more; free some space, raise disk: budget, or set disk: keep: results"
             )
     return None
 
@@ -189,14 +189,14 @@ def disk_warnings(kept: float, peak: float, settings: Settings) -> list[str]:
     free = free_space(runs) - settings.keep_free
     if peak > free:
         found.append(
-            f"up to {peak:.2g} GB are needed on the disk of {runs}, where {max(free, 0):.2g} GB are free beside the "
+            f"up to {peak:.3g} GB are needed on the disk of {runs}, where {max(free, 0):.3g} GB are free beside the "
             f"{settings.keep_free:g} GB of disk: free"
         )
     if settings.disk_budget is not None:
         used = _tree_bytes(runs) / _GB
         if used + peak > settings.disk_budget:
             found.append(
-                f"up to {peak:.2g} GB are needed beside the {used:.2g} GB that {runs} takes already, more than the "
+                f"up to {peak:.3g} GB are needed beside the {used:.3g} GB that {runs} takes already, more than the "
                 f"{settings.disk_budget:g} GB of disk: budget; workers will stop there"
             )
     return found

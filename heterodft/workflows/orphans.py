@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from heterodft.errors import InterruptedCalculation
+from heterodft.errors import InterruptedCalculation, StorageError
+from heterodft.files import write_text
+from heterodft.templates.espresso import PREFIX, program_of
 from heterodft.workflows.processes import (
     end_programs,
     forget_program,
@@ -56,17 +59,36 @@ def settle_orphan(folder: Path, asked: Collection[str], settings: Settings) -> s
     done = None
     if alive and settings.orphans == "adopt" and record.get("asked") in asked:
         _log.warning("adopted %s, which outlived its worker, in %s", record.get("file"), folder)
-        _wait_for(folder, settings)
+        _wait_for(folder, str(record.get("file")), settings)
         done = "adopted"
     elif alive:
         _log.warning("ended %s, which outlived its worker, in %s", record.get("file"), folder)
+        if record.get("asked") in asked:
+            _ask_to_stop(folder, str(record.get("file")), settings.grace)
         end_programs(folder)
         done = "ended"
     forget_program(folder)
     return done
 
 
-def _wait_for(folder: Path, settings: Settings) -> None:
+def _ask_to_stop(folder: Path, file: str, grace: float) -> None:
+    """Give a program the time to write what the next attempt goes on from."""
+    if file == "INCAR":
+        request, text = folder / "STOPCAR", "LABORT = .TRUE.\n"
+    elif program_of(file) == "pw.x":
+        request, text = folder / f"{PREFIX}.EXIT", ""
+    else:
+        return
+    with suppress(StorageError):
+        write_text(request, text)
+    end = time.monotonic() + grace
+    while programs_in(folder) and time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
+    with suppress(OSError):
+        (folder / f"{PREFIX}.EXIT").unlink(missing_ok=True)
+
+
+def _wait_for(folder: Path, file: str, settings: Settings) -> None:
     """Wait until no program is left in a folder, ending it if the wait is broken off."""
     try:
         while programs_in(folder):
@@ -75,5 +97,6 @@ def _wait_for(folder: Path, settings: Settings) -> None:
                 raise InterruptedCalculation(f"the time of this worker is up in {folder}")
             time.sleep(_LOOK_SECONDS)
     except (InterruptedCalculation, KeyboardInterrupt, SystemExit) as stop:
+        _ask_to_stop(folder, file, settings.grace)
         end_programs(folder)
         raise InterruptedCalculation(f"{folder} was stopped; run again to go on") from stop

@@ -11,7 +11,7 @@ import math
 import shlex
 import shutil
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from heterodft.errors import (
     CalculationError,
@@ -30,6 +30,7 @@ from heterodft.workflows.inputs import prepare_inputs
 from heterodft.workflows.orphans import settle_orphan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from heterodft.workflows.calculation import Request
@@ -53,7 +54,7 @@ _FAILED = (
     "nonzero_return_code",
 )
 _BAD_STRUCTURE = ("POTIM", "Positive energy")
-"""Errors after which the last structure is no better than the first."""
+"""Errors after which nothing that was reached is better than the start."""
 
 
 def run_programs(request: Request, folder: Path, settings: Settings) -> None:
@@ -80,13 +81,13 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
     if "POTCAR" not in files:
         symbols = " ".join(files["POTCAR.spec"].split())
         raise InputError(f"VASP needs POTCARs to run ({symbols}): set PMG_VASP_PSP_DIR to the folder of its library")
-    if _same_inputs(folder, files):
-        if _why_unfinished(folder) is None:
-            return
-        command = vasp_command(request, settings)
+    begun = _same_inputs(folder, files)
+    if begun and _why_unfinished(folder) is None:
+        return
+    command = vasp_command(request, settings)
+    if begun and not _diverged(folder):
         _go_on(request, folder, files)
     else:
-        command = vasp_command(request, settings)
         _begin(request, folder, files)
     run_watched(
         VaspProcess(command, asked=asked, grace=settings.grace, deadline=settings.deadline),
@@ -174,11 +175,11 @@ def _go_on(request: Request, folder: Path, files: dict[str, str]) -> None:
     from heterodft.workflows.custodians.watch import attempts_in
 
     attempts = attempts_in(folder)
-    failed = bool(attempts) and any(attempts[-1].get(key) for key in _FAILED)
+    failed = bool(attempts) and _failed(attempts[-1])
     for name in ("INCAR", "KPOINTS"):
         if failed or not _text(folder / name):
             write_text(folder / name, files[name])
-    if request.step not in RELAXATIONS or (failed and _diverged(attempts[-1])):
+    if request.step not in RELAXATIONS:
         write_text(folder / "POSCAR", files["POSCAR"])
         return
     for name in ("CONTCAR", "POSCAR"):
@@ -189,9 +190,19 @@ def _go_on(request: Request, folder: Path, files: dict[str, str]) -> None:
     write_text(folder / "POSCAR", files["POSCAR"])
 
 
-def _diverged(attempt: dict[str, object]) -> bool:
-    corrections = attempt.get("corrections")
-    last = corrections[-1] if isinstance(corrections, list) and corrections else {}
+def _failed(attempt: Mapping[str, Any]) -> bool:
+    return any(attempt.get(key) for key in _FAILED)
+
+
+def _diverged(folder: Path) -> bool:
+    """Tell whether the last attempt failed so that its structure, density and wavefunctions are worth nothing."""
+    from heterodft.workflows.custodians.watch import attempts_in
+
+    attempts = attempts_in(folder)
+    if not attempts or not _failed(attempts[-1]):
+        return False
+    corrections = attempts[-1].get("corrections") or [{}]
+    last = corrections[-1]
     return any(error in _BAD_STRUCTURE for error in last.get("errors", []))
 
 

@@ -16,7 +16,7 @@ from heterodft.files import write_json
 from heterodft.workflows import run_espresso, run_vasp
 from heterodft.workflows.calculation import finished_id, read_request
 from heterodft.workflows.disk import clean, enough_space
-from heterodft.workflows.processes import exclusive
+from heterodft.workflows.processes import exclusive, refuse_cancelled
 from heterodft.workflows.state import compare_moments
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:
         with exclusive(folder):
             if finished_id(folder) == identity:
                 return Result.load(folder)
+            refuse_cancelled(folder)
             (folder / FAILURE_FILE).unlink(missing_ok=True)
             return _run_programs(request, folder, settings)
     except (KeyboardInterrupt, SystemExit):

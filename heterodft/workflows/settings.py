@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,12 @@ class Settings:
         """Rebuild settings from `to_dict`; nothing is read from files."""
         values: Any = {key: Path(v) if key in _PATHS and v is not None else v for key, v in data.items()}
         return cls(**values)
+
+    def with_command(self, command: str | None) -> Settings:
+        """Return the same settings with the command that a campaign gives for its code, where it gives one."""
+        if command is None:
+            return self
+        return replace(self, command=command, vasp_command=command, vasp_gamma_command=None)
 
     def program(self, name: str) -> str:
         """Return the path of a program.

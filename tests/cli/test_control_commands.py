@@ -34,6 +34,15 @@ def counts(program, *words):
     return json.loads(program("status", *words, "--json").stdout)["counts"]
 
 
+def test_status_of_a_campaign_that_shares_everything_shows_what_it_shares(queued, tiny_file):
+    twin = tiny_file.with_name("twin.yaml")
+    twin.write_text(tiny_file.read_text().replace("name: tiny", "name: twin"))
+    queued("submit", str(twin))
+    assert counts(queued, "twin") == counts(queued, "tiny") == {"waiting": 2, "ready": 2}
+    assert counts(queued, "twin/bulk/FM") == {"waiting": 1, "ready": 1}
+    assert "names no calculation" in queued("status", "twine", code=1).stderr
+
+
 def start(queued, name="node7:42:1.00"):
     launchpad = queue_of(queued.folder)
     return launchpad, launchpad.checkout_fw(FWorker(name), ".")[1]

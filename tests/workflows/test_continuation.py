@@ -15,6 +15,11 @@ SCF = RELAX.replace("'relax'", "'scf'")
 ENERGY = "!    total energy              =    -32.0 Ry\n     estimated scf accuracy    <       1.0E-09 Ry\n"
 MOVED = "ATOMIC_POSITIONS (crystal)\nO             0.1000000000        0.0000000000        0.0000000000\n"
 TIME = "     Maximum CPU time exceeded\n"
+LOST = """\
+     estimated scf accuracy    <       9.0 Ry
+     End of self-consistent calculation
+     convergence NOT achieved after 100 iterations: stopping
+"""
 DONE = "   JOB DONE.\n"
 
 
@@ -44,6 +49,9 @@ def attempted(folder, each, *outputs, density=True, bfgs=False):
         (SCF, TIME + DONE, {}, "checkpoint"),
         (SCF, TIME + DONE, {"density": False}, "scratch"),
         (SCF, "     iteration #  7\n", {}, "scratch"),  # killed: pw.x leaves nothing inside a cycle
+        (SCF, LOST + DONE, {}, "scratch"),
+        (SCF, LOST.replace("9.0", "0.001") + DONE, {}, "checkpoint"),
+        (RELAX, ENERGY + MOVED + LOST + DONE, {"bfgs": True}, "positions"),
         (RELAX, ENERGY + MOVED, {"bfgs": True}, "checkpoint"),  # killed after a step
         (RELAX, ENERGY + MOVED, {}, "positions"),
         (RELAX, ENERGY, {}, "scratch"),

@@ -163,15 +163,16 @@ def test_finished_and_failed_ones_are_not_cancelled(settings):
 def test_a_reserved_one_is_cancelled_with_its_batch_job_and_may_come_back(settings):
     launchpad = open_launchpad(settings)
     fw, launch = launchpad.reserve_fw(FWorker("cluster"), ".")
-    launchpad.set_reservation_id(launch, 4711)
+    launchpad.set_reservation_id(launch, "slurm.4711")
     identity = fw.spec["calculation"]
-    assert read_running(settings)[identity].text == "job 4711 waits for its turn"
-    told = []
-    done = cancel(settings, [identity], cancel_job=lambda _settings, job: told.append(job))
-    assert (done.jobs, told, done.running) == (["4711"], ["4711"], [])
+    assert read_running(settings)[identity].text == "given to job slurm.4711"
+    done = cancel(settings, [identity])
+    assert (done.reserved, done.jobs, done.running) == ([fw.name], [], []), "there is no such job to cancel"
+    assert (settings.runs / fw.name / CANCEL_FILE).exists(), "a job without the queue would not hear of it"
     assert states(settings)[fw.name] == "cancelled"
     retry(settings, [identity], cancelled=True)
     assert states(settings)[fw.name] == "ready"
+    assert not (settings.runs / fw.name / CANCEL_FILE).exists()
 
 
 def test_paused_ones_are_not_started_and_running_ones_go_on(settings):
@@ -196,6 +197,8 @@ def test_where_it_runs_and_since_when_is_read_without_fireworks(settings):
     start(settings, "node7:42:1.00")
     (place,) = read_running(settings).values()
     assert (place.host, place.text) == ("node7", "node7, process 42")
+    start(settings, "node8:43:boot-1.00:slurm.5")
+    assert "node8, process 43, job slurm.5" in {place.text for place in read_running(settings).values()}
     assert place.since is not None
     assert place.since.utcoffset().total_seconds() == 0
     assert abs(time.time() - place.since.timestamp()) < 60

@@ -163,6 +163,25 @@ def stub(entry):
     (folder / "result.npz").write_bytes(b"")
 
 
+@pytest.mark.parametrize("mode", ["reserve", "offline"])
+def test_a_job_that_never_began_does_not_repeat_an_earlier_failure(settings, slurm, mode):
+    failure = {"reason": "of last week", "interrupted": False}
+    for entry in read_queue(settings):
+        (entry.folder / "failure.json").write_text(json.dumps(failure))
+    launch(settings, batch_of(settings), mode=mode, jobs=1)
+    slurm.end(1)
+    done = launch(settings, batch_of(settings, max_jobs=1), mode=mode)
+    assert done.ended == [("slurm.1", "it never began: it was cancelled, or the batch system dropped it")]
+    assert done.put_back == ["tiny/bulk/NM/Ti-3d-4eV/static"]
+    assert "failed" not in counts(settings)
+
+
+def test_the_command_of_a_campaign_is_for_either_code(settings):
+    given = replace(settings, vasp_gamma_command="vasp_gam").with_command("srun prog")
+    assert (given.command, given.vasp_command, given.vasp_gamma_command) == ("srun prog", "srun prog", None)
+    assert settings.with_command(None) is settings
+
+
 def test_an_interrupted_offline_calculation_runs_again(settings, slurm):
     launch(settings, batch_of(settings), mode="offline", jobs=1)
     (order,) = orders(settings)

@@ -318,6 +318,22 @@ def test_a_run_that_a_handler_ends_leaves_no_bad_density(steps, settings, relax,
     assert second["source"] == "MAGMOM"
 
 
+@pytest.mark.parametrize(("error", "source"), [("POTIM", "MAGMOM"), ("edddav", "CHGCAR")])
+def test_a_density_that_diverged_is_no_start(steps, settings, relax, error, source):
+    with pytest.raises(InterruptedCalculation):
+        calculate(
+            steps["relax"],
+            replace(settings, vasp_command=f"{FAKE} --seconds 0.1", grace=1.0, deadline=time.time() + 4),
+        )
+    history = json.loads((relax / "custodian.json").read_text())
+    history[-1] |= {"handler": True, "corrections": [{"errors": [error], "actions": None}]}
+    (relax / "custodian.json").write_text(json.dumps(history))
+    calculate(steps["relax"], settings)
+    last = starts(relax)[-1]
+    assert_request_kept(last)
+    assert last["source"] == source
+
+
 def test_a_cell_that_was_to_stay_is_looked_at(steps, settings):
     with pytest.raises(CalculationError, match=r"VASP 6.4.1 changed lattice vectors that were to stay"):
         calculate(steps["relax"], replace(settings, vasp_command=f"{FAKE} --strain"))

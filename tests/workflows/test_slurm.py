@@ -158,6 +158,24 @@ def test_cancelled_jobs_give_their_calculations_back_and_end_their_programs(site
     assert site.counts() == {"ready": 1}, site.logs()
 
 
+def test_cancel_ends_what_a_job_without_the_queue_runs_and_takes_a_waiting_job_along(site, tiny_text):
+    submit(site, slow(tiny_text))
+    site("launch", "--offline")
+    site.wait(lambda: "pw.x" in site.programs())
+    told = site("cancel", "tiny")
+    assert "was given to a batch job" in told.stderr
+    assert "0 of them running;" in told.stdout, "a running job is not killed, but ends by itself"
+    site.wait(lambda: not site.programs(), 30)
+    site.wait(lambda: not site.cluster.jobs(), 30)
+    assert site.counts() == {"cancelled": 1}
+    site("retry", "--cancelled")
+    site.cluster("sbatch", "--exclusive", "--nodes=2", "--output=/dev/null", "--wrap", "exec sleep 600")
+    site("launch", "--offline")
+    blocker, pending = sorted(site.cluster.jobs(), key=int)
+    assert f"with the batch jobs slurm.{pending}" in site("cancel", "tiny").stdout
+    site.wait(lambda: list(site.cluster.jobs()) == [blocker])
+
+
 def test_a_job_that_is_killed_outright_gives_its_calculation_back(site, tiny_text):
     submit(site, slow(tiny_text))
     site("launch")

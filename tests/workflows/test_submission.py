@@ -114,6 +114,7 @@ def test_changed_settings_move_the_old_calculation_aside_and_back(settings, tiny
     aside = settings.runs / f"{old.path}-{old.id}"
     assert len(changed.queued) == 4
     assert (aside / "result.json").is_file()
+    assert [e.path for e in read_queue(settings)].count(old.path) == 1, "status shows what is asked for now"
     tiny_file.write_text(text)
     back = submit(chains(tiny_file), settings)
     assert back.done == [old.path]
@@ -135,6 +136,22 @@ def test_the_same_calculation_in_another_campaign_is_shared(settings, tiny_file)
     assert (report.queued, len(report.shared)) == ([], 4)
     link = settings.runs / "twin/bulk/FM/Ti-3d-4eV/static"
     assert link.resolve() == (settings.runs / "tiny/bulk/FM/Ti-3d-4eV/static").resolve()
+
+
+def test_a_shared_calculation_is_still_found_after_the_other_campaign_was_edited(settings, tiny_file):
+    submit(chains(tiny_file), settings)
+    first = chains(tiny_file)[0][0]
+    finish(settings, first)
+    submit(chains(twin(tiny_file)), settings)
+    link = settings.runs / chains(twin(tiny_file))[0][0].path
+    text = tiny_file.read_text()
+    tiny_file.write_text(text.replace("20 Ry", "22 Ry"))
+    submit(chains(tiny_file), settings)
+    assert (read_request(link).id, finished_id(link)) == (first.id, first.id)
+    tiny_file.write_text(text)
+    submit(chains(tiny_file), settings)
+    assert finished_id(link) == first.id
+    assert link.resolve() == (settings.runs / first.path).resolve()
 
 
 def test_a_failed_calculation_blocks_the_next_step_until_it_is_retried(settings, tiny_file):

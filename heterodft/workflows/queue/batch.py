@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.queue.batch_settings import BatchSettings
 
-__all__ = ["SCHEDULERS", "Scheduler", "job_is_gone", "jobs_there", "render", "submit_script"]
+__all__ = ["SCHEDULERS", "Scheduler", "cancel_waiting_job", "job_is_gone", "jobs_there", "render", "submit_script"]
 
 _SUBMIT_SECONDS = 120
 _STATUS_SECONDS = 60
@@ -47,6 +47,10 @@ class Scheduler:
         States of jobs that are over but still listed.
     unknown
         What it says of a job that it does not know.
+    cancel
+        Its command that cancels a job.
+    waits
+        What the states of jobs that have not begun start with.
     """
 
     kind: str
@@ -56,12 +60,15 @@ class Scheduler:
     line: re.Pattern[str]
     ended: tuple[str, ...]
     unknown: re.Pattern[str]
+    cancel: str
+    waits: tuple[str, ...]
 
 
 _NEVER = re.compile(r"(?!)")
 _PBS_LINE = re.compile(r"(\d+)\S*\s.*\s([A-Z])\s+\S+\s*")
 _PBS_UNKNOWN = re.compile("Unknown Job|has finished", re.IGNORECASE)
-_PBS = ("pbs", "PBS", "#PBS", lambda ids: ["qstat", *ids], _PBS_LINE, ("C", "F", "X"), _PBS_UNKNOWN)
+_PBS = ("pbs", "PBS", "#PBS", lambda ids: ["qstat", *ids], _PBS_LINE, ("C", "F", "X"), _PBS_UNKNOWN, "qdel",
+        ("Q", "H", "W"))  # fmt: skip
 _SLURM_ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY",
                 "PREEMPTED", "TIMEOUT")  # fmt: skip
 
@@ -74,6 +81,8 @@ SCHEDULERS: dict[str, Scheduler] = {
         re.compile(r"\s*(\d+)\s+(\w+)\s*"),
         _SLURM_ENDED,
         re.compile("Invalid job id"),
+        "scancel",
+        ("PENDING",),
     ),
     "pbs": Scheduler(*_PBS),
     "torque": Scheduler(*_PBS),
@@ -85,6 +94,8 @@ SCHEDULERS: dict[str, Scheduler] = {
         re.compile(r"\s*(\d+)\s+\S+\s+\S+\s+\S+\s+(\w+)\s.*"),
         (),
         _NEVER,
+        "qdel",
+        ("qw", "hqw", "Eqw"),
     ),
     "lsf": Scheduler(
         "lsf",
@@ -94,6 +105,8 @@ SCHEDULERS: dict[str, Scheduler] = {
         re.compile(r"\s*(\d+)\s+(\w+)\s*"),
         ("DONE", "EXIT", "ZOMBI"),
         re.compile("is not found"),
+        "bkill",
+        ("PEND", "PSUSP"),
     ),
 }
 """By the name that the settings file uses."""
@@ -285,8 +298,7 @@ def _ask(scheduler: Scheduler, ids: list[str]) -> dict[str, bool | None]:
         )
     except (OSError, subprocess.TimeoutExpired):
         return dict.fromkeys(ids)
-    matches = [match for line in done.stdout.splitlines() if (match := scheduler.line.fullmatch(line))]
-    states = {match[1]: match[2] for match in matches}
+    states = _states_in(done.stdout, scheduler)
     text = done.stdout + done.stderr
     answers: dict[str, bool | None] = {}
     for number in ids:
@@ -296,6 +308,34 @@ def _ask(scheduler: Scheduler, ids: list[str]) -> dict[str, bool | None]:
             named = len(ids) == 1 or re.search(rf"\b{number}\b", text) is not None
             answers[number] = False if not done.returncode or (named and scheduler.unknown.search(text)) else None
     return answers
+
+
+def _states_in(text: str, scheduler: Scheduler) -> dict[str, str]:
+    matches = [match for line in text.splitlines() if (match := scheduler.line.fullmatch(line))]
+    return {match[1]: match[2] for match in matches}
+
+
+def cancel_waiting_job(name: str) -> bool:
+    """Cancel a job, such as ``slurm.123``, that has not begun; return whether it was.
+
+    One that runs is left to end its programs in good order.
+    """
+    kind, _, number = name.partition(".")
+    scheduler = SCHEDULERS.get(kind)
+    if scheduler is None:
+        return False
+    try:
+        listed = subprocess.run(
+            scheduler.status([number]), capture_output=True, text=True, timeout=_STATUS_SECONDS, check=False
+        )
+        if not _states_in(listed.stdout, scheduler).get(number, "").startswith(scheduler.waits):
+            return False
+        done = subprocess.run(
+            [scheduler.cancel, number], capture_output=True, text=True, timeout=_STATUS_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return not done.returncode
 
 
 def job_is_gone(name: str) -> bool | None:

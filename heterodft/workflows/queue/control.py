@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from heterodft.files import write_text
 from heterodft.workflows.calculation import finished_id
 from heterodft.workflows.control_files import CANCEL_FILE
+from heterodft.workflows.queue.batch import cancel_waiting_job
 from heterodft.workflows.queue.launchpad import atomic, open_launchpad, queue_errors
 
 if TYPE_CHECKING:
@@ -40,18 +41,19 @@ class Cancelled:
         Had not started.
     running
         Were running; their workers end them.
+    reserved
+        Were given to a batch job, which leaves them out, or ends them where it has begun.
     jobs
-        Batch jobs, by number, that were cancelled with them.
+        Batch jobs that still waited, with nothing else to do, and were cancelled with them.
     """
 
     waiting: list[str] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
+    reserved: list[str] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
 
 
-def cancel(
-    settings: Settings, identities: Collection[str], *, cancel_job: Callable[[Settings, str], Any] | None = None
-) -> Cancelled:
+def cancel(settings: Settings, identities: Collection[str]) -> Cancelled:
     """Cancel calculations, named by their hashes, and every one that starts from them.
 
     Finished and failed ones are left as they are.
@@ -62,8 +64,6 @@ def cancel(
         Launchpad and folder of the runs.
     identities
         Hashes of the requests.
-    cancel_job
-        Cancels a batch job by its number; None where there is no batch system.
 
     Raises
     ------
@@ -76,9 +76,17 @@ def cancel(
         with queue_errors(settings), atomic(launchpad):
             for fw in _with_descendants(launchpad, block):
                 _cancel_one(launchpad, settings, fw, done)
-    for job in done.jobs if cancel_job is not None else ():
-        cancel_job(settings, job)  # type: ignore[misc]
+    with queue_errors(settings):
+        idle = [job for job in dict.fromkeys(done.jobs) if not _has_work(launchpad, job)]
+    done.jobs = [job for job in idle if cancel_waiting_job(job)]
     return done
+
+
+def _has_work(launchpad: LaunchPad, job: str) -> bool:
+    """Tell whether a calculation that was not cancelled is reserved for a batch job."""
+    launches = launchpad.launches.find({"state": "RESERVED", "state_history.reservation_id": job}, {"fw_id": 1})
+    wanted = [launch["fw_id"] for launch in launches]
+    return launchpad.fireworks.find_one({"fw_id": {"$in": wanted}, "state": "RESERVED"}, {"fw_id": 1}) is not None
 
 
 def _cancel_one(launchpad: LaunchPad, settings: Settings, fw: dict[str, Any], done: Cancelled) -> None:
@@ -88,13 +96,13 @@ def _cancel_one(launchpad: LaunchPad, settings: Settings, fw: dict[str, Any], do
     elif fw["state"] in ("RUNNING", "RESERVED"):
         # LaunchPad.defuse_fw would make it READY in between, when another worker may take it.
         job = launchpad.get_reservation_id_from_fw_id(fw["fw_id"])
+        folder = settings.resolved(fw["spec"]["folder"])
+        if folder.is_dir():  # a job without the queue hears of it by this only
+            write_text(folder / CANCEL_FILE, "Written by heterodft cancel; heterodft retry removes it.\n")
         if fw["state"] == "RUNNING":
-            folder = settings.resolved(fw["spec"]["folder"])
-            if folder.is_dir():
-                write_text(folder / CANCEL_FILE, "Written by heterodft cancel; heterodft retry removes it.\n")
             done.running.append(fw["name"])
         else:
-            done.waiting.append(fw["name"])
+            done.reserved.append(fw["name"])
             done.jobs += [str(job)] if job else []
         changes = {"state": "DEFUSED", "updated_on": datetime.now(UTC)}
         launchpad.fireworks.update_one({"fw_id": fw["fw_id"], "state": fw["state"]}, {"$set": changes})

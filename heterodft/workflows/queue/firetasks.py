@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
 from fireworks import FiretaskBase, FWAction
@@ -35,9 +34,7 @@ class RunCalculation(FiretaskBase):
         """Run it and store its energy and convergence."""
         local = fw_spec.get("_fw_env", {}).get("heterodft")
         settings = load_settings() if local is None else Settings.from_dict(local)
-        if "command" in fw_spec:
-            given = fw_spec["command"]
-            settings = replace(settings, command=given, vasp_command=given, vasp_gamma_command=None)
+        settings = settings.with_command(fw_spec.get("command"))
         started = time.monotonic()
         try:
             result = run_calculation(settings.resolved(fw_spec["folder"]), fw_spec["calculation"], settings)

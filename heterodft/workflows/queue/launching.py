@@ -167,6 +167,8 @@ def _why_early(folder: Path) -> str | None:
     try:
         reasons = read_json(folder / ENDED_FILE)["reasons"]
     except (ReaderError, KeyError):
+        if not (folder / "job.out").exists():
+            return "it never began: it was cancelled, or the batch system dropped it"
         return f"it ended without a word; see {folder / 'job.out'}"
     return "; ".join(reasons) or None
 
@@ -254,11 +256,19 @@ def _reserve(
         if firework is None:
             break
         launches.append(launch_id)
+        _forget_failures(launchpad, settings, firework.fw_id)
         if mode == "reserve":
             tasks.append({"fw_id": firework.fw_id, "launch_id": launch_id})
         else:
             tasks.append({"chain": _chain(launchpad, settings, firework.fw_id)})
     return tasks or None
+
+
+def _forget_failures(launchpad: LaunchPad, settings: Settings, first: int) -> None:
+    """Remove the failures of earlier attempts, which a job that never begins would seem to have left."""
+    query = {"fw_id": {"$in": chain_of(launchpad, first)}, "state": {"$ne": "FIZZLED"}}
+    for fw in launchpad.fireworks.find(query, {"spec.folder": 1}):
+        (settings.resolved(fw["spec"]["folder"]) / FAILURE_FILE).unlink(missing_ok=True)
 
 
 def _chain(launchpad: LaunchPad, settings: Settings, first: int) -> list[dict[str, Any]]:
@@ -271,7 +281,6 @@ def _chain(launchpad: LaunchPad, settings: Settings, first: int) -> list[dict[st
     for fw_id in ids:
         spec = found[fw_id]["spec"]
         folder = settings.resolved(spec["folder"])
-        (folder / FAILURE_FILE).unlink(missing_ok=True)  # of an earlier attempt
         parent = found.get(parents.get(fw_id, 0))
         chain.append(
             {

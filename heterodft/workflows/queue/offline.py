@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ def run_chain(options: dict[str, Any]) -> None:
             continue
         _log.info("running %s", entry["folder"])
         try:
-            run_calculation(Path(entry["folder"]), entry["identity"], _with_command(settings, entry["command"]))
+            run_calculation(Path(entry["folder"]), entry["identity"], settings.with_command(entry["command"]))
         except InterruptedCalculation:
             return
         except StorageError:
@@ -60,7 +59,3 @@ def run_chain(options: dict[str, Any]) -> None:
             _log.exception("failed")
             write_json(Path(entry["folder"]) / FAILURE_FILE, {"reason": repr(error), "interrupted": False})
             missing.add(entry["identity"])
-
-
-def _with_command(settings: Settings, command: str | None) -> Settings:
-    return settings if command is None else replace(settings, command=command)

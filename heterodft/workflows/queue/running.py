@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Running", "read_running"]
 
 _STATES = ("RUNNING", "RESERVED")
+_PARTS = (3, 4)
+"""Of the name of a worker, outside of a batch job and in one."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Running:
     Attributes
     ----------
     worker
-        Its name: host, process number and start time; empty while a batch job waits for its turn.
+        Its name: host, process number and start time; empty for one that was given to a batch job, which may have
+        begun it.
     host
         Of the worker.
     job
@@ -44,10 +47,11 @@ class Running:
 
     @property
     def text(self) -> str:
-        """As in a table: ``node7, process 4211, job 93``, or ``job 93 waits for its turn``."""
+        """As in a table: ``node7, process 4211, job slurm.93``, or ``given to job slurm.93``."""
         if not self.worker:
-            return f"job {self.job or '?'} waits for its turn"
-        number = self.worker.split(":")[1] if self.worker.count(":") == 2 else ""
+            return f"given to job {self.job}" if self.job else "being given to a job"
+        parts = self.worker.split(":")
+        number = parts[1] if len(parts) in _PARTS else ""
         words = [self.host, f"process {number}" if number else self.worker, f"job {self.job}" if self.job else ""]
         return ", ".join(word for word in words if word)
 
@@ -69,8 +73,10 @@ def _running(launch: dict[str, Any]) -> Running:
     jobs = [str(entry["reservation_id"]) for entry in history if entry.get("reservation_id")]
     starts = [entry.get("created_on") for entry in history if entry.get("state") == launch["state"]]
     name = str((launch.get("fworker") or {}).get("name") or "") if launch["state"] == "RUNNING" else ""
-    host = name.partition(":")[0] if name.count(":") == 2 else str(launch.get("host") or "")
-    return Running(name, host, jobs[-1] if jobs else None, _time(starts[-1] if starts else None))
+    parts = name.split(":")
+    host = parts[0] if len(parts) in _PARTS else str(launch.get("host") or "")
+    job = parts[3] if len(parts) == _PARTS[1] else jobs[-1] if jobs else None
+    return Running(name, host, job, _time(starts[-1] if starts else None))
 
 
 def _time(value: datetime | str | None) -> datetime | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heterodft.errors import QueueError, did_you_mean
@@ -11,7 +14,10 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.queue.summary import QueueEntry
 
-__all__ = ["select"]
+__all__ = ["linked_below", "select"]
+
+_LEVELS = 5
+"""Of the path of a calculation: campaign, structure, order, U, step."""
 
 
 def select(entries: Sequence[QueueEntry], words: Iterable[str], *, what: str = "calculation") -> list[QueueEntry]:
@@ -38,6 +44,23 @@ def select(entries: Sequence[QueueEntry], words: Iterable[str], *, what: str = "
             raise QueueError(f"'{word}' names no {what} of the queue{_near(entries, word.rstrip('/'))}")
         chosen |= found
     return [entry for entry in entries if entry.identity in chosen]
+
+
+def linked_below(runs: Path, word: str) -> set[Path]:
+    """Return the folders of other campaigns' calculations that a campaign, or a part of it, shares.
+
+    Parameters
+    ----------
+    runs
+        Folder of all runs.
+    word
+        A path as of `select`: ``demo``, ``demo/sl``.
+    """
+    parts = [part for part in word.split("/") if part]
+    if not parts or len(parts) > _LEVELS or not all(re.fullmatch(r"\w[\w.+@-]*", part) for part in parts):
+        return set()
+    links = runs.glob("/".join([*parts, *["*"] * (_LEVELS - len(parts))]))
+    return {Path(os.path.normpath(link.parent / link.readlink())) for link in links if link.is_symlink()}
 
 
 def _is_meant(entry: QueueEntry, word: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fireworks import Firework, Workflow
@@ -24,7 +25,6 @@ from heterodft.workflows.queue.orphans import find_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from fireworks.core.launchpad import LaunchPad
 
@@ -121,6 +121,7 @@ class _Submitter:
         self._runs = settings.stored(settings.runs)
         self._groups: list[tuple[int | None, list[Request]]] = []  # new steps, below an entry of the queue or none
         self._group_of: dict[str, list[Request]] = {}
+        self._links: dict[Path, list[Path]] | None = None  # of shared calculations, by the folder they show
 
     def _folder(self, request: Request) -> Path:
         return self.settings.runs / request.path
@@ -286,11 +287,25 @@ class _Submitter:
             (runs / source).rename(runs / target)
         except OSError as error:
             raise StorageError(f"cannot move {runs / source} to {target}: {error.strerror}") from error
+        self._follow(runs / source, runs / target)
         entry = self._entries.find(identity)
         if entry is not None and entry.folder == self._stored(source):
             stored = self._stored(target)
             self.launchpad.fireworks.update_one({"fw_id": entry.fw_id}, {"$set": {"spec.folder": stored}})
             self._entries.move(entry, stored)
+
+    def _follow(self, source: Path, target: Path) -> None:
+        """Let the other campaigns that share a calculation find it where it was moved."""
+        if self._links is None:
+            self._links = {}
+            for link in self.settings.runs.glob("*/*/*/*/*"):
+                if link.is_symlink():
+                    shown = Path(os.path.normpath(link.parent / link.readlink()))
+                    self._links.setdefault(shown, []).append(link)
+        links = [link for link in self._links.pop(source, []) if link.is_symlink()]
+        for link in links:
+            _link(link, target)
+        self._links.setdefault(target, []).extend(links)
 
     def _workflow(self, requests: Sequence[Request]) -> Workflow:
         fireworks: dict[str, Firework] = {}

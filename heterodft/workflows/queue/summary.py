@@ -77,7 +77,9 @@ class QueueEntry:
 
 
 def read_queue(settings: Settings) -> list[QueueEntry]:
-    """Read every calculation of the queue, oldest first; empty when there is no queue yet.
+    """Read the calculations of the queue, oldest first; empty when there is no queue yet.
+
+    Those that were moved aside, since the settings of their campaign changed, are left out unless they run.
 
     Raises
     ------
@@ -89,7 +91,7 @@ def read_queue(settings: Settings) -> list[QueueEntry]:
         QueueEntry(name, _STATE_OF[state], settings.resolved(folder), identity)
         for name, state, folder, identity in rows
     ]
-    return _mark_blocked(entries)
+    return _mark_blocked([entry for entry in entries if not _is_replaced(entry)])
 
 
 def _rows_of_file(settings: Settings) -> list[tuple[str, str, str, str]]:
@@ -128,6 +130,10 @@ def _rows_of_server(settings: Settings) -> list[tuple[str, str, str, str]]:
         raise QueueError(
             f"cannot read the queue: {' '.join(str(error).split())[:200]}; check launchpad: host: or file:"
         ) from error
+
+
+def _is_replaced(entry: QueueEntry) -> bool:
+    return entry.state in ("done", "cancelled") and entry.folder.name == f"{entry.step}-{entry.identity}"
 
 
 def _mark_blocked(entries: list[QueueEntry]) -> list[QueueEntry]:
