@@ -31,6 +31,7 @@ __all__ = [
     "PROCESS_FILE",
     "WatchedProcess",
     "end_programs",
+    "end_unseen",
     "exclusive",
     "forget_program",
     "is_running",
@@ -156,7 +157,12 @@ def start_program(
             start_new_session=True,
         )
     process.folder = folder
-    write_json(folder / PROCESS_FILE, {**told, "pid": process.pid, "started": start_mark(process.pid)})
+    try:
+        write_json(folder / PROCESS_FILE, {**told, "pid": process.pid, "started": start_mark(process.pid)})
+    except BaseException:
+        stop_group(process.pid)
+        process.wait(_GRACE_SECONDS)
+        raise
     return process
 
 
@@ -239,6 +245,12 @@ def end_programs(folder: Path) -> bool:
     for group in groups - {os.getpgid(0)}:
         stop_group(group)
     return bool(groups)
+
+
+def end_unseen(folder: Path) -> None:
+    """End a program whose start was broken off by a signal before its number was known."""
+    if read_program(folder) is not None:
+        end_programs(folder)
 
 
 def stop_group(group: int) -> None:
