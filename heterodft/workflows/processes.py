@@ -85,6 +85,7 @@ class WatchedProcess(subprocess.Popen[bytes]):
 
     folder: Path
     _next_look = 0.0
+    _ranks_ended = False
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs.
@@ -97,7 +98,11 @@ class WatchedProcess(subprocess.Popen[bytes]):
         if self.returncode is None and time.monotonic() > self._next_look:
             self._next_look = time.monotonic() + _LOOK_SECONDS
             refuse_cancelled(self.folder)
-        return super().poll()
+        code = super().poll()
+        if code and not self._ranks_ended:
+            self._ranks_ended = True
+            end_programs(self.folder)  # mpirun may have been killed alone, and its ranks go on
+        return code
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end, with an eye on the folder unless there is a time limit."""

@@ -48,6 +48,8 @@ def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:
     ------
     CalculationError
         If it ended without a usable result; ``failure.json`` then says why.
+    StorageError
+        If its folder cannot be used.
     InterruptedCalculation
         If the worker was told to stop; the program is ended first.
     """
@@ -70,6 +72,12 @@ def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:
     except HeterodftError as error:
         _write_failure(folder, str(error), interrupted=False)
         raise
+    except OSError as error:
+        failure = StorageError(
+            f"cannot use {error.filename or folder}: {error.strerror or error}; make it writable or free some space"
+        )
+        _write_failure(folder, str(failure), interrupted=False)
+        raise failure from error
 
 
 def _read_request(folder: Path) -> Request:
@@ -102,7 +110,8 @@ def _run_programs(request: Request, folder: Path, settings: Settings) -> Result:
     engine: Any = run_vasp if request.code == "vasp" else run_espresso
     engine.run_programs(request, folder, settings)
     result = _record(request, folder)
-    clean(request, folder, settings.keep_files)
+    with suppress(OSError):  # the result is there
+        clean(request, folder, settings.keep_files)
     return result
 
 

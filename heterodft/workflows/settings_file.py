@@ -118,7 +118,8 @@ def _check(values: dict[str, Any]) -> None:
         raise SettingsError(f"cores: {cores!r} is no number of cores; give an integer of at least 1")
     for key in _TEXTS:
         if not isinstance(values.get(key, ""), str):
-            raise SettingsError(f"{key}: {values[key]!r}; give a text")
+            shown = "" if key == "host" else f"{values[key]!r}; "  # it may hold a password
+            raise SettingsError(f"{key}: {shown}give a text")
     if values.get("orphans", "adopt") not in ("adopt", "end"):
         raise SettingsError(f"orphans: '{values['orphans']}'; write adopt or end")
     keep = values.get("keep_files", "densities")

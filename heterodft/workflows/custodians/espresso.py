@@ -16,7 +16,14 @@ from heterodft.templates.espresso import PREFIX, program_of
 from heterodft.templates.espresso_edit import edit_namelists
 from heterodft.workflows.custodians.diagnosis import diagnose
 from heterodft.workflows.custodians.last_structure import outputs_of
-from heterodft.workflows.processes import end_unseen, forget_program, mpi_environment, start_program, stop_group
+from heterodft.workflows.processes import (
+    end_programs,
+    end_unseen,
+    forget_program,
+    mpi_environment,
+    start_program,
+    stop_group,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,6 +114,7 @@ class EspressoJob(Job):
             if subprocess.Popen.poll(process) is None:
                 stop_group(process.pid)
                 process.wait(5.0)
+                end_programs(Path(directory))  # ranks of an mpirun that had to be killed
         forget_program(Path(directory))
 
 

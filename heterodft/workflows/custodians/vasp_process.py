@@ -17,7 +17,14 @@ from custodian.custodian import Job
 from heterodft.errors import InterruptedCalculation
 from heterodft.files import write_text
 from heterodft.workflows.custodians.vasp_inputs import end_of_file, restore_request
-from heterodft.workflows.processes import end_unseen, forget_program, mpi_environment, start_program, stop_group
+from heterodft.workflows.processes import (
+    end_programs,
+    end_unseen,
+    forget_program,
+    mpi_environment,
+    start_program,
+    stop_group,
+)
 
 if TYPE_CHECKING:
     from heterodft.workflows.processes import WatchedProcess
@@ -114,6 +121,7 @@ class VaspProcess(Job):
                     self._process.wait(self.grace)
             stop_group(self._process.pid)
             self._process.wait(_END_SECONDS)
+            end_programs(folder)  # ranks of an mpirun that had to be killed
         forget_program(folder)
 
 
