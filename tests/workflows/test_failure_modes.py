@@ -1,4 +1,4 @@
-"""Each way in which a run is broken off, caused on purpose: nothing is lost, nothing runs twice, nothing stays behind."""
+"""Ways in which runs are broken off, caused on purpose: nothing is lost, runs twice or stays behind."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_queue_that_another_process_locks_for_a_while_is_waited_for(site_of, p
     other = sqlite3.connect(site.queue, isolation_level=None)
     for _ in range(2):
         other.execute("BEGIN IMMEDIATE")
-        time.sleep(1.5)
+        time.sleep(1.0)
         other.execute("ROLLBACK")
         time.sleep(0.3)
     other.close()
@@ -203,8 +203,8 @@ def test_a_failure_in_the_queue_beside_a_result_on_disk_is_set_right(site_of):
 
 
 def test_workers_told_to_stop_at_random_moments_leave_nothing_running_and_lose_nothing(site_of):
-    site, chance = site_of(jobs=10, seconds=0.3), random.Random(5)
-    for _ in range(10):
+    site, chance = site_of(jobs=10, seconds=0.3), random.Random(5)  # noqa: S311
+    for _ in range(8):
         pids = [site.start(), site.start()]
         time.sleep(chance.uniform(0.0, 0.7))
         for pid in pids:
@@ -405,12 +405,15 @@ def test_a_half_written_file_is_mended_or_told_and_never_a_wrong_result(site_of,
         copy_of(whole, folder)
         with (folder / name).open("r+b") as stream:
             stream.truncate(kept)
+        told = ""
         try:
             result = run_calculation(folder, identity, site.settings)
         except CalculationError as error:
-            assert "\n" not in str(error)
-            assert name.rpartition("/")[2] in str(error)
-            assert json.loads((folder / "failure.json").read_text())["reason"] == str(error)
+            told = str(error)
+        if told:
+            assert "\n" not in told
+            assert name.rpartition("/")[2] in told
+            assert json.loads((folder / "failure.json").read_text())["reason"] == told
             if name == "request.json":
                 continue
             result = run_here(site, folder)  # heterodft retry
