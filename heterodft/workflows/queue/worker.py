@@ -136,6 +136,8 @@ def _run_one(launchpad: LaunchPad, fworker: FWorker, settings: Settings, fw_id: 
         raise
     if _STOP or interrupted:
         with suppress(PyMongoError):
+            if _STOP:
+                _put_back_last(launchpad, fworker)
             reconcile(launchpad, settings)
         raise SystemExit(0)
     return ran
@@ -145,6 +147,14 @@ def _put_back_own(launchpad: LaunchPad, fworker: FWorker) -> None:
     """Put back what runs by our own name, since we run nothing."""
     with atomic(launchpad):
         requeue(launchpad, running_of(launchpad, [fworker.name]), "RUNNING")
+
+
+def _put_back_last(launchpad: LaunchPad, fworker: FWorker) -> None:
+    """Put back what we ran when told to stop; it may have ended before it could leave word of that in its folder."""
+    wanted = {"fw_id": 1, "state": 1}
+    last = launchpad.launches.find_one({"fworker.name": fworker.name}, wanted, sort=[("launch_id", -1)])
+    if last is not None and last["state"] == "FIZZLED":
+        requeue(launchpad, [last["fw_id"]], "FIZZLED")
 
 
 def _more_to_come(launchpad: LaunchPad) -> bool:
