@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -219,7 +220,7 @@ class Result:
         try:
             with (folder / ARRAYS_FILE).open("rb") as stream, np.load(stream) as arrays:
                 held = {key: arrays[key] for key in arrays.files}
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
+        except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
             raise ReaderError(f"cannot read {folder / ARRAYS_FILE}: {error}; analyse the folder again") from error
         try:
             return cls._from_data(data, held)

@@ -118,6 +118,17 @@ def _clock(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{seconds:.0f} s"
 
 
+def _read_again(settings: Settings, before: list[QueueEntry]) -> list[QueueEntry]:
+    """Return what is in the queue; what was there before as long as it cannot be read."""
+    from heterodft.errors import QueueError
+    from heterodft.workflows.queue.summary import read_queue
+
+    try:
+        return read_queue(settings) or before
+    except QueueError:
+        return before
+
+
 def _watch_quietly(pool: WorkerPool, _settings: Settings) -> None:
     while pool.alive():
         time.sleep(_LOOK_SECONDS)
@@ -128,13 +139,14 @@ def _watch_lines(pool: WorkerPool, settings: Settings) -> None:
     from heterodft.workflows.progress import describe_running
     from heterodft.workflows.queue.summary import read_queue
 
-    states = {entry.identity: entry.state for entry in read_queue(settings)}
+    entries = read_queue(settings)
+    states = {entry.identity: entry.state for entry in entries}
     since: dict[str, float] = {}
     next_line = time.monotonic() + _LINE_SECONDS
     last_look = False
     while not last_look:
         last_look = not pool.alive()
-        entries = read_queue(settings)
+        entries = _read_again(settings, entries)
         count = f"[{sum(e.state == 'done' for e in entries)}/{len(entries)}]"
         for entry in entries:
             if entry.state == states.get(entry.identity):
@@ -164,9 +176,11 @@ def _watch_live(pool: WorkerPool, settings: Settings) -> None:
 
     started = time.monotonic()
     since: dict[str, float] = {}
+    entries = read_queue(settings)
     with Live(console=console(stderr=True), refresh_per_second=4, transient=True) as live:
         while pool.alive():
-            live.update(_screen(read_queue(settings), since, started))
+            entries = _read_again(settings, entries)
+            live.update(_screen(entries, since, started))
             time.sleep(_LOOK_SECONDS)
 
 

@@ -229,7 +229,7 @@ class Campaign(Spec):
 
     def error(self, where: tuple[str | int, ...], message: str) -> CampaignError:
         """Return an error that names the file, the line and the key."""
-        return CampaignError(f"{place_in_file(self._path, self._lines, where)}: {message}")
+        return CampaignError(f"{place_in_file(self._path, self._lines, where)}: {message}".replace("\n", "\\n"))
 
 
 def place_in_file(path: Path, document: Any, where: tuple[str | int, ...]) -> str:

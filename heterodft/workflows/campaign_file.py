@@ -88,7 +88,7 @@ def _validation_message(path: Path, document: Any, error: ValidationError) -> st
     else:
         message = _in_words(first)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{place_in_file(path, document, where)}: {message}{more}"
+    return f"{place_in_file(path, document, where)}: {message}{more}".replace("\n", "\\n")
 
 
 _WORDS = {

@@ -40,7 +40,7 @@ __all__ = [
 
 Start = Literal["scratch", "checkpoint", "positions"]
 _DIVERGED = 1.0
-"""Estimated accuracy, as printed, of a density that is worth nothing."""
+"""eV: estimated accuracy of a density that is worth nothing."""
 _STANDSTILL = 4
 """Attempts that get nowhere before a calculation is given up."""
 

@@ -277,7 +277,7 @@ def _release(request: Request, folder: Path, keep: str) -> None:
 
 def _waiting_children(request: Request, folder: Path) -> Iterator[Request]:
     """Yield the unfinished steps that start from a calculation, also those of campaigns that share it."""
-    runs = folder.parents[4] if len(folder.parents) > 4 else folder.parent  # runs/campaign/structure/order/U/step
+    runs = folder.parents[4] if folder.as_posix().endswith(f"/{request.path}") else folder.parent
     shared = [link for link in runs.glob(f"*/*/*/*/{request.step}") if link.is_symlink() and link.resolve() == folder]
     for place in (folder, *shared):
         for other in place.parent.iterdir():

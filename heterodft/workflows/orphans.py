@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from heterodft.errors import InterruptedCalculation, StorageError
+from heterodft.errors import CancelledCalculation, InterruptedCalculation, StorageError
 from heterodft.files import write_text
 from heterodft.templates.espresso import PREFIX, program_of
 from heterodft.workflows.processes import (
@@ -99,4 +99,6 @@ def _wait_for(folder: Path, file: str, settings: Settings) -> None:
     except (InterruptedCalculation, KeyboardInterrupt, SystemExit) as stop:
         _ask_to_stop(folder, file, settings.grace)
         end_programs(folder)
+        if isinstance(stop, CancelledCalculation):
+            raise
         raise InterruptedCalculation(f"{folder} was stopped; run again to go on") from stop

@@ -31,6 +31,7 @@ __all__ = [
     "PROCESS_FILE",
     "WatchedProcess",
     "end_programs",
+    "end_unseen",
     "exclusive",
     "forget_program",
     "is_running",
@@ -84,6 +85,7 @@ class WatchedProcess(subprocess.Popen[bytes]):
 
     folder: Path
     _next_look = 0.0
+    _ranks_ended = False
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs.
@@ -96,7 +98,11 @@ class WatchedProcess(subprocess.Popen[bytes]):
         if self.returncode is None and time.monotonic() > self._next_look:
             self._next_look = time.monotonic() + _LOOK_SECONDS
             refuse_cancelled(self.folder)
-        return super().poll()
+        code = super().poll()
+        if code and not self._ranks_ended:
+            self._ranks_ended = True
+            end_programs(self.folder)  # mpirun may have been killed alone, and its ranks go on
+        return code
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end, with an eye on the folder unless there is a time limit."""
@@ -156,7 +162,12 @@ def start_program(
             start_new_session=True,
         )
     process.folder = folder
-    write_json(folder / PROCESS_FILE, {**told, "pid": process.pid, "started": start_mark(process.pid)})
+    try:
+        write_json(folder / PROCESS_FILE, {**told, "pid": process.pid, "started": start_mark(process.pid)})
+    except BaseException:
+        stop_group(process.pid)
+        process.wait(_GRACE_SECONDS)
+        raise
     return process
 
 
@@ -239,6 +250,12 @@ def end_programs(folder: Path) -> bool:
     for group in groups - {os.getpgid(0)}:
         stop_group(group)
     return bool(groups)
+
+
+def end_unseen(folder: Path) -> None:
+    """End a program whose start was broken off by a signal before its number was known."""
+    if read_program(folder) is not None:
+        end_programs(folder)
 
 
 def stop_group(group: int) -> None:

@@ -5,13 +5,14 @@ A result that is already there is taken. A failure leaves ``failure.json`` with 
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.readers import read_folder
 from heterodft.analysis.result import Result
-from heterodft.errors import CalculationError, HeterodftError, InterruptedCalculation, StorageError
+from heterodft.errors import CalculationError, HeterodftError, InterruptedCalculation, ReaderError, StorageError
 from heterodft.files import write_json
 from heterodft.workflows import run_espresso, run_vasp
 from heterodft.workflows.calculation import finished_id, read_request
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FAILURE_FILE", "run_calculation"]
 
+_log = logging.getLogger(__name__)
 FAILURE_FILE = "failure.json"
 
 
@@ -46,16 +48,19 @@ def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:
     ------
     CalculationError
         If it ended without a usable result; ``failure.json`` then says why.
+    StorageError
+        If its folder cannot be used.
     InterruptedCalculation
         If the worker was told to stop; the program is ended first.
     """
-    request = read_request(folder)
+    request = _read_request(folder)
     if request.id != identity:
         raise CalculationError(f"{folder} now holds the request {request.id}, not {identity}; submit again")
     try:
         with exclusive(folder):
-            if finished_id(folder) == identity:
-                return Result.load(folder)
+            found = _finished(folder, identity)
+            if found is not None:
+                return found
             refuse_cancelled(folder)
             (folder / FAILURE_FILE).unlink(missing_ok=True)
             return _run_programs(request, folder, settings)
@@ -68,12 +73,34 @@ def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:
     except HeterodftError as error:
         _write_failure(folder, str(error), interrupted=False)
         raise
-    except Exception as error:
-        reason = (
-            f"a fault of heterodft, {type(error).__name__}: {error}; please report it with the log in runs/workers"
+    except OSError as error:
+        failure = StorageError(
+            f"cannot use {error.filename or folder}: {error.strerror or error}; make it writable or free some space"
         )
+        _write_failure(folder, str(failure), interrupted=False)
+        raise failure from error
+    except Exception as error:
+        reason = f"a fault of heterodft ({type(error).__name__}: {error}); please report it with runs/workers"
         _write_failure(folder, reason, interrupted=False)
         raise
+
+
+def _read_request(folder: Path) -> Request:
+    try:
+        return read_request(folder)
+    except CalculationError as error:
+        _write_failure(folder, str(error), interrupted=False)
+        raise
+
+
+def _finished(folder: Path, identity: str) -> Result | None:
+    """Return the finished result; None where there is none or its files are damaged."""
+    if finished_id(folder) == identity:
+        try:
+            return Result.load(folder)
+        except ReaderError as error:
+            _log.warning("%s; the calculation is looked at again", error)
+    return None
 
 
 def _write_failure(folder: Path, reason: str, *, interrupted: bool) -> None:
@@ -88,15 +115,21 @@ def _run_programs(request: Request, folder: Path, settings: Settings) -> Result:
     engine: Any = run_vasp if request.code == "vasp" else run_espresso
     engine.run_programs(request, folder, settings)
     result = _record(request, folder)
-    clean(request, folder, settings.keep_files)
+    with suppress(OSError):  # the result is there
+        clean(request, folder, settings.keep_files)
     return result
 
 
 def _record(request: Request, folder: Path) -> Result:
     """Read what came out and write it beside the outputs."""
     from heterodft.workflows.custodians.corrections import corrections_of
+    from heterodft.workflows.custodians.watch import LOG_FILE
 
-    result = read_folder(folder)
+    try:
+        result = read_folder(folder)
+    except ReaderError as error:  # cut off: without its history, the next attempt computes it again
+        (folder / LOG_FILE).unlink(missing_ok=True)
+        raise CalculationError(f"{error}; heterodft retry computes it again") from error
     if result.converged is False:
         raise CalculationError(f"the SCF cycle did not converge; raise max_scf_steps or lower mixing [{folder}]")
     reached: dict[str, Any] = {}

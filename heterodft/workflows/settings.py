@@ -14,8 +14,10 @@ from heterodft.errors import ProgramNotFoundError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Settings"]
+__all__ = ["HIDDEN", "Settings"]
 
+HIDDEN = "mongodb://"
+"""Stands for the address of a server that is not to be told."""
 _PATHS = ("runs", "bin_dir", "pseudo_dir", "launchpad_file")
 
 
@@ -55,7 +57,7 @@ class Settings:
         When this worker's time is up, in seconds since 1970; None when it has no end. Never in a file.
     """
 
-    host: str
+    host: str = field(repr=False)
     database: str
     runs: Path
     cores: int
@@ -89,9 +91,9 @@ class Settings:
         return Path(os.path.normpath(base / stored))
 
     def to_dict(self, *, secret: bool = True) -> dict[str, Any]:
-        """Return plain JSON data; without `secret`, the address of a server is left out."""
+        """Return plain JSON data; without `secret`, the address of a server that holds a password is left out."""
         data = {key: str(value) if isinstance(value, Path) else value for key, value in vars(self).items()}
-        return data if secret or self.queue_file is not None else data | {"host": "mongodb://"}
+        return data if secret or self.queue_file is not None or "@" not in self.host else data | {"host": HIDDEN}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Settings:

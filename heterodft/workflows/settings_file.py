@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from heterodft.errors import SettingsError, did_you_mean
-from heterodft.workflows.settings import Settings
+from heterodft.workflows.settings import HIDDEN, Settings
 
 __all__ = ["absolute_command", "load_settings"]
 
@@ -88,7 +88,7 @@ def load_settings(**changes: Any) -> Settings:
         values |= read
         if isinstance(read.get("launchpad_file"), str):
             values["launchpad_file"] = str(path.parent.resolve() / Path(read["launchpad_file"]).expanduser())
-            values["host"] = "mongodb://"  # which the file knows
+            values["host"] = HIDDEN  # which the file knows
     for key, variable in _VARIABLES.items():
         if os.environ.get(variable):
             values[key] = os.environ[variable]
@@ -118,7 +118,8 @@ def _check(values: dict[str, Any]) -> None:
         raise SettingsError(f"cores: {cores!r} is no number of cores; give an integer of at least 1")
     for key in _TEXTS:
         if not isinstance(values.get(key, ""), str):
-            raise SettingsError(f"{key}: {values[key]!r}; give a text")
+            shown = "" if key == "host" else f"{values[key]!r}; "  # it may hold a password
+            raise SettingsError(f"{key}: {shown}give a text")
     if values.get("orphans", "adopt") not in ("adopt", "end"):
         raise SettingsError(f"orphans: '{values['orphans']}'; write adopt or end")
     keep = values.get("keep_files", "densities")
@@ -163,8 +164,13 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         data = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: {' '.join(str(error).split())}") from error
+    except YAMLError as error:  # which would quote a line of the file, perhaps the one with a password
+        mark = getattr(error, "problem_mark", None)
+        place = f":{mark.line + 1}" if mark is not None else ""
+        problem = str(getattr(error, "problem", None) or "this is no YAML").partition(" with value")[0]
+        raise SettingsError(f"{path}{place}: {problem}") from None
     if not isinstance(data, dict):
         raise SettingsError(f"{path}: expected keys such as {', '.join(_SECTIONS)}")
     flat: dict[str, Any] = {}
@@ -190,7 +196,8 @@ def _path(value: str | None) -> Path | None:
 def _absolute_host(host: str, folder: Path) -> str:
     if not host.startswith("sqlite:"):
         if not host.startswith(("mongodb://", "mongodb+srv://")):
-            raise SettingsError(f"launchpad: host: '{host}'; write sqlite://PATH or mongodb://SERVER")
+            shown = host if "@" not in host else f"…@{host.rpartition('@')[2]}"  # what is before it is a password
+            raise SettingsError(f"launchpad: host: '{shown}'; write sqlite://PATH or mongodb://SERVER")
         return host
     path = Path(host.removeprefix("sqlite:").removeprefix("//")).expanduser()
     return f"sqlite://{folder / path}"

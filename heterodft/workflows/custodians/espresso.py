@@ -16,7 +16,14 @@ from heterodft.templates.espresso import PREFIX, program_of
 from heterodft.templates.espresso_edit import edit_namelists
 from heterodft.workflows.custodians.diagnosis import diagnose
 from heterodft.workflows.custodians.last_structure import outputs_of
-from heterodft.workflows.processes import forget_program, mpi_environment, start_program, stop_group
+from heterodft.workflows.processes import (
+    end_programs,
+    end_unseen,
+    forget_program,
+    mpi_environment,
+    start_program,
+    stop_group,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,12 +106,15 @@ class EspressoJob(Job):
     def terminate(self, directory: str = "./") -> None:
         """End the program with all ranks that mpirun started; pw.x is first asked for a checkpoint."""
         process = self._process
-        if process is not None and subprocess.Popen.poll(process) is None:
+        if process is None:
+            end_unseen(Path(directory))
+        elif subprocess.Popen.poll(process) is None:
             if program_of(self.file) == "pw.x":
                 ask_to_stop(process, Path(directory), self.grace)
             if subprocess.Popen.poll(process) is None:
                 stop_group(process.pid)
                 process.wait(5.0)
+                end_programs(Path(directory))  # ranks of an mpirun that had to be killed
         forget_program(Path(directory))
 
 

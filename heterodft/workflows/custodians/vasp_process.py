@@ -17,7 +17,14 @@ from custodian.custodian import Job
 from heterodft.errors import InterruptedCalculation
 from heterodft.files import write_text
 from heterodft.workflows.custodians.vasp_inputs import end_of_file, restore_request
-from heterodft.workflows.processes import forget_program, mpi_environment, start_program, stop_group
+from heterodft.workflows.processes import (
+    end_programs,
+    end_unseen,
+    forget_program,
+    mpi_environment,
+    start_program,
+    stop_group,
+)
 
 if TYPE_CHECKING:
     from heterodft.workflows.processes import WatchedProcess
@@ -103,7 +110,9 @@ class VaspProcess(Job):
     def terminate(self, directory: str = "./") -> None:
         """End VASP with all ranks that were started, after it wrote its state where the worker is told to stop."""
         folder = Path(directory)
-        if self._process is not None and subprocess.Popen.poll(self._process) is None:
+        if self._process is None:
+            end_unseen(folder)
+        elif subprocess.Popen.poll(self._process) is None:
             # A run that a handler ends is killed at once: its density is bad, and the one before is better.
             interrupted = isinstance(sys.exception(), InterruptedCalculation | KeyboardInterrupt | SystemExit)
             if interrupted and self.grace > 0:
@@ -112,6 +121,7 @@ class VaspProcess(Job):
                     self._process.wait(self.grace)
             stop_group(self._process.pid)
             self._process.wait(_END_SECONDS)
+            end_programs(folder)  # ranks of an mpirun that had to be killed
         forget_program(folder)
 
 

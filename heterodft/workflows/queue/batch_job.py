@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import chdir, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,8 @@ from heterodft.files import read_json, write_json
 from heterodft.workflows.queue.identity import current_job
 from heterodft.workflows.queue.launching import ENDED_FILE, ID_FILE
 from heterodft.workflows.queue.pool import WorkerPool
-from heterodft.workflows.settings import Settings
+from heterodft.workflows.settings import HIDDEN, Settings
+from heterodft.workflows.settings_file import load_settings
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -51,24 +52,43 @@ def run_job(file: Path) -> list[str]:
     orders, folder = read_json(file), file.absolute().parent
     settings = Settings.from_dict(orders["settings"])
     _check_own(folder)
+    if settings.host == HIDDEN and settings.launchpad_file is None and orders["mode"] != "offline":
+        settings = replace(settings, host=_address(orders["home"]))
     if orders["mode"] != "offline" and settings.queue_file is not None and os.uname().nodename != orders["host"]:
         raise QueueError(
             f"the queue {settings.queue_file} is a file for one host, {orders['host']}, and this is "
             f"{os.uname().nodename}; use --offline, or a MongoDB server in launchpad: host:"
         )
     end = float(os.environ.get("SLURM_JOB_END_TIME") or started + orders["walltime"])
+    stop = time.monotonic() + end - orders["lead"] - time.time()  # the clock may be set meanwhile
     settings = replace(settings, deadline=end - orders["lead"])
     pool = WorkerPool(settings, orders["per_job"], tasks=orders["tasks"], log_folder=folder)
     _adopt_orphans()
     try:
         pool.start()
-        while pool.alive() and not _STOP and time.time() < end - orders["lead"]:
+        while pool.alive() and not _STOP and time.monotonic() < stop:
             time.sleep(_LOOK_SECONDS)
             _reap(pool)
     finally:
         pool.stop()
         _end_the_rest()
     return pool.reasons()
+
+
+def _address(home: dict[str, str]) -> str:
+    """Return the address of the server from the launcher's own settings, since orders hold no password."""
+    os.environ.update({key: value for key, value in home.items() if key != "folder"})
+    try:
+        with chdir(home["folder"]):
+            host = load_settings().host
+    except OSError as error:
+        raise QueueError(f"the settings in {home['folder']} are not seen here: {error.strerror}") from error
+    if host.startswith("sqlite:"):
+        raise QueueError(
+            f"the settings in {home['folder']} do not name the server here; write its address into heterodft.yaml or "
+            "~/.config/heterodft/settings.yaml, readable by you alone"
+        )
+    return host
 
 
 def _check_own(folder: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fireworks import FWorker
@@ -25,8 +26,6 @@ from heterodft.workflows.queue.reservation import chain_of
 from heterodft.workflows.runner import FAILURE_FILE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fireworks.core.launchpad import LaunchPad
 
     from heterodft.workflows.queue.batch_settings import BatchSettings
@@ -37,6 +36,8 @@ __all__ = ["ENDED_FILE", "ID_FILE", "JOB_FILE", "Launch", "Mode", "launch", "lea
 Mode = Literal["pilot", "reserve", "offline"]
 JOB_FILE, ID_FILE, ENDED_FILE = "job.json", "job.id", "ended.json"
 _CLOSED_FILE = "closed"
+_HOME = ("HETERODFT_SETTINGS", "XDG_CONFIG_HOME", "HOME")
+"""With the working folder, what says where the files of settings are."""
 _SIGNALLED_SECONDS = 600
 _JOB_NAME = "heterodft"
 """Short, since some PBS take 15 letters; nothing of a campaign, since this goes into a script."""
@@ -158,9 +159,10 @@ def _read_job(folder: Path) -> _Job | None:
     """Return the job of a folder; None for one that was never submitted."""
     try:
         name = (folder / ID_FILE).read_text(encoding="utf-8").strip()
-        return _Job(folder, name, str(read_json(folder / JOB_FILE)["mode"]))
-    except (OSError, ReaderError, KeyError):
+        job = _Job(folder, name, str(read_json(folder / JOB_FILE)["mode"]))
+    except (OSError, UnicodeDecodeError, ReaderError, KeyError):
         return None
+    return job if job_of(name) else None
 
 
 def _why_early(folder: Path) -> str | None:
@@ -197,7 +199,7 @@ def _submit(launchpad: LaunchPad, settings: Settings, batch: BatchSettings, mode
 
 
 def _new_folder(settings: Settings) -> Path:
-    """Make the folder of a job, for its owner only: its orders may hold the password of a server."""
+    """Make the folder of a job, for its owner only."""
     parent = make_folder(settings.runs / "workers")
     stamp = f"job-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}"
     for number in range(1, 100_000):
@@ -232,7 +234,8 @@ def _orders(settings: Settings, batch: BatchSettings, mode: Mode, tasks: list[di
     own = replace(settings, cores=batch.cores, batch={})
     return {
         "mode": mode,
-        "settings": own.to_dict(secret=mode != "offline"),
+        "settings": own.to_dict(secret=False),
+        "home": {"folder": str(Path.cwd()), **{key: os.environ[key] for key in _HOME if key in os.environ}},
         "walltime": batch.walltime,
         "lead": lead_seconds(batch, settings),
         "per_job": batch.per_job if mode == "pilot" else len(tasks),

@@ -55,12 +55,14 @@ class EmbeddedLaunchPad(LaunchPad):
     Parameters
     ----------
     path
-        The queue file; it and its folder are made when missing.
+        The queue file.
     name
         Name of the database in the file.
+    create
+        Make the file when it is missing.
     """
 
-    def __init__(self, path: Path, name: str = "heterodft"):
+    def __init__(self, path: Path, name: str = "heterodft", *, create: bool = True):
         # LaunchPad.__init__ would connect to a MongoDB server; these are the attributes it sets.
         self.host, self.port, self.name = f"sqlite://{path}", None, name
         self.username = self.password = self.logdir = None
@@ -70,7 +72,7 @@ class EmbeddedLaunchPad(LaunchPad):
         self.m_logger = get_fw_logger("launchpad", l_dir=None, stream_level=self.strm_lvl)
         self.user_indices: list[str] = []
         self.wf_user_indices: list[str] = []
-        self.connection = SqliteClient(path)
+        self.connection = SqliteClient(path, create=create)
         self.db = self.connection[name]
         self.fireworks, self.launches, self.workflows = self.db.fireworks, self.db.launches, self.db.workflows
         self.offline_runs, self.fw_id_assigner = self.db.offline_runs, self.db.fw_id_assigner
@@ -106,8 +108,15 @@ class EmbeddedLaunchPad(LaunchPad):
     _refresh_wf = _atomic("_refresh_wf")
 
 
-def open_launchpad(settings: Settings) -> LaunchPad:
+def open_launchpad(settings: Settings, *, create: bool = True) -> LaunchPad:
     """Open the launchpad of the settings, making it ready for use.
+
+    Parameters
+    ----------
+    settings
+        They name it.
+    create
+        Make the file when it is missing. A worker does not: its file was there and may come back.
 
     Raises
     ------
@@ -118,8 +127,9 @@ def open_launchpad(settings: Settings) -> LaunchPad:
     with queue_errors(settings):
         if path is not None:
             refuse_network_filesystem(path)
-            make_folder(path.parent)
-            launchpad = EmbeddedLaunchPad(path, settings.database)
+            if create:
+                make_folder(path.parent)
+            launchpad = EmbeddedLaunchPad(path, settings.database, create=create)
             if launchpad.fw_id_assigner.find_one() is None:
                 with launchpad.connection.transaction():
                     _initialize(launchpad)
@@ -153,9 +163,9 @@ def exclusive(launchpad: LaunchPad) -> Iterator[None]:
             yield
         return
     turns, name = launchpad.db["heterodft_turns"], worker_name()
-    deadline = time.monotonic() + _TURN_SECONDS
-    while not _take_turn(turns, name):
-        if time.monotonic() > deadline:
+    started = time.monotonic()
+    while not _take_turn(turns, name, waited=time.monotonic() - started):
+        if time.monotonic() - started > 2 * _TURN_SECONDS:
             raise QueueError(f"another submission to {launchpad.name} does not end; try again when it has")
         time.sleep(0.2)
     try:
@@ -164,14 +174,16 @@ def exclusive(launchpad: LaunchPad) -> Iterator[None]:
         turns.delete_one({"_id": "submission", "by": name})
 
 
-def _take_turn(turns: Any, name: str) -> bool:
-    """Take the turn, or end that of somebody who died or began too long ago, to take it the next time."""
-    now = datetime.now(UTC)
+def _take_turn(turns: Any, name: str, *, waited: float) -> bool:
+    """Take the turn, or end that of somebody who died or was waited for too long, to take it the next time.
+
+    Clocks of other hosts may differ from ours: how long somebody has had the turn is not told from its time.
+    """
     try:
-        turns.insert_one({"_id": "submission", "by": name, "since": now.timestamp()})
+        turns.insert_one({"_id": "submission", "by": name, "since": datetime.now(UTC).timestamp()})
     except DuplicateKeyError:
         held = turns.find_one({"_id": "submission"})
-        if held is not None and (is_alive(held["by"]) is False or now.timestamp() - held["since"] > _TURN_SECONDS):
+        if held is not None and (is_alive(held["by"]) is False or waited > _TURN_SECONDS):
             turns.delete_one({"_id": "submission", "by": held["by"], "since": held["since"]})
         return False
     return True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
+from heterodft.workflows.calculation import finished_id
 from heterodft.workflows.queue.control import rerun
 from heterodft.workflows.queue.identity import is_alive
 from heterodft.workflows.queue.launchpad import atomic
@@ -18,6 +19,7 @@ from heterodft.workflows.runner import FAILURE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from fireworks.core.launchpad import LaunchPad
 
@@ -27,7 +29,7 @@ __all__ = ["dead_workers", "reconcile", "requeue", "running_of"]
 
 
 def reconcile(launchpad: LaunchPad, settings: Settings) -> list[str]:
-    """Put back the calculations of dead workers on this host, and those stopped from outside.
+    """Put back the calculations of dead workers on this host, those stopped from outside, and failures with a result.
 
     On the embedded file, looking and putting back are one step, so that nobody can start one in between; on a server,
     what a death between two calls left is mended first.
@@ -40,7 +42,7 @@ def reconcile(launchpad: LaunchPad, settings: Settings) -> list[str]:
     sweep(launchpad)
     with atomic(launchpad):
         dead = requeue(launchpad, dead_workers(launchpad), "RUNNING")
-        return dead + requeue(launchpad, _interrupted(launchpad, settings), "FIZZLED")
+        return dead + requeue(launchpad, _not_failed(launchpad, settings), "FIZZLED")
 
 
 def requeue(launchpad: LaunchPad, fw_ids: Sequence[int], state: str) -> list[str]:
@@ -69,12 +71,19 @@ def running_of(launchpad: LaunchPad, workers: Sequence[str]) -> list[int]:
     return sorted(fw["fw_id"] for fw in states)
 
 
-def _interrupted(launchpad: LaunchPad, settings: Settings) -> list[int]:
-    """Return the failed calculations whose failure says that they were stopped from outside."""
+def _not_failed(launchpad: LaunchPad, settings: Settings) -> list[int]:
+    """Return the failed calculations that were stopped from outside, or have their result on disk."""
     found = []
-    for fw in launchpad.fireworks.find({"state": "FIZZLED"}, {"fw_id": 1, "spec": 1}):
-        with suppress(ReaderError):
-            folder = settings.resolved(fw["spec"].get("folder", ""))
-            if read_json(folder / FAILURE_FILE).get("interrupted"):
-                found.append(int(fw["fw_id"]))
+    for fw in launchpad.fireworks.find(
+        {"state": "FIZZLED", "spec.folder": {"$exists": True}}, {"fw_id": 1, "spec": 1}
+    ):
+        folder = settings.resolved(fw["spec"]["folder"])
+        if _was_interrupted(folder) or finished_id(folder) == fw["spec"].get("calculation", ""):
+            found.append(int(fw["fw_id"]))
     return found
+
+
+def _was_interrupted(folder: Path) -> bool:
+    with suppress(ReaderError):
+        return bool(read_json(folder / FAILURE_FILE).get("interrupted"))
+    return False

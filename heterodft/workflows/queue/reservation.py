@@ -91,8 +91,10 @@ def _record(launchpad: LaunchPad, settings: Settings, fw_id: int) -> bool:
 
 def _outcome(folder: Path, identity: str) -> tuple[str, FWAction] | None:
     if finished_id(folder) == identity:
-        result = Result.load(folder)
-        return "COMPLETED", FWAction(stored_data={"energy": result.energy, "converged": result.converged})
+        with suppress(ReaderError):  # cut off: the calculation runs again, which mends it
+            result = Result.load(folder)
+            return "COMPLETED", FWAction(stored_data={"energy": result.energy, "converged": result.converged})
+        return None
     with suppress(ReaderError):
         failure = read_json(folder / FAILURE_FILE)
         if not failure.get("interrupted"):

@@ -107,13 +107,14 @@ def _rows_of_file(settings: Settings) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def _rows_of_server(settings: Settings) -> Iterable[tuple[str, dict[str, Any]]]:
-    import pymongo
     from pymongo.errors import PyMongoError
 
+    from heterodft.workflows.queue.server import connect
+
     try:
-        client: pymongo.MongoClient[dict[str, Any]]
-        with pymongo.MongoClient(settings.host, serverSelectionTimeoutMS=5000) as client:
-            database: Any = client[settings.database]
+        client, name = connect(settings)
+        with client:
+            database: Any = client[name]
             found = list(database.launches.find({"state": {"$in": _STATES}}))
             wanted = {"fw_id": {"$in": [launch["fw_id"] for launch in found]}, "state": {"$in": _STATES}}
             names = {fw["fw_id"]: fw["spec"].get("calculation") for fw in database.fireworks.find(wanted)}

@@ -25,12 +25,14 @@ def launchpad_data(settings: Settings) -> dict[str, Any]:
     Raises
     ------
     SettingsError
-        If the launchpad file cannot be read.
+        If the launchpad file cannot be read, or the address of the server is none.
     """
     if settings.launchpad_file is None:
         data: dict[str, Any] = {"host": settings.host, "name": settings.database, "uri_mode": True}
     else:
         data = _read(settings.launchpad_file)
+    if data.get("uri_mode"):
+        _check_address(str(data["host"]))
     return data | {"strm_lvl": "ERROR", "mongoclient_kwargs": _TIMEOUT | (data.get("mongoclient_kwargs") or {})}
 
 
@@ -51,6 +53,20 @@ def connect(settings: Settings) -> tuple[pymongo.MongoClient[dict[str, Any]], st
         **data["mongoclient_kwargs"],
     )
     return client, name
+
+
+def _check_address(host: str) -> None:
+    """Refuse an address that pymongo would refuse, whose words may quote a part of the password."""
+    from pymongo.errors import PyMongoError
+    from pymongo.uri_parser import parse_uri
+
+    try:
+        parse_uri(host.replace("mongodb+srv://", "mongodb://", 1))
+    except (PyMongoError, ValueError):
+        raise SettingsError(
+            "launchpad: host: this is no address of a MongoDB server; write mongodb://user:password@server with "
+            "signs such as @ : / % in the user or the password percent-encoded (%40 %3A %2F %25)"
+        ) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteClient", "SqliteDatabase"]
 
-_BUSY_SECONDS = 120
+_BUSY_SECONDS = 120.0
+_TRY_SECONDS = 1.0
+"""A wait for a lock is in pieces, since inside one no signal is heard."""
 
 
 class SqliteClient:
@@ -32,10 +35,14 @@ class SqliteClient:
     ----------
     path
         The file; its folder must exist.
+    create
+        Make the file when it is missing.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, create: bool = True):
         self.path = path.absolute()
+        self._create = create
+        self._file: tuple[int, int] | None = None
         self.lock = threading.RLock()
         self.tables: set[str] = set()
         self._process: int | None = None
@@ -47,13 +54,32 @@ class SqliteClient:
         if self._process != os.getpid():
             try:
                 self._opened = self._open()
-            except sqlite3.Error as error:
+                self._file = self._place()
+            except (sqlite3.Error, OSError) as error:
                 raise AutoReconnect(f"queue file {self.path}: {error}") from error
             self._process, self._depth, self.tables, self.lock = os.getpid(), 0, set(), threading.RLock()
+        elif not self._depth:
+            self._check_place()
         return self._opened
 
+    def _place(self) -> tuple[int, int]:
+        found = self.path.stat()
+        return found.st_dev, found.st_ino
+
+    def _check_place(self) -> None:
+        """Notice a file that was taken away, which SQLite would go on writing to unseen."""
+        try:
+            place = self._place()
+        except OSError as error:
+            raise AutoReconnect(f"queue file {self.path}: {error.strerror}") from error
+        if place != self._file:
+            raise AutoReconnect(f"queue file {self.path}: another file is in its place")
+
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        address = f"{self.path.as_uri()}?mode={'rwc' if self._create else 'rw'}"
+        connection = sqlite3.connect(
+            address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(
@@ -61,7 +87,20 @@ class SqliteClient:
             "PRIMARY KEY(collection, path, value, rid)) WITHOUT ROWID"
         )
         connection.execute("CREATE INDEX IF NOT EXISTS members_by_row ON members(collection, rid)")
+        connection.execute(f"PRAGMA busy_timeout = {round(1000 * min(_TRY_SECONDS, _BUSY_SECONDS))}")
         return connection
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Become the one that writes, after waiting for the one that does."""
+        end = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            else:
+                return
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -71,7 +110,7 @@ class SqliteClient:
             connection = self.connect()
             try:
                 if not self._depth:
-                    connection.execute("BEGIN IMMEDIATE")
+                    self._begin(connection)
                 self._depth += 1
                 try:
                     yield connection

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fireworks import FWorker
@@ -22,6 +23,7 @@ from heterodft.errors import HeterodftError, QueueError
 from heterodft.workflows.queue.control import retry
 from heterodft.workflows.queue.firetasks import interrupted, machine_failures
 from heterodft.workflows.queue.identity import current_job, job_of, worker_name
+from heterodft.workflows.queue.lasting import LastingLaunchPad
 from heterodft.workflows.queue.launchpad import atomic, open_launchpad
 from heterodft.workflows.queue.limits import TimeLeft, check_disk
 from heterodft.workflows.queue.offline import run_chain
@@ -39,7 +41,8 @@ __all__ = ["work"]
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.5
 _LOOK_SECONDS = 10.0
-_MOST_FAILURES = 40
+_PATIENCE_SECONDS = 600.0
+"""For a queue that does not answer."""
 _MOST_MACHINE_FAILURES = 3
 
 
@@ -60,7 +63,7 @@ def work(options: dict[str, Any]) -> None:
         If one calculation after the other failed for a reason of this machine; they are put back first.
     """
     settings = Settings.from_dict(options["settings"])
-    launchpad = open_launchpad(settings)
+    launchpad = open_launchpad(settings, create=False)
     fworker = FWorker(name=worker_name(), env={"heterodft": settings.to_dict(secret=False)})
     if "fw_id" in options:
         check_disk(settings)
@@ -73,15 +76,15 @@ def work(options: dict[str, Any]) -> None:
 def _drain(launchpad: LaunchPad, fworker: FWorker, settings: Settings, parent: int) -> None:
     """Run one calculation after the other; a worker whose parent is gone stops after its calculation."""
     time_left = TimeLeft(settings)
-    failures, last_look = 0, time.monotonic()
+    away_since, last_look = None, time.monotonic()
     while os.getppid() == parent and time_left.for_another():
         check_disk(settings)
         ran = False
         try:
-            if failures:
+            if away_since is not None:
                 _put_back_own(launchpad, fworker)  # done, but not recorded
             ran = _run_one(launchpad, fworker, settings)
-            failures = 0
+            away_since = None
             if not ran and not _more_to_come(launchpad):
                 return
             if not ran and time.monotonic() - last_look > _LOOK_SECONDS:  # what this one waits for may be dead
@@ -89,13 +92,19 @@ def _drain(launchpad: LaunchPad, fworker: FWorker, settings: Settings, parent: i
                 reconcile(launchpad, settings)
                 last_look = time.monotonic()
         except PyMongoError as error:
-            failures += 1
-            if failures > _MOST_FAILURES:
-                raise
-            _log.warning("the queue did not answer (%d): %s", failures, error)
+            away_since = time.monotonic() if away_since is None else away_since
+            _refuse_silence(time.monotonic() - away_since, error)
         _check_machine(settings)
         if not ran:
             time.sleep(_IDLE_SECONDS)
+
+
+def _refuse_silence(seconds: float, error: PyMongoError) -> None:
+    """Stop when the queue has not answered for too long; what was computed is on disk."""
+    said = " ".join(str(error).split())[:200]
+    if seconds > _PATIENCE_SECONDS:
+        raise QueueError(f"no queue for {seconds:.0f} s: {said}; results are on disk, heterodft run records them")
+    _log.warning("the queue does not answer, for %.0f s: %s", seconds, said)
 
 
 def _is_reserved(launchpad: LaunchPad, launch_id: int) -> bool:
@@ -115,12 +124,21 @@ def _check_machine(settings: Settings) -> None:
 def _run_one(launchpad: LaunchPad, fworker: FWorker, settings: Settings, fw_id: int | None = None) -> bool:
     """Run one calculation, any ready one or a certain one; return whether there was one."""
     try:
-        ran = bool(Rocket(launchpad, fworker, fw_id).run(err_file=sys.stderr))
+        lasting: Any = LastingLaunchPad(launchpad, patience=_PATIENCE_SECONDS, stopped=lambda: bool(_STOP))
+        ran = bool(Rocket(lasting, fworker, fw_id).run(err_file=sys.stderr))
     except SystemExit:  # told to stop before or after the task itself
-        _put_back_own(launchpad, fworker)
+        with suppress(PyMongoError):  # the next look at the queue finds it
+            _put_back_own(launchpad, fworker)
+        raise
+    except PyMongoError:
+        if _STOP:
+            raise SystemExit(0) from None
         raise
     if _STOP or interrupted:
-        reconcile(launchpad, settings)
+        with suppress(PyMongoError):
+            if _STOP:
+                _put_back_last(launchpad, fworker)
+            reconcile(launchpad, settings)
         raise SystemExit(0)
     return ran
 
@@ -129,6 +147,14 @@ def _put_back_own(launchpad: LaunchPad, fworker: FWorker) -> None:
     """Put back what runs by our own name, since we run nothing."""
     with atomic(launchpad):
         requeue(launchpad, running_of(launchpad, [fworker.name]), "RUNNING")
+
+
+def _put_back_last(launchpad: LaunchPad, fworker: FWorker) -> None:
+    """Put back what we ran when told to stop; it may have ended before it could leave word of that in its folder."""
+    wanted = {"fw_id": 1, "state": 1}
+    last = launchpad.launches.find_one({"fworker.name": fworker.name}, wanted, sort=[("launch_id", -1)])
+    if last is not None and last["state"] == "FIZZLED":
+        requeue(launchpad, [last["fw_id"]], "FIZZLED")
 
 
 def _more_to_come(launchpad: LaunchPad) -> bool:
@@ -169,8 +195,8 @@ def main() -> None:
         code = 0
     except SystemExit:
         code = 0
-    except HeterodftError as error:
-        _log.error("the worker stops: %s", error)
+    except (HeterodftError, PyMongoError) as error:
+        _log.error("the worker stops: %s", " ".join(str(error).split()))
     except Exception:  # noqa: BLE001, its log is all there is to find the cause
         _log.exception("the worker stopped")
     finally:
