@@ -33,12 +33,12 @@ def test_each_error_refines_its_builtin():
 
 
 def test_the_tree_drawn_on_top_is_the_tree_of_the_classes():
-    drawn = {}
+    drawn, above = {}, []
     for line in errors.__doc__.splitlines():
-        if match := re.match(r"(│   )?[├└]── (\w+)(?: \((\w+)\))?", line):
-            nested, name, builtin = match.groups()
-            above = [n for n, bases in drawn.items() if bases[0] == "HeterodftError"]
-            drawn[name] = (above[-1],) if nested else ("HeterodftError", builtin)
+        if match := re.match(r"((?:│   |    )*)[├└]── (\w+)(?: \((\w+)\))?", line):
+            indent, name, builtin = match.groups()
+            above = [*above[: len(indent) // 4], name]
+            drawn[name] = (above[-2],) if indent else ("HeterodftError", builtin)
     assert drawn == TREE
 
 

@@ -268,11 +268,14 @@ def _release(request: Request, folder: Path, keep: str) -> None:
         if (request.code, request.step) != ("vasp", "charge"):  # whose result it is
             _remove(folder, _DENSITY[request.code])
         return
-    waited_for = any(_waiting_children(request, folder))
-    if request.code == "espresso" or not waited_for:  # no step of pw.x starts from wavefunctions
+    if request.code == "espresso":  # no step of pw.x starts from wavefunctions
         _remove(folder, _WAVES[request.code])
-    if keep == "results" and not waited_for:
-        _remove(folder, _DENSITY[request.code])
+        if keep != "results":
+            return
+    if not any(_waiting_children(request, folder)):
+        _remove(folder, _WAVES[request.code])
+        if keep == "results":
+            _remove(folder, _DENSITY[request.code])
 
 
 def _waiting_children(request: Request, folder: Path) -> Iterator[Request]:
