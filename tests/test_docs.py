@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import re
 from pathlib import Path
 
 import numpy as np
 
 from heterodft.analysis.result import Bands, Result
+from heterodft.cli import _COMMANDS
 from heterodft.structures import build_material
 from heterodft.workflows.campaign import Campaign, StructureSpec
+from heterodft.workflows.queue.batch_settings import read_batch_settings
+from heterodft.workflows.settings_file import load_settings
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -44,3 +48,24 @@ def test_examples_of_the_structures_page_are_what_the_program_does():
     found = doctest.testfile(str(DOCS / "structures.md"), module_relative=False)
     assert found.attempted > 20
     assert found.failed == 0
+
+
+def test_commands_and_options_of_the_running_page_exist():
+    text = (DOCS / "running.md").read_text()
+    for line in re.findall(r"`heterodft ([^`]+)`", text) + re.findall(r"^heterodft ([^#\n]+)", text, re.MULTILINE):
+        name, *words = line.split()
+        assert name in _COMMANDS, line
+        command = importlib.import_module(f"heterodft.cli.{name}").command
+        known = {option for parameter in command.params for option in parameter.opts}
+        if name != "lpad":  # whose options are FireWorks'
+            assert {word for word in words if word.startswith("-")} <= known, line
+
+
+def test_settings_of_the_running_page_are_accepted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for block in re.findall(r"```yaml\n(.*?)```", (DOCS / "running.md").read_text(), re.DOTALL):
+        (tmp_path / "heterodft.yaml").write_text(block)
+        settings = load_settings()
+        if settings.batch:
+            read_batch_settings(settings)

@@ -94,7 +94,7 @@ def _attempt(request: Request, each: WantedInput, folder: Path, settings: Settin
         run_watched(
             job,
             folder,
-            handlers=espresso_handlers(request, each.name),
+            handlers=espresso_handlers(request, each.name, physics=settings.correct_physics, reseed=settings.reseed),
             validators=[EspressoValidator(each.name)],
             max_errors=MAX_ERRORS,
             explain=lambda: diagnose(folder, each.name),

@@ -53,6 +53,9 @@ class Settings:
         ``adopt`` a program that outlived its worker, or ``end`` it.
     grace
         Seconds that a program is given to write its checkpoint when it is stopped.
+    correct_physics, reseed
+        Whether handlers of pw.x may change smearing or symmetry as a last resort, which is marked, and whether a
+        state that lost its moments is tried once more with larger ones.
     deadline
         When this worker's time is up, in seconds since 1970; None when it has no end. Never in a file.
     """
@@ -74,6 +77,8 @@ class Settings:
     keep_files: str = "densities"
     orphans: str = "adopt"
     grace: float = 20.0
+    correct_physics: bool = False
+    reseed: bool = False
     deadline: float | None = None
 
     @property

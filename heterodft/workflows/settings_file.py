@@ -18,6 +18,7 @@ environment variables ``HETERODFT_HOST``, ``ESPRESSO_BIN_DIR``, ``ESPRESSO_PSEUD
     vasp: {command: mpirun -np {cores} vasp_std}   # gamma_command, ncl_command
     disk: {budget: 500, free: 2}     # GB: of the folder of runs at most; to leave on the disk
                                      # keep: densities (also: all, results) is what stays of a finished calculation
+    corrections: {physics: false, reseed: false}
     batch: {scheduler: slurm}        # for heterodft launch
 
 A path after ``sqlite://`` is relative to the settings file (or the working folder) unless it starts with a slash:
@@ -46,6 +47,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "ncl_command": "vasp_ncl_command",
     },
     "disk": {"budget": "disk_budget", "free": "keep_free", "keep": "keep_files"},
+    "corrections": {"physics": "correct_physics", "reseed": "reseed"},
     "batch": {},
     "runs": {},
     "cores": {},
@@ -95,7 +97,17 @@ def load_settings(**changes: Any) -> Settings:
             values.pop("launchpad_file" if key == "host" else "", None)
             folder = Path.cwd() if key == "host" else folder
     _check(values)
-    plain = (*_COMMANDS, "batch", "disk_budget", "keep_free", "keep_files", "orphans", "grace")
+    plain = (
+        *_COMMANDS,
+        "batch",
+        "disk_budget",
+        "keep_free",
+        "keep_files",
+        "orphans",
+        "grace",
+        "correct_physics",
+        "reseed",
+    )
     known = {key: values[key] for key in plain if key in values}
     settings = Settings(
         host=values["host"],
@@ -134,6 +146,9 @@ def _check(values: dict[str, Any]) -> None:
         number = values.get(key, 1.0)
         if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
             raise SettingsError(f"{name}: {number!r}; give a number of {unit}")
+    for key, name in (("correct_physics", "physics"), ("reseed", "reseed")):
+        if not isinstance(values.get(key, False), bool):
+            raise SettingsError(f"corrections: {name}: {values[key]!r}; write true or false")
     if not isinstance(values.get("batch", {}), dict):
         raise SettingsError(f"batch: {values['batch']!r}; give keys such as scheduler: slurm")
 

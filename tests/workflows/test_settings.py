@@ -150,3 +150,14 @@ def test_a_relative_program_is_found_from_a_folder_with_a_space(tmp_path, monkey
 def test_the_grace_of_programs_is_read():
     write("grace: 5")
     assert load_settings().grace == 5
+
+
+def test_handlers_may_touch_physics_only_when_asked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert (load_settings().correct_physics, load_settings().reseed) == (False, False)
+    Path("heterodft.yaml").write_text("corrections: {physics: true, reseed: true}\n")
+    assert (load_settings().correct_physics, load_settings().reseed) == (True, True)
+    Path("heterodft.yaml").write_text("corrections: {physics: maybe}\n")
+    with pytest.raises(SettingsError, match="corrections: physics: 'maybe'; write true or false"):
+        load_settings()
