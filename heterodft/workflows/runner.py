@@ -122,13 +122,12 @@ def _run_programs(request: Request, folder: Path, settings: Settings) -> Result:
 
 def _record(request: Request, folder: Path) -> Result:
     """Read what came out and write it beside the outputs."""
-    from heterodft.workflows.custodians.corrections import corrections_of
-    from heterodft.workflows.custodians.watch import LOG_FILE
+    from heterodft.workflows.custodians.watch import forget_attempts
 
     try:
         result = read_folder(folder)
     except ReaderError as error:  # cut off: without its history, the next attempt computes it again
-        (folder / LOG_FILE).unlink(missing_ok=True)
+        forget_attempts(folder)
         raise CalculationError(f"{error}; heterodft retry computes it again") from error
     if result.converged is False:
         raise CalculationError(f"the SCF cycle did not converge; raise max_scf_steps or lower mixing [{folder}]")
@@ -137,6 +136,16 @@ def _record(request: Request, folder: Path) -> Result:
         verdict, sites = compare_moments(request.moments, result.sites["sphere"].moments)
         reached = {"verdict": verdict, "sites": sites}
     result.request["state"] = reached
-    result = replace(result, corrections=corrections_of(folder))
+    result = replace(result, corrections=_corrections(request, folder))
     result.save(folder)
     return result
+
+
+def _corrections(request: Request, folder: Path) -> list[dict[str, Any]]:
+    if request.code == "vasp":
+        from heterodft.workflows.custodians.vasp import vasp_corrections
+
+        return vasp_corrections(folder)
+    from heterodft.workflows.custodians.corrections import corrections_of
+
+    return corrections_of(folder)

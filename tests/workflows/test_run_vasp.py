@@ -17,6 +17,7 @@ import pytest
 from custodian.vasp.interpreter import VaspModder
 from pymatgen.io.vasp.inputs import Poscar as PymatgenPoscar
 
+from heterodft.analysis.energies import comparison_key
 from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, InputError, InterruptedCalculation, ProgramNotFoundError, SettingsError
 from heterodft.workflows.calculation import write_request
@@ -302,6 +303,11 @@ def test_custodians_own_handlers_cure_and_the_request_is_kept(steps, settings, t
     assert history
     found = set().union(*(vasp_touches(action) for c in history for action in c["actions"]))
     assert found == touched
+    (told,) = result.corrections
+    assert told["program"] == "VASP"
+    assert told["errors"]
+    assert set(told["touches"]) == touched
+    assert (comparison_key(result) is None) == bool(touched)
     kept = changes_kept(relax)
     assert {key: used for key, (_, used) in kept.items()} | cure == {key: used for key, (_, used) in kept.items()}
     assert vasp_touches({"dict": "INCAR", "action": {"_set": kept}}) == touched

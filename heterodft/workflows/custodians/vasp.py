@@ -10,14 +10,15 @@ from custodian.vasp import handlers as custodians
 from custodian.vasp.interpreter import VaspModder
 from custodian.vasp.validators import VaspFilesValidator, VasprunXMLValidator
 
-from heterodft.workflows.custodians.vasp_inputs import end_of_file, incar_tags
+from heterodft.workflows.custodians.vasp_inputs import changes_kept, end_of_file, incar_tags
+from heterodft.workflows.custodians.watch import attempts_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from custodian.custodian import Validator
 
-__all__ = ["FirstDavidsonHandler", "vasp_handlers", "vasp_touches", "vasp_validators"]
+__all__ = ["FirstDavidsonHandler", "vasp_corrections", "vasp_handlers", "vasp_touches", "vasp_validators"]
 
 _UNWANTED = {"triple_product"}
 """Custodian swaps two lattice vectors of the POSCAR then, but not of the mesh; our cells are right-handed."""
@@ -103,3 +104,23 @@ def vasp_touches(action: Mapping[str, Any]) -> set[str]:
     if file == "POSCAR":
         return {"cell"}
     return {_TOUCHED_BY[key] for key in changed if key in _TOUCHED_BY} if file == "INCAR" else set()
+
+
+def vasp_corrections(folder: Path) -> list[dict[str, Any]]:
+    """Return what the run that ended well had otherwise than asked, as one correction for its result; often none.
+
+    What an attempt changed that failed all the same and was begun anew is left out.
+    """
+    kept = changes_kept(folder)
+    attempts = attempts_in(folder)
+    errors = [str(e) for entry in (attempts[-1:]) for c in entry.get("corrections", ()) for e in c.get("errors", ())]
+    if not kept and not errors:
+        return []
+    incar = {key: pair for key, pair in kept.items() if key != "KPOINTS"}
+    touches = vasp_touches({"dict": "INCAR", "action": {"_set": incar}})
+    touches |= {"k-points"} if "KPOINTS" in kept else set()
+    changes = {f"INCAR->{key}": list(pair) for key, pair in incar.items()}
+    if "KPOINTS" in kept:
+        changes["KPOINTS"] = ["as asked", "changed by a handler"]
+    names = {"program": "VASP", "errors": list(dict.fromkeys(errors))}
+    return [names | {"changes": changes, "touches": sorted(touches)}]

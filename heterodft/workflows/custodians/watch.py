@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from custodian.custodian import ErrorHandler, Job, Validator
 
-__all__ = ["LOG_FILE", "attempts_in", "run_watched"]
+__all__ = ["LOG_FILE", "attempts_in", "forget_attempts", "run_watched"]
 
 LOG_FILE = "custodian.json"
 _COPY_FILE = ".custodian.json"
@@ -40,6 +40,12 @@ def attempts_in(folder: Path) -> list[dict[str, Any]]:
             found = json.loads((folder / name).read_text(encoding="utf-8"))
             return [entry for entry in found if isinstance(entry, dict)]
     return []
+
+
+def forget_attempts(folder: Path) -> None:
+    """Remove the history of a folder, so that the next attempt begins anew."""
+    for name in (LOG_FILE, _COPY_FILE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _keep_copy(folder: Path) -> None:
