@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from heterodft.errors import ProgramNotFoundError, QueueError, SettingsError
-from heterodft.workflows.queue.batch import job_is_gone, jobs_there, render, submit_script
+from heterodft.workflows.queue.batch import render, submit_script
 from heterodft.workflows.queue.batch_settings import read_batch_settings
 from heterodft.workflows.queue.identity import current_job, is_alive, job_of, worker_name
+from heterodft.workflows.queue.schedulers import job_is_gone, jobs_there
 from heterodft.workflows.settings import Settings
 
 FULL = {

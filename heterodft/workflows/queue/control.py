@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from heterodft.files import write_text
 from heterodft.workflows.calculation import finished_id
 from heterodft.workflows.control_files import CANCEL_FILE
-from heterodft.workflows.queue.batch import cancel_waiting_job
 from heterodft.workflows.queue.launchpad import atomic, open_launchpad, queue_errors
+from heterodft.workflows.queue.schedulers import cancel_waiting_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

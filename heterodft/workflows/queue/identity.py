@@ -7,7 +7,7 @@ import re
 import socket
 
 from heterodft.workflows.processes import is_running, start_mark
-from heterodft.workflows.queue.batch import job_is_gone
+from heterodft.workflows.queue.schedulers import job_is_gone
 
 __all__ = ["current_job", "is_alive", "job_of", "worker_name"]
 

@@ -18,11 +18,12 @@ from fireworks import FWorker
 
 from heterodft.errors import ReaderError, StorageError
 from heterodft.files import make_folder, read_json, write_json, write_text
-from heterodft.workflows.queue.batch import jobs_there, render, submit_script
+from heterodft.workflows.queue.batch import render, submit_script
 from heterodft.workflows.queue.identity import job_of, worker_name
 from heterodft.workflows.queue.launchpad import open_launchpad, queue_errors
 from heterodft.workflows.queue.pool import recover
 from heterodft.workflows.queue.reservation import chain_of
+from heterodft.workflows.queue.schedulers import jobs_there
 from heterodft.workflows.runner import FAILURE_FILE
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from heterodft.analysis.result import Result
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
 from heterodft.workflows.calculation import finished_id
-from heterodft.workflows.queue.batch import jobs_there
 from heterodft.workflows.queue.identity import is_alive, worker_name
 from heterodft.workflows.queue.launchpad import atomic
+from heterodft.workflows.queue.schedulers import jobs_there
 from heterodft.workflows.runner import FAILURE_FILE
 
 if TYPE_CHECKING:
