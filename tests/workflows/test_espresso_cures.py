@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from dataclasses import replace
 
 import pytest
@@ -77,10 +78,10 @@ class Case:
         (self.folder / "pw.in").write_text(text)
         return self
 
-    def run(self, command=None, **options):
+    def run(self, command=None, deadline=None, **options):
         handlers = espresso_handlers(self.request, "pw.in", **options)
         run_watched(
-            EspressoJob(command or [self.pw], "pw.in"),
+            EspressoJob(command or [self.pw], "pw.in", deadline=deadline),
             self.folder,
             handlers=handlers,
             validators=[EspressoValidator("pw.in")],
@@ -272,9 +273,9 @@ def test_what_has_no_cure_stops_at_once_and_says_what_to_do(case, requests, chan
 
 def test_a_stop_by_the_time_limit_is_not_corrected(case, requests):
     case.write(requests["NM", "relax"], {}, replaced=PUSHED)
-    (case.folder / "pwscf.EXIT").touch()
-    with pytest.raises(CalculationError):
-        case.run()
+    with pytest.raises(CalculationError, match="was stopped"):
+        case.run(deadline=time.time() + 11.5)  # a second for pw.x, ten to write its checkpoint
+    assert case.value("control->max_seconds") == "1"
     assert case.history == []
 
 
