@@ -31,6 +31,9 @@ benchmarks: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/structures.py
 	$(BIN)/python benchmarks/inputs.py
+	$(BIN)/python benchmarks/job_queue.py
+	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python benchmarks/overhead.py
 
 peers: $(VENV)-peers/.installed
 	$(VENV)-peers/bin/python benchmarks/structures.py
