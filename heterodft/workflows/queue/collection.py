@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from copy import deepcopy
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -20,130 +19,31 @@ from mongomock.aggregate import process_pipeline
 from mongomock.filtering import filter_applies
 from pymongo.errors import AutoReconnect, DuplicateKeyError
 
+from heterodft.workflows.queue.documents import (
+    ARRAYS,
+    INDEXES,
+    SCALARS,
+    SEARCHED,
+    SORTED,
+    UNIQUE,
+    Cursor,
+    Document,
+    Sort,
+    first,
+    in_order,
+    nested,
+    quoted,
+    read_date,
+    to_sql,
+    values_at,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from heterodft.workflows.queue.store import SqliteClient, SqliteDatabase
 
-__all__ = ["SqliteCollection", "values_at"]
-
-Document = dict[str, Any]
-Sort = list[tuple[str, int]]
-
-_SCALARS = (str, int, float, bool, datetime, ObjectId)
-_SEARCHED: dict[str, list[str]] = {
-    "fireworks": ["fw_id", "state", "name", "spec.calculation", "spec.folder"],
-    "launches": ["launch_id", "fw_id", "state"],
-    "workflows": ["state", "name"],
-    "offline_runs": ["launch_id"],
-}
-"""Scalar paths that an equality or ``$in`` is answered from."""
-_SORTED: dict[str, list[str]] = {
-    "fireworks": ["spec._priority", "created_on", "updated_on"],
-    "workflows": ["created_on", "updated_on"],
-    "launches": ["time_start"],
-}
-"""Further scalar paths kept as columns, to sort by or to list without decoding."""
-_ARRAYS: dict[str, list[str]] = {
-    "fireworks": ["launches"],
-    "workflows": ["nodes"],
-    "launches": ["state_history.reservation_id"],
-}
-_INDEXES: dict[str, list[str]] = {
-    "fireworks": [
-        '"fw_id"',
-        '"state", "spec._priority" DESC, "created_on"',
-        '"name"',
-        '"spec.calculation"',
-        '"spec.folder"',
-    ],
-    "launches": ['"launch_id"', '"fw_id"', '"state"'],
-    "workflows": ['"state"', '"name"'],
-    "offline_runs": ['"launch_id"'],
-}
-_UNIQUE = {("fireworks", '"fw_id"'), ("launches", '"launch_id"'), ("fireworks", '"spec.calculation"')}
-
-
-def values_at(document: Document, path: str) -> list[Any]:
-    """Return every value at a dotted path, walking into arrays as MongoDB does."""
-    current: list[Any] = [document]
-    for part in path.split("."):
-        items = [item for value in current for item in (value if isinstance(value, list) else [value])]
-        current = [item[part] for item in items if isinstance(item, dict) and part in item]
-    return [item for value in current for item in (value if isinstance(value, list) else [value])]
-
-
-def _to_sql(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value) if isinstance(value, ObjectId) else value
-
-
-def _date(value: Any) -> Any:
-    """Return the date that a text stands for, in UTC without saying so, as BSON gives it; else what was given."""
-    try:
-        date = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return value
-    return date if date.tzinfo is None else date.astimezone(UTC).replace(tzinfo=None)
-
-
-def _nested(paths: list[str], values: tuple[Any, ...]) -> Document:
-    """Return a document with values at dotted paths; None stands for a value that is not there."""
-    document: Document = {}
-    for path, value in zip(paths, values, strict=True):
-        *parents, key = path.split(".")
-        place = document
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        if value is not None:
-            place[key] = value
-    return document
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-class Cursor:
-    """A lazy query result, sorted, skipped and limited like pymongo's."""
-
-    def __init__(self, collection: SqliteCollection, query: Document | None, projection: Any, sort: Sort | None):
-        self._collection, self._query, self._projection = collection, query, projection
-        self._sort, self._skip, self._limit = sort, 0, 0
-        self._iterator: Iterator[Document] | None = None
-
-    def sort(self, key: str | Sort, direction: int = 1) -> Cursor:
-        self._sort = [(key, direction)] if isinstance(key, str) else list(key)
-        return self
-
-    def skip(self, count: int) -> Cursor:
-        self._skip = count
-        return self
-
-    def limit(self, count: int) -> Cursor:
-        self._limit = count
-        return self
-
-    def __iter__(self) -> Iterator[Document]:
-        if not self._query and not self._sort and not self._skip and self._collection.is_covered(self._projection):
-            return iter(self._collection.listing(self._projection, self._limit))
-        end = self._skip + self._limit if self._limit else None
-        rows = []
-        with self._collection.client.lock:
-            for _, document in self._collection.scan(self._query, self._sort):
-                rows.append(self._collection.project(document, self._projection))
-                if end is not None and len(rows) >= end:
-                    break
-        return iter(rows[self._skip :])
-
-    def __next__(self) -> Document:
-        if self._iterator is None:
-            self._iterator = iter(self)
-        return next(self._iterator)
-
-    def __getitem__(self, index: int) -> Document:
-        return list(self)[index]
+__all__ = ["SqliteCollection"]
 
 
 class SqliteCollection:
@@ -153,8 +53,8 @@ class SqliteCollection:
         self.database = database
         self.client: SqliteClient = database.client
         self.name, self._table = name, f"{database.name}.{name}"
-        self._searched, self._arrays = _SEARCHED.get(name, []), _ARRAYS.get(name, [])
-        self._columns = self._searched + _SORTED.get(name, [])
+        self._searched, self._arrays = SEARCHED.get(name, []), ARRAYS.get(name, [])
+        self._columns = self._searched + SORTED.get(name, [])
 
     # -- storage --------------------------------------------------------------------------------------------
 
@@ -168,35 +68,35 @@ class SqliteCollection:
         return connection
 
     def _create(self, connection: sqlite3.Connection) -> None:
-        columns = "".join(f"{_quote(path)}, " for path in self._columns)
+        columns = "".join(f"{quoted(path)}, " for path in self._columns)
         connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {_quote(self._table)}"
+            f"CREATE TABLE IF NOT EXISTS {quoted(self._table)}"
             f"(rid INTEGER PRIMARY KEY, oid UNIQUE NOT NULL, {columns}doc BLOB NOT NULL)"
         )
-        for number, columns in enumerate(_INDEXES.get(self.name, [])):
-            unique = "UNIQUE" if (self.name, columns) in _UNIQUE else ""
-            index = _quote(f"{self._table}.index{number}")
-            connection.execute(f"CREATE {unique} INDEX IF NOT EXISTS {index} ON {_quote(self._table)}({columns})")
+        for number, columns in enumerate(INDEXES.get(self.name, [])):
+            unique = "UNIQUE" if (self.name, columns) in UNIQUE else ""
+            index = quoted(f"{self._table}.index{number}")
+            connection.execute(f"CREATE {unique} INDEX IF NOT EXISTS {index} ON {quoted(self._table)}({columns})")
 
     def _put(self, rid: int | None, document: Document, old: Document | None = None) -> None:
         connection = self._connection()
-        row = [_to_sql(document["_id"])]
+        row = [to_sql(document["_id"])]
         for path in self._columns:
             value = next(iter(values_at(document, path)), None)
-            if value is not None and not isinstance(value, _SCALARS):
+            if value is not None and not isinstance(value, SCALARS):
                 raise TypeError(f"{self.name}.{path} must be a scalar, got {type(value).__name__}")
-            row.append(_to_sql(value))
+            row.append(to_sql(value))
         row.append(bson.encode(document))
         names = ["oid", *self._columns, "doc"]
         try:
             if rid is None:
                 marks = ", ".join("?" * len(names))
                 rid = connection.execute(
-                    f"INSERT INTO {_quote(self._table)}({', '.join(map(_quote, names))}) VALUES({marks})", row
+                    f"INSERT INTO {quoted(self._table)}({', '.join(map(quoted, names))}) VALUES({marks})", row
                 ).lastrowid
             else:
-                changes = ", ".join(f"{_quote(name)} = ?" for name in names)
-                connection.execute(f"UPDATE {_quote(self._table)} SET {changes} WHERE rid = ?", [*row, rid])
+                changes = ", ".join(f"{quoted(name)} = ?" for name in names)
+                connection.execute(f"UPDATE {quoted(self._table)} SET {changes} WHERE rid = ?", [*row, rid])
         except sqlite3.IntegrityError as error:
             raise DuplicateKeyError(str(error)) from error
         for path in self._arrays:
@@ -205,8 +105,8 @@ class SqliteCollection:
     def _put_array(
         self, connection: sqlite3.Connection, rid: int | None, path: str, new: Document, old: Document | None
     ) -> None:
-        now = {_to_sql(value) for value in values_at(new, path) if isinstance(value, _SCALARS)}
-        was = {_to_sql(v) for v in values_at(old, path) if isinstance(v, _SCALARS)} if old else set()
+        now = {to_sql(value) for value in values_at(new, path) if isinstance(value, SCALARS)}
+        was = {to_sql(v) for v in values_at(old, path) if isinstance(v, SCALARS)} if old else set()
         connection.executemany(
             "DELETE FROM members WHERE collection = ? AND path = ? AND value = ? AND rid = ?",
             [(self._table, path, value, rid) for value in was - now],
@@ -221,12 +121,12 @@ class SqliteCollection:
         for key, condition in query.items():
             several = isinstance(condition, dict) and isinstance(condition.get("$in"), list | tuple)
             values = condition["$in"] if several else [condition]
-            if not all(isinstance(value, _SCALARS) for value in values):
+            if not all(isinstance(value, SCALARS) for value in values):
                 continue
-            argument = json.dumps([_to_sql(value) for value in values]) if several else _to_sql(condition)
+            argument = json.dumps([to_sql(value) for value in values]) if several else to_sql(condition)
             test = "IN (SELECT value FROM json_each(?))" if several else "= ?"
             if key == "_id" or key in self._searched:
-                clauses.append(f"{_quote('oid' if key == '_id' else key)} {test}")
+                clauses.append(f"{quoted('oid' if key == '_id' else key)} {test}")
                 arguments.append(argument)
             elif key in self._arrays:
                 clauses.append(f"rid IN (SELECT rid FROM members WHERE collection = ? AND path = ? AND value {test})")
@@ -238,12 +138,12 @@ class SqliteCollection:
         query = query or {}
         where, arguments = self._where(query)
         by_column = bool(sort) and all(key in self._columns for key, _ in sort or [])
-        order = ", ".join(f"{_quote(key)} {'DESC' if way < 0 else 'ASC'}" for key, way in sort or [])
-        sql = f"SELECT rid, doc FROM {_quote(self._table)}{where}{f' ORDER BY {order}, rid' if by_column else ''}"
+        order = ", ".join(f"{quoted(key)} {'DESC' if way < 0 else 'ASC'}" for key, way in sort or [])
+        sql = f"SELECT rid, doc FROM {quoted(self._table)}{where}{f' ORDER BY {order}, rid' if by_column else ''}"
         try:
             rows = ((rid, bson.decode(blob)) for rid, blob in self._connection().execute(sql, arguments))
             matches = ((rid, doc) for rid, doc in rows if not query or filter_applies(query, doc))
-            yield from matches if by_column or not sort else _sorted(matches, sort)
+            yield from matches if by_column or not sort else in_order(matches, sort)
         except sqlite3.DatabaseError as error:
             raise AutoReconnect(f"queue file {self.client.path}: {error}") from error
 
@@ -258,14 +158,14 @@ class SqliteCollection:
     def listing(self, projection: Document, limit: int = 0) -> list[Document]:
         """Return the columns of every document as `project` would, without decoding any."""
         paths = [path for path in projection if path != "_id"]
-        names = ", ".join(map(_quote, paths))
-        sql = f"SELECT {names} FROM {_quote(self._table)} ORDER BY rid LIMIT ?"
+        names = ", ".join(map(quoted, paths))
+        sql = f"SELECT {names} FROM {quoted(self._table)} ORDER BY rid LIMIT ?"
         try:
             with self.client.lock:
                 rows = self._connection().execute(sql, [limit or -1]).fetchall()
         except sqlite3.DatabaseError as error:
             raise AutoReconnect(f"queue file {self.client.path}: {error}") from error
-        return [_nested(paths, row) for row in rows]
+        return [nested(paths, row) for row in rows]
 
     @staticmethod
     def project(document: Document, projection: Any) -> Document:
@@ -318,7 +218,7 @@ class SqliteCollection:
 
     def count_documents(self, filter: Document | None = None) -> int:
         if not filter:
-            sql = f"SELECT COUNT(*) FROM {_quote(self._table)}"
+            sql = f"SELECT COUNT(*) FROM {quoted(self._table)}"
             return int(self._connection().execute(sql).fetchone()[0])
         return sum(1 for _ in self.scan(filter))
 
@@ -339,7 +239,7 @@ class SqliteCollection:
                 plain.append(stage)
                 continue
             documents = list(process_pipeline(documents, self.database, plain, None))  # it lacks $dateFromString
-            documents = [document | {key: _date(document.get(key)) for key in dates} for document in documents]
+            documents = [document | {key: read_date(document.get(key)) for key in dates} for document in documents]
             plain = []
         return iter(process_pipeline(documents, self.database, plain, None))
 
@@ -366,13 +266,13 @@ class SqliteCollection:
         replace: bool = False,
     ) -> SimpleNamespace:
         with self.client.transaction():
-            rows = list(self.scan(query, sort)) if many else list(_first(self.scan(query, sort)))
+            rows = list(self.scan(query, sort)) if many else list(first(self.scan(query, sort)))
             before = after = None
             for rid, before in rows:
                 after = {"_id": before["_id"], **change} if replace else self._updated(before, change)
                 self._put(rid, after, before)
             if not rows and upsert:
-                base = {k: v for k, v in query.items() if isinstance(v, _SCALARS) and not k.startswith("$")}
+                base = {k: v for k, v in query.items() if isinstance(v, SCALARS) and not k.startswith("$")}
                 base.setdefault("_id", ObjectId())
                 after = {"_id": base["_id"], **change} if replace else self._updated(base, change)
                 self._put(None, after)
@@ -431,8 +331,8 @@ class SqliteCollection:
         with self.client.transaction():
             connection = self._connection()
             found = self.scan(query)
-            rows = [(rid,) for rid, _ in (found if many else _first(found))]
-            connection.executemany(f"DELETE FROM {_quote(self._table)} WHERE rid = ?", rows)
+            rows = [(rid,) for rid, _ in (found if many else first(found))]
+            connection.executemany(f"DELETE FROM {quoted(self._table)} WHERE rid = ?", rows)
             connection.executemany(
                 "DELETE FROM members WHERE collection = ? AND rid = ?", [(self._table, rid) for (rid,) in rows]
             )
@@ -441,19 +341,3 @@ class SqliteCollection:
     def create_index(self, keys: Any, **_options: Any) -> str:
         """Do nothing: the columns and their indexes are fixed."""
         return str(keys)
-
-
-def _first(rows: Iterator[tuple[int, Document]]) -> Iterator[tuple[int, Document]]:
-    for row in rows:
-        yield row
-        return
-
-
-def _sorted(rows: Iterable[tuple[int, Document]], sort: Sort) -> list[tuple[int, Document]]:
-    def rank(document: Document, key: str) -> list[tuple[str, Any]]:
-        return [(type(value).__name__, _to_sql(value)) for value in values_at(document, key)[:1] if value is not None]
-
-    ordered = list(rows)
-    for key, way in reversed(sort):
-        ordered.sort(key=lambda row, key=key: rank(row[1], key), reverse=way < 0)  # type: ignore[misc]
-    return ordered
