@@ -64,8 +64,10 @@ def test_commands_and_options_of_the_running_page_exist():
 def test_settings_of_the_running_page_are_accepted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    read = []
     for block in re.findall(r"```yaml\n(.*?)```", (DOCS / "running.md").read_text(), re.DOTALL):
         (tmp_path / "heterodft.yaml").write_text(block)
-        settings = load_settings()
-        if settings.batch:
-            read_batch_settings(settings)
+        read.append(load_settings())
+    (batch,) = [read_batch_settings(settings) for settings in read if settings.batch]
+    assert (batch.scheduler, batch.walltime, batch.per_job) == ("slurm", 4 * 3600, 4)
+    assert [settings.disk_budget for settings in read if settings.disk_budget] == [500]
