@@ -168,11 +168,15 @@ def started(folder, command=("run", "--quiet")):
     process = subprocess.Popen(
         [sys.executable, "-m", "heterodft", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    until_it_iterates(folder)
+    return process
+
+
+def until_it_iterates(folder):
     deadline = time.monotonic() + 60
     while "iteration #  2" not in output(folder):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    return process
 
 
 def output(folder):
@@ -270,9 +274,13 @@ def test_a_checkpoint_that_cannot_be_read_is_left_behind(prepared):
 
 
 def test_a_cancelled_calculation_stops_with_a_checkpoint(prepared):
-    folder = prepared("static", **SLOW) / "static"
-    timer = threading.Timer(4, (folder / CANCEL_FILE).touch)
-    timer.start()
+    folder = prepared("static", **{"20 Ry, kspacing: 1.7": "40 Ry, kspacing: 0.3"}) / "static"
+
+    def cancel():
+        until_it_iterates(folder)
+        (folder / CANCEL_FILE).touch()
+
+    threading.Thread(target=cancel).start()
     with pytest.raises(InterruptedCalculation, match="was cancelled; heterodft retry"):
         run(folder)
     assert programs_in(folder) == []
