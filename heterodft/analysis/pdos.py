@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heterodft.analysis.gaps import find_gap
-from heterodft.analysis.layers import AtomicPlane, find_planes, sum_over_planes
+from heterodft.analysis.layers import AtomicPlane, find_planes, sum_over_groups
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def resolve_by_plane(result: Result) -> LayerDos:
     planes = find_planes(result.structure)
     shells = np.stack([dos.values[:, _COLUMNS[shell]].sum(axis=1) for shell in SHELLS], axis=1)
     reference, name = reference_energy(result)
-    return LayerDos(planes, dos.energies - reference, sum_over_planes(planes, shells), reference, name)
+    return LayerDos(planes, dos.energies - reference, sum_over_groups(planes, shells), reference, name)
 
 
 def electrons_between(layer_dos: LayerDos, low: float = -2.0, high: float = 0.0) -> NDArray[np.float64]:

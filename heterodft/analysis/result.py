@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-__all__ = ["ARRAYS_FILE", "ORBITALS", "RESULT_FILE", "Bands", "ProjectedDos", "Result", "SiteValues"]
+__all__ = ["ARRAYS_FILE", "ORBITALS", "RESULT_FILE", "SHELLS", "Bands", "ProjectedDos", "Result", "SiteValues"]
 
 RESULT_FILE, ARRAYS_FILE = "result.json", "result.npz"
 _SCHEMA = 1
@@ -27,7 +27,9 @@ ORBITALS = (
     "s", "pz", "px", "py", "dz2", "dxz", "dyz", "dx2-y2", "dxy",
     "fz3", "fxz2", "fyz2", "fz(x2-y2)", "fxyz", "fx(x2-3y2)", "fy(3x2-y2)",
 )  # fmt: skip
-"""Real harmonics in the order of every orbital axis; shells of the same kind (3s and 4s) are added."""
+"""Real harmonics in the order of an orbital axis; shells of the same kind (3s and 4s) are added."""
+SHELLS = ("s", "p", "d", "f")
+"""An orbital axis where the code told no more than these."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,19 @@ class SiteValues:
     charges
         Electrons, shape (sites,).
     moments
-        μB, shape (sites,); None when not spin-polarized.
+        μB, shape (sites,); None when not spin-polarized. Of a noncollinear run the z components.
+    vectors
+        μB, shape (sites, 3), of a noncollinear run; None of others.
+    shell_charges, shell_moments
+        By shell as in `SHELLS`, shape (sites, 4); None when the code did not tell.
     """
 
     kind: str
     charges: tuple[float, ...]
     moments: tuple[float, ...] | None
+    vectors: NDArray[np.float64] | None = None
+    shell_charges: NDArray[np.float64] | None = None
+    shell_moments: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,12 +72,22 @@ class Bands:
         Fractional in the reciprocal cell, shape (k, 3).
     weights
         Shape (k,), summing to one.
+    projections
+        Part of each state on each orbital of each site, 0…1, shape (spin, k, band, site, orbital); None when not
+        computed or not asked for.
+    orbitals
+        Names along the orbital axis: `ORBITALS` or `SHELLS`.
+    labels
+        Names of the points of a path, one a k-point, mostly empty; None on a mesh.
     """
 
     energies: NDArray[np.float64]
     occupations: NDArray[np.float64]
     kpoints: NDArray[np.float64]
     weights: NDArray[np.float64]
+    projections: NDArray[np.float64] | None = None
+    orbitals: tuple[str, ...] = ORBITALS
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,14 +99,27 @@ class ProjectedDos:
     energies
         eV on the scale of the Fermi level, shape (energy,).
     values
-        States per eV, shape (site, orbital, spin, energy); orbitals as in `ORBITALS`.
+        States per eV, shape (site, orbital, spin, energy).
     total
         States per eV of the whole cell, shape (spin, energy).
+    orbitals
+        Names along the orbital axis: `ORBITALS`, or `SHELLS` where no more was told.
+
+    The spin axis has one entry without spin, two (up, down) of a collinear run, four (both, then the x, y and z
+    components of the magnetization) of a noncollinear run whose code tells them.
     """
 
     energies: NDArray[np.float64]
     values: NDArray[np.float64]
     total: NDArray[np.float64]
+    orbitals: tuple[str, ...] = ORBITALS
+
+    def by_shell(self) -> NDArray[np.float64]:
+        """Add the orbitals of each shell; shape (site, shell, spin, energy), shells as in `SHELLS`."""
+        sums = np.zeros((self.values.shape[0], len(SHELLS), *self.values.shape[2:]))
+        for column, name in enumerate(self.orbitals):
+            sums[:, SHELLS.index(name[0])] += self.values[:, column]
+        return sums
 
 
 @dataclass(frozen=True)
@@ -101,11 +133,11 @@ class Result:
     structure
         Final structure with the site properties of the builder where they are known.
     electrons
-        Number of valence electrons.
+        Number of valence electrons; None when a file was cut off before it.
     energy
         Total energy in eV; None where the step computes none (dos).
     fermi_levels
-        eV: one, or one a spin when the total moment was fixed.
+        eV: one, or one a spin when the total moment was fixed; empty when the run did not get that far.
     total_moment, absolute_moment
         μB a cell; None when not spin-polarized or not computed.
     sites
@@ -124,13 +156,26 @@ class Result:
         ``request.json`` of the folder: id, names, settings; empty for a folder of others.
     corrections
         What handlers changed between its runs, see `heterodft.analysis.corrections`; empty when nothing.
+    forces
+        eV/Å, shape (site, 3), of the final structure; None when not told.
+    stress
+        eV/Å³, shape (3, 3), positive when the cell wants to shrink in pymatgen's convention of VASP; None when not
+        told.
+    method
+        What the outputs say of how it was computed, where they do: ``xc``, ``cutoff`` and ``density_cutoff`` (eV),
+        ``kpoints`` (a mesh, or the number of points), ``smearing``, ``smearing_width`` (eV), ``hubbard`` (eV by kind
+        or by site), ``pseudopotentials``, ``charge``, ``noncollinear``, ``spin_orbit``.
+    ended
+        ``finished``, ``stopped`` (asked to end early), ``crashed`` or ``cut off``.
+    notes
+        What is missing, doubtful or was mended while reading, in words for the user.
     """
 
     code: str
     version: str
     step: str
     structure: Structure
-    electrons: float
+    electrons: float | None
     energy: float | None
     fermi_levels: tuple[float, ...]
     total_moment: float | None
@@ -146,6 +191,11 @@ class Result:
     spilling: float | None = None
     request: dict[str, Any] = field(default_factory=dict)
     corrections: list[dict[str, Any]] = field(default_factory=list)
+    forces: NDArray[np.float64] | None = None
+    stress: NDArray[np.float64] | None = None
+    method: dict[str, Any] = field(default_factory=dict)
+    ended: Literal["finished", "stopped", "crashed", "cut off"] = "finished"
+    notes: tuple[str, ...] = ()
 
     @property
     def id(self) -> str | None:
@@ -154,7 +204,15 @@ class Result:
 
     @property
     def fermi_level(self) -> float:
-        """The Fermi level in eV, the higher one when there are two."""
+        """The Fermi level in eV, the higher one when there are two.
+
+        Raises
+        ------
+        ReaderError
+            If the run did not get that far.
+        """
+        if not self.fermi_levels:
+            raise ReaderError("the result holds no Fermi level; the run did not get that far")
         return max(self.fermi_levels)
 
     def to_dict(self) -> dict[str, Any]:
@@ -181,10 +239,12 @@ class Result:
             "cpu_seconds": self.cpu_seconds,
             "wall_seconds": self.wall_seconds,
             "spilling": self.spilling,
-            "sites": {
-                kind: {"charges": list(v.charges), "moments": None if v.moments is None else list(v.moments)}
-                for kind, v in self.sites.items()
-            },
+            "sites": {kind: _site_data(values) for kind, values in self.sites.items()},
+            "forces": None if self.forces is None else self.forces.tolist(),
+            "stress": None if self.stress is None else self.stress.tolist(),
+            "method": self.method,
+            "ended": self.ended,
+            "notes": list(self.notes),
             "structure": self.structure.as_dict(),
             "request": self.request,
             "corrections": self.corrections,
@@ -192,15 +252,16 @@ class Result:
 
     def save(self, folder: Path) -> None:
         """Write ``result.npz``, then ``result.json``, whose presence says that both are whole."""
-        arrays: dict[str, NDArray[np.floating[Any]]] = {}
+        arrays: dict[str, Any] = {}
         if self.bands is not None:
-            arrays |= {f"bands_{name}": value for name, value in vars(self.bands).items()}
+            arrays |= {f"bands_{name}": value for name, value in vars(self.bands).items() if value is not None}
         if self.dos is not None:
-            arrays |= {"dos_energies": self.dos.energies, "dos_total": self.dos.total}
-            # Single precision: projwfc.x prints three to four digits.
-            arrays["dos_values"] = self.dos.values.astype(np.float32)
+            arrays |= {f"dos_{name}": value for name, value in vars(self.dos).items()}
+        for name in ("dos_values", "bands_projections"):  # single precision: codes print three or four digits
+            if name in arrays:
+                arrays[name] = arrays[name].astype(np.float32)
         with atomic_writer(folder / ARRAYS_FILE) as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+            np.savez_compressed(stream, **arrays)
         write_json(folder / RESULT_FILE, self.to_dict())
 
     @classmethod
@@ -231,7 +292,6 @@ class Result:
     def _from_data(cls, data: dict[str, Any], held: dict[str, Any]) -> Result:
         from pymatgen.core import Structure
 
-        names = ("energies", "occupations", "kpoints", "weights")
         keys = ("code", "version", "step", "electrons", "energy", "absolute_moment", "converged", "iterations")
         return cls(
             **{key: data[key] for key in (*keys, "accuracy", "cpu_seconds", "wall_seconds", "spilling", "request")},
@@ -239,12 +299,44 @@ class Result:
             corrections=data.get("corrections", []),
             total_moment=data["moment"],
             fermi_levels=tuple(data["fermi_levels"]),
-            sites={
-                kind: SiteValues(kind, tuple(v["charges"]), None if v["moments"] is None else tuple(v["moments"]))
-                for kind, v in data["sites"].items()
-            },
-            bands=Bands(*(held[f"bands_{name}"] for name in names)) if "bands_energies" in held else None,
-            dos=ProjectedDos(held["dos_energies"], held["dos_values"].astype(np.float64), held["dos_total"])
-            if "dos_energies" in held
-            else None,
+            sites={kind: _site_values(kind, values) for kind, values in data["sites"].items()},
+            bands=Bands(**_fields(held, "bands_")) if "bands_energies" in held else None,
+            dos=ProjectedDos(**_fields(held, "dos_")) if "dos_energies" in held else None,
+            forces=_array(data.get("forces")),
+            stress=_array(data.get("stress")),
+            method=data.get("method", {}),
+            ended=data.get("ended", "finished"),
+            notes=tuple(data.get("notes", ())),
         )
+
+
+def _site_data(values: SiteValues) -> dict[str, Any]:
+    """Return the numbers of sites as JSON data; those that a code did not tell are left out."""
+    arrays = {name: getattr(values, name) for name in ("vectors", "shell_charges", "shell_moments")}
+    return {
+        "charges": list(values.charges),
+        "moments": None if values.moments is None else list(values.moments),
+        **{name: array.tolist() for name, array in arrays.items() if array is not None},
+    }
+
+
+def _site_values(kind: str, data: dict[str, Any]) -> SiteValues:
+    return SiteValues(
+        kind,
+        tuple(data["charges"]),
+        None if data["moments"] is None else tuple(data["moments"]),
+        **{name: _array(data.get(name)) for name in ("vectors", "shell_charges", "shell_moments")},
+    )
+
+
+def _array(data: Any) -> NDArray[np.float64] | None:
+    return None if data is None else np.array(data, dtype=np.float64)
+
+
+def _fields(held: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the fields of an array class; names come back as words, single precision as double."""
+    found = {key.removeprefix(prefix): value for key, value in held.items() if key.startswith(prefix)}
+    return {
+        name: tuple(map(str, value)) if value.dtype.kind == "U" else value.astype(np.float64)
+        for name, value in found.items()
+    }

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heterodft.analysis.layers import find_planes, sum_over_planes
+from heterodft.analysis.layers import find_planes, sum_over_groups
 from heterodft.errors import ReaderError
 from heterodft.structures import Block, build_material, build_superlattice, enumerate_defects
 
@@ -46,8 +46,8 @@ def test_a_plane_that_a_vacancy_emptied_is_left_out_and_the_numbers_stay():
 
 def test_site_values_are_added_over_each_plane():
     planes = find_planes(stack())
-    assert sum_over_planes(planes, np.arange(10)).tolist() == [1, 9, 11, 24]
-    assert sum_over_planes(planes, np.ones((10, 3, 2))).shape == (4, 3, 2)
+    assert sum_over_groups(planes, np.arange(10)).tolist() == [1, 9, 11, 24]
+    assert sum_over_groups(planes, np.ones((10, 3, 2))).shape == (4, 3, 2)
 
 
 def test_no_site_is_lost_or_counted_twice():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from heterodft.analysis.corrections import correction_notes
 from heterodft.analysis.energies import relative_energies
 from heterodft.analysis.gaps import Gap, find_gap
-from heterodft.analysis.layers import find_planes, sum_over_planes
+from heterodft.analysis.layers import find_planes, sum_over_groups
 from heterodft.analysis.pdos import LayerDos, electrons_between, resolve_by_plane
 from heterodft.analysis.readers.espresso_output import read_doubts
 from heterodft.analysis.result import RESULT_FILE, Result
@@ -241,8 +241,8 @@ def _take(report: ConfigurationReport, result: Result) -> None:
 def _layer_rows(result: Result, layer_dos: LayerDos) -> list[LayerRow]:
     planes = find_planes(result.structure)
     lowdin = result.sites["Löwdin"]
-    charges = sum_over_planes(planes, lowdin.charges)
-    moments = None if lowdin.moments is None else sum_over_planes(planes, lowdin.moments)
+    charges = sum_over_groups(planes, lowdin.charges)
+    moments = None if lowdin.moments is None else sum_over_groups(planes, lowdin.moments)
     electrons = electrons_between(layer_dos, *WINDOW)
     if electrons.shape[1] == 1:
         electrons = electrons.repeat(2, axis=1) / 2
