@@ -112,14 +112,14 @@ def _print(name: str, reports: list[ConfigurationReport]) -> None:
 def _print_layers(report: ConfigurationReport) -> None:
     if not report.layers or report.layer_dos is None:
         return
-    reference = report.layer_dos.reference_name
+    reference, kind = report.layer_dos.reference_name, report.layers[0].kind
     print_table(
         f"{report.name} {report.label}, {report.order}, {report.hubbard}: {report.gap_text}; "
-        f"electrons from 2 eV below the {reference}; moment and charge by Löwdin",
+        f"electrons from 2 eV below the {reference}" + (f"; moment and charge: {kind}" if kind else ""),
         ["layer", ">plane", "formula", ">moment (μB)", ">charge (e)", ">electrons up", ">electrons down", ">sum"],
         [
             [
-                row.layer, row.plane, row.formula, _number(row.moment, 3), f"{row.charge:.3f}",
+                row.layer, row.plane, row.formula, _number(row.moment, 3), _number(row.charge, 3),
                 f"{row.electrons_up:.3f}", f"{row.electrons_down:.3f}",
                 f"{row.electrons_up + row.electrons_down:.3f}",
             ]

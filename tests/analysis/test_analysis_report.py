@@ -127,6 +127,19 @@ def test_without_spin_electrons_are_shared_and_moments_unknown(campaign):
     assert [r.electrons_down for r in rows] == [r.electrons_up for r in rows]
 
 
+def test_moments_in_spheres_stand_in_for_those_of_lowdin_and_say_so(campaign):
+    campaign.finish("sl", "dos", changes={"sites": {"sphere": SiteValues("sphere", (5.0,) * 10, (0.5,) * 10)}})
+    rows = collect(campaign.root)[0].layers
+    assert [(r.kind, r.moment, r.charge) for r in rows[:2]] == [("sphere", 1.0, 10.0), ("sphere", 1.5, 15.0)]
+
+
+def test_layers_without_charges_still_count_electrons(campaign):
+    campaign.finish("sl", "dos", changes={"sites": {}})
+    rows = collect(campaign.root)[0].layers
+    assert {(r.kind, r.moment, r.charge) for r in rows} == {("", None, None)}
+    assert rows[0].electrons_up == pytest.approx(2.0)
+
+
 def test_energies_of_one_structure_are_compared_and_of_another_composition_not(campaign):
     vacancy = enumerate_defects(PRISTINE, "V_O")[0].structure
     campaign.finish("sl", "static")
@@ -293,7 +306,7 @@ def test_tables_are_written_as_csv(written):
     assert set(summary[2].values()) == {"demo/z/FM/Ti-3d-4eV", "pristine", ""}
     layers = table(written.with_name("layers.csv"))
     assert list(layers[0]) == [
-        "configuration", "layer", "plane", "formula", "moment_lowdin_muB", "charge_lowdin_electrons",
+        "configuration", "layer", "plane", "formula", "method", "moment_muB", "charge_electrons",
         "electrons_up_window", "electrons_down_window",
     ]  # fmt: skip
     assert [row["formula"] for row in layers] == ["SrO", "TiO2", "LaO", "AlO2", "SrO", "TiO", "LaO", "AlO2"]

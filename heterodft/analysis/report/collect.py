@@ -46,10 +46,12 @@ class LayerRow:
     ----------
     layer, plane, formula
         ``SrTiO3:1``, 1, ``TiO2``.
+    kind
+        How moment and charge were made: ``Löwdin``, ``sphere``, or empty when the code told neither.
     moment
-        μB, Löwdin; None when not spin-polarized.
+        μB; None when not spin-polarized.
     charge
-        Valence electrons, Löwdin.
+        Valence electrons.
     electrons_up, electrons_down
         In the window below the Fermi level, which is the middle of the gap of an insulator.
     """
@@ -57,8 +59,9 @@ class LayerRow:
     layer: str
     plane: int
     formula: str
+    kind: str
     moment: float | None
-    charge: float
+    charge: float | None
     electrons_up: float
     electrons_down: float
 
@@ -232,7 +235,7 @@ def _take(report: ConfigurationReport, result: Result) -> None:
             result.absolute_moment,
         )
         report.state = result.request.get("state", {}).get("verdict", "")
-    elif result.dos is not None:  # that of VASP is not read yet
+    elif result.dos is not None:
         report.dos = result
         report.layer_dos = resolve_by_plane(result)
         report.layers = _layer_rows(result, report.layer_dos)
@@ -240,9 +243,11 @@ def _take(report: ConfigurationReport, result: Result) -> None:
 
 def _layer_rows(result: Result, layer_dos: LayerDos) -> list[LayerRow]:
     planes = find_planes(result.structure)
-    lowdin = result.sites["Löwdin"]
-    charges = sum_over_groups(planes, lowdin.charges)
-    moments = None if lowdin.moments is None else sum_over_groups(planes, lowdin.moments)
+    sites = result.sites.get("Löwdin") or result.sites.get("sphere")
+    charges = moments = None
+    if sites is not None:
+        charges = sum_over_groups(planes, sites.charges)
+        moments = None if sites.moments is None else sum_over_groups(planes, sites.moments)
     electrons = electrons_between(layer_dos, *WINDOW)
     if electrons.shape[1] == 1:
         electrons = electrons.repeat(2, axis=1) / 2
@@ -251,8 +256,9 @@ def _layer_rows(result: Result, layer_dos: LayerDos) -> list[LayerRow]:
             plane.layer,
             plane.number,
             plane.formula,
+            "" if sites is None else sites.kind,
             None if moments is None else float(moments[i]),
-            float(charges[i]),
+            None if charges is None else float(charges[i]),
             float(electrons[i, 0]),
             float(electrons[i, 1]),
         )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["write_report"]
 
+_CODES = {"espresso": "Quantum ESPRESSO", "vasp": "VASP"}
+
 
 def write_report(name: str, reports: Sequence[ConfigurationReport], folder: Path) -> Path:
     """Write the report of a campaign.
@@ -87,7 +89,9 @@ def _context(name: str, reports: Sequence[ConfigurationReport], pages: list[dict
         "caveats": list(dict.fromkeys(c for r in reports for c in r.caveats if "state reached" not in c)),
         "failures": [(r, s) for r in reports for s in r.steps if s.state != "done"],
         "settings": [] if first is None else _setting_rows(first.settings),
-        "code": "" if first is None or first.static is None else f"Quantum ESPRESSO {first.static.version}",
+        "code": ""
+        if first is None or first.static is None
+        else f"{_CODES[first.static.code]} {first.static.version}",
     }
 
 
@@ -158,11 +162,11 @@ def _summary_csv(reports: Sequence[ConfigurationReport]) -> str:
 
 
 def _layers_csv(reports: Sequence[ConfigurationReport]) -> str:
-    header = ["configuration", "layer", "plane", "formula", "moment_lowdin_muB", "charge_lowdin_electrons"]
+    header = ["configuration", "layer", "plane", "formula", "method", "moment_muB", "charge_electrons"]
     return _csv(
         [*header, "electrons_up_window", "electrons_down_window"],
         [
-            [r.path, w.layer, w.plane, w.formula, w.moment, w.charge, w.electrons_up, w.electrons_down]
+            [r.path, w.layer, w.plane, w.formula, w.kind, w.moment, w.charge, w.electrons_up, w.electrons_down]
             for r in reports
             for w in r.layers
         ],
