@@ -95,6 +95,12 @@ def _context(name: str, reports: Sequence[ConfigurationReport], pages: list[dict
     }
 
 
+def _code(report: ConfigurationReport | None) -> str:
+    if report is None or report.static is None:
+        return ""
+    return f"{_CODES[report.static.code]} {report.static.version}"
+
+
 def _setting_rows(settings: Mapping[str, Mapping[str, tuple[Any, str]]]) -> list[dict[str, str]]:
     """Return a row for each value of a setting, with the steps that have it."""
     found: dict[tuple[str, str, str], list[str]] = {}
