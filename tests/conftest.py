@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# A shell starts what runs in the background with Ctrl-C ignored, and every program started here would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "examples" / "demo" / "campaign.yaml"
