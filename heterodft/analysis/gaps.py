@@ -1,7 +1,7 @@
 """Band gaps from all k-points and both spins.
 
-A crystal is an insulator when an energy exists below which every k-point holds the same bands and these bands hold the
-electrons of the cell. With the number of electrons known this is asked of the bands alone, so that neither smearing
+A crystal is an insulator when an energy exists below which every k-point holds the same bands and these bands hold
+the electrons of the cell. With the number of electrons known this is asked of the bands alone, so that neither smearing
 tails nor where a code left the Fermi level make or hide a gap. Where no such energy exists, a spin still has a gap
 (a half-metal) when the same number of its bands lies at or below the Fermi level at every k-point.
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
     from pandas import DataFrame
 
     from heterodft.analysis.result import Result
@@ -193,8 +192,8 @@ def find_gap(result: Result) -> Gap | None:
 def electrons_per_band(result: Result) -> int:
     """Return how many electrons fill a band: 2 without spin; 1 of either spin and in a noncollinear run.
 
-    Where the outputs do not say that a run is noncollinear, the number of electrons does, divided by that of the bands
-    below the Fermi level.
+    Where the outputs do not say that a run is noncollinear, the number of electrons does, divided by that of the
+    bands below the Fermi level.
     """
     bands = result.bands
     if bands is None or bands.energies.shape[0] == 2:
