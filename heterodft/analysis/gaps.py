@@ -1,9 +1,9 @@
 """Band gaps from all k-points and both spins.
 
 A crystal is an insulator when an energy exists below which every k-point holds the same bands and these bands hold
-the electrons of the cell. With the number of electrons known this is asked of the bands alone, so that neither smearing
-tails nor where a code left the Fermi level make or hide a gap. Where no such energy exists, a spin still has a gap
-(a half-metal) when the same number of its bands lies at or below the Fermi level at every k-point.
+the electrons of the cell. With the number of electrons known this is asked of the bands alone, so that neither
+smearing tails nor where a code left the Fermi level make or hide a gap. Where no such energy exists, a spin still has
+a gap (a half-metal) when the same number of its bands lies at or below the Fermi level at every k-point.
 
 A mesh knows the bands only at its points. How far a band edge may lie beyond the sampled one is estimated from the
 step of the edge's band to the nearest point of the mesh; a gap smaller than that is called unresolved.

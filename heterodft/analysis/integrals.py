@@ -2,8 +2,8 @@
 
 What a number on the grid means differs. projwfc.x, and VASP with tetrahedra, give the density at that energy
 (``points``): it is integrated by trapezoids, which a coarse grid makes wrong by what lies between its points. VASP
-with smearing gives the states since the grid point before, divided by the step (``bins``): their sum is exact whatever the
-step (``DOSCAR`` in the VASP manual: n(E_i) = (N(E_i) − N(E_i−1)) / ΔE).
+with smearing gives the states since the grid point before, divided by the step (``bins``): their sum is exact
+whatever the step (``DOSCAR`` in the VASP manual: n(E_i) = (N(E_i) − N(E_i−1)) / ΔE).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.result import Result
 
-__all__ = ["Rule", "broaden", "find_dos_gaps", "integrate", "rule_of", "states_below"]
+__all__ = ["Rule", "broaden", "cumulate", "find_dos_gaps", "integrate", "rule_of", "states_below"]
 
 Rule = Literal["points", "bins"]
 _TETRAHEDRA = ("tetra", "blöchl", "bloechl", "blochl", "-4", "-5", "-14", "-15")
@@ -67,6 +67,15 @@ def states_below(energies: NDArray[np.float64], values: ArrayLike, at: float, ru
         after = last + (after - last) * rest / (energies[below + 1] - energies[below])
     whole = (density[..., 1 : below + 1] + density[..., :below]) @ steps / 2
     return np.asarray(whole + rest * (last + after) / 2)
+
+
+def cumulate(energies: NDArray[np.float64], values: ArrayLike, rule: Rule) -> NDArray[np.float64]:
+    """Return the states below each point of the grid, shape (…, energy)."""
+    density, steps = np.asarray(values, dtype=np.float64), np.diff(energies)
+    if rule == "bins":
+        return np.cumsum(density * np.append(steps[:1], steps), axis=-1)
+    parts = (density[..., 1:] + density[..., :-1]) / 2 * steps
+    return np.concatenate([np.zeros((*density.shape[:-1], 1)), np.cumsum(parts, axis=-1)], axis=-1)
 
 
 def integrate(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SHELLS",
     "LayerDos",
+    "charge_channels",
     "electrons_between",
     "projected_dos",
     "reference_energy",
@@ -318,6 +319,11 @@ def spin_names(count: int) -> tuple[str, ...]:
     return {1: ("both",), 2: ("up", "down")}.get(count, ("both", "x", "y", "z"))
 
 
+def charge_channels(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the entries of the second-last axis (spin) that add up to all states, without the magnetization."""
+    return values if values.shape[-2] != 4 else values[..., :1, :]
+
+
 def projected_dos(result: Result) -> ProjectedDos:
     """Return the projected density of states of a result.
 
@@ -397,8 +403,7 @@ def _resolve(
     kept: list[int] | None,
 ) -> NDArray[np.float64]:
     """Return the densities by group and column, shape (group, column, spin, energy); both spins if noncollinear."""
-    spins = slice(0, 1) if dos.values.shape[2] == 4 else slice(None)
-    values = dos.values[:, :, spins]
+    values = charge_channels(dos.values)
     if kept is not None:
         mask = np.zeros(len(structure))
         mask[kept] = 1.0
@@ -440,14 +445,13 @@ def _check(layer_dos: LayerDos, result: Result) -> tuple[str, ...]:
     dos, notes = projected_dos(result), []
     if len(set(result.fermi_levels)) > 1 and layer_dos.reference_name == "Fermi level":
         notes.append("the spins have Fermi levels of their own; zero is the higher one")
-    channels = slice(0, 1) if dos.values.shape[2] == 4 else slice(None)
     levels = np.resize(layer_dos.levels, dos.total.shape[0]) + layer_dos.reference
 
     def filled(values: NDArray[np.float64]) -> NDArray[np.float64]:
         parts = [states_below(dos.energies, values[..., s, :], levels[s], layer_dos.rule) for s in _spins(values)]
         return np.asarray(sum(parts))
 
-    whole, sites = float(filled(dos.total[channels])), filled(dos.values.sum(axis=1)[:, channels])
+    whole, sites = float(filled(charge_channels(dos.total))), filled(charge_channels(dos.values).sum(axis=1))
     step = float(np.diff(dos.energies).mean())
     if result.electrons is not None and abs(whole - result.electrons) > _SUM_TOLERANCE * result.electrons:
         notes.append(
