@@ -2,8 +2,8 @@
 
 From the density of states, the edge of a layer is where the states counted from inside the gap outwards reach a
 stated number. The tail of a broadened density holds few states and so moves it little, while it would move an edge
-defined by a value of the density. Counting puts the edge a little into the band, the more so the lighter the carriers:
-layers of one material have that shift in common, offsets between materials keep the difference.
+defined by a value of the density. Counting puts the edge a little into the band, the more so the lighter the
+carriers: layers of one material have that shift in common, offsets between materials keep the difference.
 
 From the projections of bands, it is the extreme of the states of which more than a stated part is in the layer.
 """
@@ -163,8 +163,8 @@ class BandEdges:
         by, layering
             As in `from_result`.
         share
-            A state belongs to a layer when the layer's part of it is more than this many times the layer's part of all
-            atoms; a state spread evenly over the cell has 1.
+            A state belongs to a layer when the layer's part of it is more than this many times the layer's part of
+            all atoms; a state spread evenly over the cell has 1.
 
         Raises
         ------

@@ -134,8 +134,8 @@ class SheetCarriers:
         Parameters
         ----------
         result
-            With bands on a mesh, occupations and projections. Each state's projections are scaled to add up to one, so
-            that the groups hold all carriers.
+            With bands on a mesh, occupations and projections. Each state's projections are scaled to add up to one,
+            so that the groups hold all carriers.
         edge
             eV relative to the Fermi level: an energy inside the gap; by default that of the density of states,
             which must then be there.
@@ -283,7 +283,8 @@ def _own_edge(dos: LayerDos, index: int, density: NDArray[np.float64]) -> float:
     if not near:
         raise ReaderError(
             f"neither the cell nor {group.label} has a gap of {_LEAST_GAP} eV within {_REACH:g} eV of the Fermi "
-            "level, so conduction and valence bands cannot be told apart; give edge=, an energy inside the gap in eV from it"
+            "level, so conduction and valence bands cannot be told apart; give edge=, an energy inside "
+            "the gap in eV from it"
         )
     return min(near)[1]
 
