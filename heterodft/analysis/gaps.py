@@ -192,19 +192,20 @@ def find_gap(result: Result) -> Gap | None:
 def electrons_per_band(result: Result) -> int:
     """Return how many electrons fill a band: 2 without spin; 1 of either spin and in a noncollinear run.
 
-    Where the outputs do not say that a run is noncollinear, the number of electrons does, divided by that of the
-    bands below the Fermi level.
+    Where the outputs do not say that a run is noncollinear, the number of electrons does, against the filled bands.
     """
     bands = result.bands
     if bands is None or bands.energies.shape[0] == 2:
         return 1
     if result.method.get("noncollinear") or result.method.get("spin_orbit"):
         return 1
+    if "noncollinear" in result.method or result.electrons is None:
+        return 2
     below = _at_fermi_level(result, bands.energies)
-    filled = float((bands.occupations.sum(axis=2) if below is None else below)[0] @ bands.weights)
-    if "noncollinear" not in result.method and result.electrons is not None and filled > 0:
-        return 1 if result.electrons / filled < 1.5 else 2
-    return 2
+    filled = [bands.occupations] if below is None else [bands.occupations, below[..., None]]
+    sums = [float(part.sum(axis=2)[0] @ bands.weights) for part in filled]
+    apart = {per: min(abs(per * total - result.electrons) for total in sums) for per in (2, 1)}
+    return min(apart, key=lambda per: apart[per])
 
 
 def _filled_everywhere(result: Result, energies: NDArray[np.float64]) -> list[int | None]:
