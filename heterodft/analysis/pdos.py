@@ -115,7 +115,7 @@ class LayerDos:
             By default that of `find_layering`.
         columns
             Shells, orbitals, sums of them (``dxz+dyz``), ``t2g`` and ``eg``; the last two are of transition metals
-            and need bonds along the Cartesian axes or their in-plane diagonals.
+            (of Sc, Y and La only when these are the `elements`) and need bonds along the Cartesian axes or their in-plane diagonals.
         elements
             Only atoms of these.
         broadening
@@ -423,14 +423,21 @@ def _column(
     if name in SHELLS:
         places = [i for i, orbital in enumerate(names) if orbital[0] == name]
         return np.asarray(values[:, places].sum(axis=1))
-    chosen = range(len(structure)) if kept is None else kept
     if name not in ("t2g", "eg"):
         return np.asarray(values[:, select_columns(names, orbitals=[name])].sum(axis=1))
     found = np.zeros((len(values), *values.shape[2:]))
-    for site in (i for i in chosen if structure[i].specie.is_transition_metal):
+    for site in _octahedral(structure, kept):
         columns = select_columns(names, orbitals=[name], structure=structure, sites=[site])
         found[site] = values[site, columns].sum(axis=0)
     return found
+
+
+def _octahedral(structure: Structure, kept: list[int] | None) -> list[int]:
+    """Return the sites that t2g and eg are told of; scandium, yttrium and lanthanum only when asked for."""
+    elements = [site.specie for site in structure]
+    if kept is not None:
+        return [i for i in kept if elements[i].is_transition_metal]
+    return [i for i, own in enumerate(elements) if own.is_transition_metal and not own.is_rare_earth]
 
 
 def _filled_up_to(result: Result, reference: float, name: str) -> tuple[float, ...]:
