@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.dos_gaps import nearest_gap
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import find_gap
-from heterodft.analysis.integrals import cumulate, find_dos_gaps, integrate, states_below
+from heterodft.analysis.integrals import cumulate, integrate, states_below
 from heterodft.analysis.layers import find_layering, sum_over_groups
-from heterodft.analysis.pdos import LayerDos, charge_channels, spin_names
+from heterodft.analysis.pdos import LayerDos, spin_names
 from heterodft.analysis.selection import groups_of
 from heterodft.errors import ReaderError
 
@@ -40,8 +41,6 @@ _COARSE = 0.1
 """eV; an energy grid with larger steps does not tell edges."""
 _NEAR_FERMI = 0.05
 """eV on either side of the Fermi level in which states make a layer a metal."""
-_EMPTY = 0.01
-"""States per eV and atom below which the density of states of the cell counts as empty."""
 
 
 @dataclass(frozen=True)
@@ -294,36 +293,6 @@ def _start(dos: LayerDos, notes: list[str]) -> float:
         f"from {low:.2f} to {high:.2f} eV"
     )
     return (low + high) / 2
-
-
-def nearest_gap(dos: LayerDos, *, width: float = 0.3, reach: float = 3.0) -> tuple[float, float]:
-    """Return the gap of the total density of states that is nearest to the Fermi level, eV relative to it.
-
-    Parameters
-    ----------
-    dos
-        Of `LayerDos.from_result`.
-    width
-        eV; narrower ones are passed over.
-    reach
-        eV between the Fermi level and the gap at most.
-
-    Raises
-    ------
-    ReaderError
-        If there is none.
-    """
-    total = dos.values.sum(axis=(0, 1, 2)) if dos.total is None else charge_channels(dos.total).sum(axis=0)
-    atoms = sum(len(group.sites) for group in dos.groups)
-    gaps = find_dos_gaps(dos.energies, total, floor=_EMPTY * atoms, width=width, rule=dos.rule)
-    near = [(max(low, -high, 0.0), low, high) for low, high in gaps if max(low, -high) < reach]
-    if not near:
-        raise ReaderError(
-            f"the density of states has no gap of {width:g} eV within {reach:g} eV of the {dos.reference_name}, "
-            "so its bands have no edges; give the energy inside the gap yourself"
-        )
-    _, low, high = min(near)
-    return low, high
 
 
 def _edges(dos: LayerDos, density: NDArray[np.float64], start: float, limit: float) -> tuple[float, float]:

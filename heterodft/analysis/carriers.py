@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.band_edges import nearest_gap
+from heterodft.analysis.dos_gaps import in_plane_area, nearest_gap
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import electrons_per_band
-from heterodft.analysis.integrals import find_dos_gaps, integrate
+from heterodft.analysis.integrals import integrate
 from heterodft.analysis.layers import find_layering, sum_over_groups
 from heterodft.analysis.pdos import LayerDos, charge_channels
 from heterodft.analysis.selection import groups_of
@@ -29,20 +29,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
     from pandas import DataFrame
-    from pymatgen.core import Structure
 
     from heterodft.analysis.layers import Layering, SiteGroup
     from heterodft.analysis.result import Result
 
-__all__ = ["SheetCarriers", "in_plane_area"]
+__all__ = ["SheetCarriers"]
 
 _ANGSTROM2_PER_CM2 = 1e16
 _LEAST_GAP = 0.3
 """eV; narrower gaps of a density of states are not taken for that of the material."""
 _REACH = 3.0
 """eV between the Fermi level and the gap at most."""
-_EMPTY = 0.01
-"""States per eV and atom below which the density of states of a layer counts as empty."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class SheetCarriers:
         """
         dos = LayerDos.from_result(result, by=by, layering=layering)
         density = dos.values.sum(axis=1)
-        edges, gap = _edges(dos, density, edge)
+        edges, gap = _edges(dos, edge)
         carriers = np.array([_count(dos, group, e) for group, e in zip(density, edges, strict=True)])
         if dos.total is not None and len(set(edges.tolist())) == 1:
             total = _count(dos, charge_channels(dos.total), float(edges[0]))
@@ -254,14 +251,9 @@ class SheetCarriers:
         return draw("draw_profile", self)
 
 
-def in_plane_area(structure: Structure) -> float:
-    """Return the area in Å² spanned by the first two cell vectors."""
-    return float(np.linalg.norm(np.cross(structure.lattice.matrix[0], structure.lattice.matrix[1])))
-
-
-def _edges(dos: LayerDos, density: NDArray[np.float64], edge: float | None) -> tuple[NDArray[np.float64], str]:
+def _edges(dos: LayerDos, edge: float | None) -> tuple[NDArray[np.float64], str]:
     """Return the energy inside the gap of each group, relative to the reference, and which gap it is."""
-    count = len(density)
+    count = len(dos.groups)
     if edge is not None:
         return np.full(count, edge), "given"
     if dos.reference_name != "Fermi level":
@@ -269,24 +261,9 @@ def _edges(dos: LayerDos, density: NDArray[np.float64], edge: float | None) -> t
     try:
         low, high = nearest_gap(dos, width=_LEAST_GAP, reach=_REACH)
     except ReaderError:
-        return np.array([_own_edge(dos, i, density[i]) for i in range(count)]), "of each layer, the cell has none"
+        own = [sum(nearest_gap(dos, i, width=_LEAST_GAP, reach=_REACH)) / 2 for i in range(count)]
+        return np.array(own), "of each layer, the cell has none"
     return np.full(count, (low + high) / 2), f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level"
-
-
-def _own_edge(dos: LayerDos, index: int, density: NDArray[np.float64]) -> float:
-    """Return the middle of a group's own gap that is nearest to the Fermi level."""
-    group = dos.groups[index]
-    gaps = find_dos_gaps(
-        dos.energies, density.sum(axis=0), floor=_EMPTY * len(group.sites), width=_LEAST_GAP, rule=dos.rule
-    )
-    near = [(max(low, -high, 0.0), (low + high) / 2) for low, high in gaps if max(low, -high) < _REACH]
-    if not near:
-        raise ReaderError(
-            f"neither the cell nor {group.label} has a gap of {_LEAST_GAP} eV within {_REACH:g} eV of the Fermi "
-            "level, so conduction and valence bands cannot be told apart; give edge=, an energy inside "
-            "the gap in eV from it"
-        )
-    return min(near)[1]
 
 
 def _count(dos: LayerDos, density: NDArray[np.float64], edge: float) -> tuple[float, float]:

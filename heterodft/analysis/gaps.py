@@ -123,7 +123,10 @@ class Gap:
         """
         gap = find_gap(result)
         if gap is None:
-            raise ReaderError("no empty band was computed, so no gap can be told; ask for more bands (NBANDS, nbnd)")
+            raise ReaderError(
+                "no gap can be told: no empty band was computed (ask for more: NBANDS, nbnd), or the run got to no "
+                "Fermi level"
+            )
         return gap
 
     @classmethod
@@ -160,16 +163,21 @@ class Gap:
 
 
 def find_gap(result: Result) -> Gap | None:
-    """Find the gap of a result; None when no empty band was computed, so that none can be told.
+    """Find the gap of a result.
+
+    None when none can be told: no empty band was computed, or the run got to neither a Fermi level nor occupations nor
+    a number of electrons.
 
     Raises
     ------
     ReaderError
-        If the result has no bands, or neither a Fermi level nor occupations nor a number of electrons.
+        If the result has no bands.
     """
     bands = result.bands
     if bands is None:
         raise ReaderError("the result holds no band energies, so no gap can be told")
+    if not result.fermi_levels and result.electrons is None and not bands.occupations.any():
+        return None
     energies = np.sort(bands.energies, axis=2)
     filled = _filled_everywhere(result, energies)
     steps = _nearest_points(bands.kpoints, result.structure.lattice.reciprocal_lattice.matrix)
@@ -215,11 +223,6 @@ def _filled_everywhere(result: Result, energies: NDArray[np.float64]) -> list[in
     at_level = _at_fermi_level(result, energies)
     if at_level is None:  # no level is told: the occupations stand in
         held = np.take_along_axis(bands.occupations, np.argsort(bands.energies, axis=2), axis=2)
-        if not held.any() and result.electrons is None:
-            raise ReaderError(
-                "the result holds neither a Fermi level nor occupations, so no gap can be told; "
-                "the run did not get that far"
-            )
         at_level = (held > 0.5).sum(axis=2)
     same = [int(counts[0]) if len(set(counts)) == 1 else None for counts in at_level.tolist()]
     counted = per_band * float((at_level @ bands.weights).sum())

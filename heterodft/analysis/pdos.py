@@ -114,8 +114,9 @@ class LayerDos:
         layering
             By default that of `find_layering`.
         columns
-            Shells, orbitals, sums of them (``dxz+dyz``), ``t2g`` and ``eg``; the last two are of transition metals
-            (of Sc, Y and La only when these are the `elements`) and need bonds along the Cartesian axes or their in-plane diagonals.
+            Shells, orbitals, sums of them (``dxz+dyz``), ``t2g`` and ``eg``. The last two are of transition metals,
+            of Sc, Y and La only when these are the `elements`, and need bonds along the Cartesian axes or their
+            in-plane diagonals.
         elements
             Only atoms of these.
         broadening

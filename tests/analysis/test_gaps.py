@@ -218,8 +218,7 @@ def test_without_a_fermi_level_electrons_or_occupations_tell_the_gap():
     assert find_gap(without_level(bands, 2, np.zeros((1, 2, 2)))).value == pytest.approx(3.0)
     assert find_gap(without_level(bands, None, [[[1, 0], [0, 1]]])).value == pytest.approx(3.0)
     assert find_gap(without_level(bands, None, [[[1, 0], [0, 0]]])).metal
-    with pytest.raises(ReaderError, match="neither a Fermi level nor occupations"):
-        find_gap(without_level(bands, None, np.zeros((1, 2, 2))))
+    assert find_gap(without_level(bands, None, np.zeros((1, 2, 2)))) is None
 
 
 @pytest.mark.parametrize("fermi", [-1.3, -1.0, -1.0011, 0.5, 1.0, 1.0005, 1.4])
@@ -339,5 +338,5 @@ def test_a_gap_is_a_table_with_a_row_a_spin():
     frame = Gap.from_result(result([up, down], 2)).to_frame()
     assert frame["spin"].tolist() == ["up", "down"]
     assert frame["gap (eV)"].tolist() == pytest.approx([3.0, 3.5])
-    with pytest.raises(ReaderError, match="ask for more bands"):
+    with pytest.raises(ReaderError, match="no empty band was computed"):
         Gap.from_result(result([[[-1.0], [-2.0]]], 2))
