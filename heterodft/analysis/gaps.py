@@ -165,8 +165,8 @@ class Gap:
 def find_gap(result: Result) -> Gap | None:
     """Find the gap of a result.
 
-    None when none can be told: no empty band was computed, or the run got to neither a Fermi level nor occupations nor
-    a number of electrons.
+    None when none can be told: no empty band was computed, or the run got to neither a Fermi level nor occupations
+    nor a number of electrons.
 
     Raises
     ------

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gzip
 import json
+import re
 
 import layered_results as layered
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core.operations import SymmOp
+from real_espresso import read_nio_crn
 
+from heterodft.analysis.octahedra import D_ORBITALS
 from heterodft.analysis.orbitals import OrbitalPolarization
 from heterodft.analysis.result import ORBITALS, SHELLS
 from heterodft.errors import ReaderError
@@ -108,3 +112,24 @@ def test_json_holds_no_nan():
     found = OrbitalPolarization.from_result(layered.make(filled(even(1.2, 0.8))), "Ti")
     data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert data["polarization"] == [pytest.approx(0.2), None]
+
+
+def lowdin_of_orbitals(path, atom):
+    """Löwdin charges of the d orbitals of an atom, both spins, as projwfc.x prints them."""
+    text = gzip.decompress(path.read_bytes()).decode()
+    (block,) = re.findall(rf"Atom #\s*{atom}: (.*?)polarization", text, re.S)
+    return {name: sum(map(float, re.findall(rf"{name}=\s*([\d.]+)", block))) for name in D_ORBITALS}
+
+
+def test_orbitals_of_a_real_superlattice_are_its_lowdin_charges_along_the_bonds(shared_data, tmp_path):
+    """Rocksalt in its primitive in-plane cell: Ni-O bonds lie on the diagonals of x and y."""
+    found = OrbitalPolarization.from_result(read_nio_crn(shared_data, tmp_path), "Ni")
+    assert found.along == ("diagonals", "diagonals")
+    printed = lowdin_of_orbitals(shared_data / "qe" / "nio_crn_superlattice_v67" / "projwfc.out.gz", 1)
+    expected = {**printed, "dx2-y2": printed["dxy"], "dxy": printed["dx2-y2"]}
+    np.testing.assert_allclose(found.electrons[0], [expected[name] for name in D_ORBITALS], atol=0.02)
+    polarization = (printed["dxy"] - printed["dz2"]) / (printed["dxy"] + printed["dz2"])
+    assert found.polarization[0] == pytest.approx(polarization, abs=0.005)
+    t2g = found.electrons[0][[D_ORBITALS.index(name) for name in ("dxy", "dxz", "dyz")]]
+    assert t2g.min() > 1.9  # Ni2+: t2g full, eg half
+    assert found.electrons[0][:2].max() < 1.3

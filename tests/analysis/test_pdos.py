@@ -1,14 +1,18 @@
 from __future__ import annotations
 
-import gzip
 import json
+from dataclasses import replace
 
 import layered_results as layered
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymatgen.io.vasp.outputs import Outcar
+from real_espresso import one_layer, qe_folder, read_nio_crn
+from vasprun_by_pymatgen import result_from
 
+from heterodft.analysis.integrals import rule_of, states_below
 from heterodft.analysis.layers import find_layering, find_planes
 from heterodft.analysis.pdos import SHELLS, LayerDos, electrons_between, reference_energy, resolve_by_plane
 from heterodft.analysis.readers import read_folder
@@ -284,42 +288,8 @@ def test_a_table_has_units_in_its_columns_and_json_the_same_numbers():
     np.testing.assert_allclose(data["values"], dos.values)
 
 
-def qe_folder(source, target, *, files):
-    """Unpack a folder of the shared data as a run of pw.x and projwfc.x."""
-    (target / "x.save").mkdir(parents=True)
-    for path in source.iterdir():
-        text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        name = path.name.removesuffix(".gz")
-        if name in files:
-            (target / files[name]).write_bytes(text)
-        elif ".pdos_" in name:
-            (target / name).write_bytes(text)
-    return target
-
-
-SUPERLATTICE = {
-    "scf.out": "pw.out",
-    "projwfc.out": "projwfc.out",
-    "data-file-schema.xml": "x.save/data-file-schema.xml",
-}
-
-
-@pytest.fixture
-def nio_crn(shared_data, tmp_path):
-    result = read_folder(
-        qe_folder(shared_data / "qe" / "nio_crn_superlattice_v67", tmp_path / "run", files=SUPERLATTICE)
-    )
-    layers = {"NiO": [(0, 1), (2, 3)], "CrN": [(4, 5), (6, 7)]}
-    labels = [
-        (m, i + 1, 2 * (m == "CrN") + i) for m, pairs in layers.items() for i, pair in enumerate(pairs) for _ in pair
-    ]
-    for place, name in enumerate(("material", "layer", "plane")):
-        result.structure.add_site_property(name, [label[place] for label in labels])
-    result.structure.add_site_property("block", [int(m == "CrN") for m, _, _ in labels])
-    return result
-
-
-def test_electrons_of_a_real_superlattice_are_its_lowdin_charges(nio_crn):
+def test_electrons_of_a_real_superlattice_are_its_lowdin_charges(shared_data, tmp_path):
+    nio_crn = read_nio_crn(shared_data, tmp_path)
     dos = LayerDos.from_result(nio_crn)
     charges = np.array(nio_crn.sites["Löwdin"].charges)
     moments = np.array(nio_crn.sites["Löwdin"].moments)
@@ -343,8 +313,29 @@ def test_a_grid_of_two_ev_is_told_to_be_too_coarse(shared_data, tmp_path):
     assert "(2 eV from -70.1 eV on) is too coarse" in dos.notes[0]
 
 
-def one_layer(structure):
-    labelled = structure.copy()
-    for name, value in (("material", "Fe"), ("block", 0), ("layer", 1), ("plane", 0)):
-        labelled.add_site_property(name, [value] * len(structure))
-    return labelled
+def spheres(path):
+    outcar = Outcar(path)
+    charges, moments = ([site["tot"] for site in values] for values in (outcar.charge, outcar.magnetization))
+    return {"sphere": SiteValues("sphere", tuple(charges), tuple(moments))}
+
+
+def test_electrons_of_a_real_smeared_run_are_the_charges_of_its_outcar(shared_data):
+    folder = shared_data / "vasp" / "mg_gan_relax"
+    sites = spheres(folder / "OUTCAR.gz")
+    run = replace(result_from(folder / "vasprun.xml.gz", dos=True), sites=sites)
+    level = run.fermi_level  # not the middle of the 0.16 eV to the hole level, of which a part is filled
+    parts = states_below(run.dos.energies, run.dos.values.sum(axis=1), level, rule_of(run))
+    np.testing.assert_allclose(parts.sum(axis=1), sites["sphere"].charges, atol=0.03)
+    np.testing.assert_allclose(parts[:, 0] - parts[:, 1], sites["sphere"].moments, atol=0.01)
+    notes = LayerDos.from_result(run, layering=find_layering(one_layer(run.structure))).notes
+    assert len(notes) == 1
+    assert "the rest is between the spheres" in notes[0]
+
+
+def test_a_coarse_grid_of_tetrahedra_is_told(shared_data):
+    """301 points over 97 eV: the integral is off by more than an electron."""
+    folder = shared_data / "vasp" / "nio_pbeu_v641"
+    run = replace(result_from(folder / "vasprun.xml.gz", dos=True), sites=spheres(folder / "OUTCAR.gz"))
+    notes = LayerDos.from_result(run, layering=find_layering(one_layer(run.structure))).notes
+    assert "holds 23.30 of 22 electrons" in notes[0]
+    assert "its sphere charge is 14.495" in notes[-1]

@@ -5,7 +5,11 @@ import json
 import layered_results as layered
 import numpy as np
 import pytest
+from real_espresso import one_layer, qe_folder
+from vasprun_by_pymatgen import result_from
 
+from heterodft.analysis.layers import find_layering
+from heterodft.analysis.readers import read_folder
 from heterodft.analysis.result import ORBITALS, SiteValues
 from heterodft.analysis.stoner import STONER_PARAMETERS, StonerProduct
 from heterodft.errors import ReaderError
@@ -89,3 +93,23 @@ def test_a_peak_is_averaged_over_the_stated_width():
 def test_products_are_plain_json():
     found = StonerProduct.from_result(metal([3.0, 1.0]), parameters={"Ti": 0.8})
     assert json.loads(json.dumps(found.to_dict()))["product"] == pytest.approx([1.2, 0.4])
+
+
+def test_real_titanium_is_far_from_ferromagnetic(shared_data):
+    """hcp Ti: some 0.45 states per eV, atom and spin, of which spheres hold most."""
+    run = result_from(shared_data / "vasp" / "ti_lorbit10_v660" / "vasprun.xml.gz", dos=True)
+    found = StonerProduct.from_result(run, parameters={"Ti": 0.68}, layering=find_layering(one_layer(run.structure)))
+    total = run.dos.total.sum(axis=0)
+    whole = np.interp(run.fermi_level, run.dos.energies, total) / 2 / 2
+    assert 0.5 * whole < found.density[0] < whole
+    assert found.density[0] == pytest.approx(found.density[1], rel=1e-3)
+    assert found.product.max() < 1
+    assert "wider than the 0.05 eV asked for" in found.notes[1]
+
+
+def test_real_iron_with_moments_is_refused(shared_data, tmp_path):
+    names = {"aiida.out": "projwfc.out", "data-file-schema.xml": "x.save/data-file-schema.xml"}
+    folder = qe_folder(shared_data / "qe" / "projwfc_fe2_collinear_v66", tmp_path / "run", files=names)
+    (folder / "pw.out").write_text("     Program PWSCF v.6.6\n")
+    with pytest.raises(ReaderError, match="run the order NM"):
+        StonerProduct.from_result(read_folder(folder))
