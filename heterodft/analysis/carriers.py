@@ -15,10 +15,10 @@ import numpy as np
 
 from heterodft.analysis.dos_gaps import in_plane_area, nearest_gap
 from heterodft.analysis.drawing import draw
-from heterodft.analysis.gaps import electrons_per_band
+from heterodft.analysis.gaps import electrons_per_band, find_gap
 from heterodft.analysis.integrals import integrate
 from heterodft.analysis.layers import find_layering, sum_over_groups
-from heterodft.analysis.pdos import LayerDos, charge_channels
+from heterodft.analysis.pdos import LayerDos, charge_channels, reference_energy
 from heterodft.analysis.selection import groups_of
 from heterodft.errors import ReaderError
 
@@ -119,7 +119,7 @@ class SheetCarriers:
             edges,
             "density of states",
             gap,
-            dos.notes,
+            (*dos.notes, *_doubt(result, dos, edge)),
         )
 
     @classmethod
@@ -134,7 +134,7 @@ class SheetCarriers:
             With bands on a mesh, occupations and projections. Each state's projections are scaled to add up to one,
             so that the groups hold all carriers.
         edge
-            eV relative to the Fermi level: an energy inside the gap; by default that of the density of states,
+            eV as in `from_result`; by default that of the density of states,
             which must then be there.
         by, layering
             As in `from_result`.
@@ -157,7 +157,7 @@ class SheetCarriers:
         by_site = bands.projections.sum(axis=4)
         parts = sum_over_groups(groups, np.moveaxis(by_site, 3, 0)) / np.maximum(by_site.sum(axis=3), 1e-12)
         weights = electrons_per_band(result) * bands.weights[None, :, None]
-        above = bands.energies > result.fermi_level + edge
+        above = bands.energies > reference_energy(result)[0] + edge
         electrons = np.where(above, bands.occupations, 0.0) * weights
         holes = np.where(above, 0.0, 1.0 - bands.occupations) * weights
         return cls(
@@ -249,6 +249,17 @@ class SheetCarriers:
     def plot(self) -> Figure:
         """Draw the carriers along the layers."""
         return draw("draw_profile", self)
+
+
+def _doubt(result: Result, dos: LayerDos, edge: float | None) -> tuple[str, ...]:
+    """Say where no carriers may mean filled levels of a donor, below a small gap on a coarse mesh."""
+    gap = None if result.bands is None else find_gap(result)
+    if edge is not None or gap is None or gap.resolved or dos.reference_name == "Fermi level":
+        return ()
+    return (
+        f"the mesh does not resolve the gap of {gap.value:.2f} eV, so that no carriers were counted; "
+        "if it is within a band or next to a donor or acceptor level, give edge= inside the gap of the material",
+    )
 
 
 def _edges(dos: LayerDos, edge: float | None) -> tuple[NDArray[np.float64], str]:

@@ -89,6 +89,18 @@ def test_an_insulator_has_no_carriers():
     found = SheetCarriers.from_result(made)
     assert found.gap.endswith("an insulator has no carriers")
     assert not found.electrons.any()
+    assert len(found.notes) == 2  # the bands have another gap than the density, whose sum is so off, and no doubt
+
+
+def test_a_level_filled_at_a_single_k_point_is_carriers_when_the_edge_is_given():
+    """A donor level below the Fermi level: to the bands the cell is an insulator with a gap of 0.1 eV."""
+    made = gas([1.0, 0, 0, 0])
+    one = Bands(np.array([[[-0.05, 0.05]]]), np.array([[[1.0, 0.0]]]), np.zeros((1, 3)), np.ones(1))
+    donor = layered.make(made.dos.values, bands=one, electrons=2.0)
+    assert "does not resolve the gap of 0.10 eV" in SheetCarriers.from_result(donor).notes[-1]
+    found = SheetCarriers.from_result(donor, edge=-2.0)
+    assert found.total_electrons == pytest.approx(1.0, abs=1e-6)
+    assert not any("does not resolve" in note for note in found.notes)
 
 
 def test_the_edge_may_be_given_and_must_be_where_there_is_no_gap():
