@@ -32,6 +32,8 @@ _AT_FERMI_LEVEL = 1e-3
 """eV; the Fermi level of an insulator may be printed a rounding error below its highest filled band."""
 _COUNT_TOLERANCE = 0.02
 """Electrons; a larger mismatch of filled bands and electrons means partly filled bands."""
+_SAME_POINT = 1e-6
+"""1/Å."""
 _DEGENERATE = 1e-3
 """eV; levels closer than this are one level that rounding split, not a gap."""
 
@@ -180,9 +182,9 @@ def find_gap(result: Result) -> Gap | None:
         return None
     energies = np.sort(bands.energies, axis=2)
     filled = _filled_everywhere(result, energies)
-    steps = _nearest_points(bands.kpoints, result.structure.lattice.reciprocal_lattice.matrix)
+    reciprocal = result.structure.lattice.reciprocal_lattice.matrix
     spins = tuple(
-        SpinGap(metal=True) if count is None else _spin_gap(e, count, bands.kpoints, steps)
+        SpinGap(metal=True) if count is None else _spin_gap(e, count, bands.kpoints, reciprocal)
         for e, count in zip(energies, filled, strict=True)
     )
     if any(spin.metal for spin in spins):
@@ -270,20 +272,16 @@ def _insulating_filling(energies: NDArray[np.float64], total: float) -> tuple[in
     return None
 
 
-def _nearest_points(kpoints: NDArray[np.float64], reciprocal: NDArray[np.float64]) -> NDArray[np.int64] | None:
-    """Index of the nearest other k-point of each, shape (k,), inversion and periodicity counted; None for one."""
-    if len(kpoints) < 2:
-        return None
-    distance = np.full((len(kpoints), len(kpoints)), np.inf)
-    for sign in (1, -1):
-        apart = kpoints[:, None] - sign * kpoints[None]
-        distance = np.minimum(distance, np.linalg.norm((apart - np.round(apart)) @ reciprocal, axis=2))
-    np.fill_diagonal(distance, np.inf)
-    return np.asarray(distance.argmin(axis=1))
+def _nearest_point(kpoints: NDArray[np.float64], reciprocal: NDArray[np.float64], index: int) -> int | None:
+    """Return the nearest other k-point, None where there is none; those alike by inversion or periodicity are one."""
+    apart = np.stack([kpoints - sign * kpoints[index] for sign in (1, -1)])
+    distance = np.linalg.norm((apart - np.round(apart)) @ reciprocal, axis=2).min(axis=0)
+    distance[distance < _SAME_POINT] = np.inf
+    return int(distance.argmin()) if np.isfinite(distance).any() else None
 
 
 def _spin_gap(
-    energies: NDArray[np.float64], filled: int, kpoints: NDArray[np.float64], nearest: NDArray[np.int64] | None
+    energies: NDArray[np.float64], filled: int, kpoints: NDArray[np.float64], reciprocal: NDArray[np.float64]
 ) -> SpinGap:
     """Gap of one spin; energies (k, band) sorted, the first `filled` bands occupied everywhere."""
     top = energies[:, filled - 1] if filled else None
@@ -295,6 +293,7 @@ def _spin_gap(
             conduction_minimum=None if bottom is None else float(bottom.min()),
         )
     highest, lowest = int(top.argmax()), int(bottom.argmin())
+    beside = [_nearest_point(kpoints, reciprocal, i) for i in (highest, lowest)]
     places = tuple(tuple(round(float(x), 6) + 0.0 for x in kpoints[i]) for i in (highest, lowest))
     return SpinGap(
         metal=False,
@@ -304,6 +303,6 @@ def _spin_gap(
         conduction_minimum=float(bottom.min()),
         at=(places[0], places[1]),
         mesh_error=None
-        if nearest is None
-        else float(top[highest] - top[nearest[highest]] + bottom[nearest[lowest]] - bottom[lowest]) / 2,
+        if beside[0] is None or beside[1] is None
+        else float(top[highest] - top[beside[0]] + bottom[beside[1]] - bottom[lowest]) / 2,
     )

@@ -126,7 +126,7 @@ def test_a_gap_below_the_step_of_its_bands_is_unresolved():
 
 
 def test_the_nearest_k_point_may_be_across_the_zone_boundary():
-    kpoints = [[0.45, 0, 0], [0.0, 0, 0], [-0.45, 0, 0]]
+    kpoints = [[0.45, 0, 0], [0.0, 0, 0], [-0.44, 0, 0]]
     bands = [[[-1.0, 1.0], [-5.0, 5.0], [-1.1, 1.1]]]
     assert find_gap(result(bands, 2, kpoints=kpoints)).spins[0].mesh_error == pytest.approx(0.1)
 
@@ -135,6 +135,14 @@ def test_the_nearest_k_point_may_be_the_inverse_of_one_on_the_mesh():
     kpoints = [[0.2, 0.2, 0], [0.2, 0.1, 0], [-0.2, -0.25, 0]]
     bands = [[[-1.0, 1.0], [-5.0, 5.0], [-1.2, 1.2]]]
     assert find_gap(result(bands, 2, kpoints=kpoints)).spins[0].mesh_error == pytest.approx(0.2)
+
+
+def test_a_point_and_its_inverse_are_one_point_of_the_mesh():
+    """On a mesh without symmetry both are there, with the same energies."""
+    kpoints = [[0.2, 0.2, 0], [-0.2, -0.2, 0], [0.2, 0.1, 0], [-0.2, -0.1, 1.0]]
+    bands = [[[-1.0, 1.0], [-1.0, 1.0], [-1.4, 1.5], [-1.4, 1.5]]]
+    assert find_gap(result(bands, 2, kpoints=kpoints)).spins[0].mesh_error == pytest.approx(0.45)
+    assert find_gap(result([bands[0][:2]], 2, kpoints=kpoints[:2])).spins[0].mesh_error is None
 
 
 def test_without_empty_bands_or_without_bands_no_gap_is_told():
