@@ -167,8 +167,8 @@ class Gap:
 def find_gap(result: Result) -> Gap | None:
     """Find the gap of a result.
 
-    None when none can be told: no empty band was computed, or the run got to neither a Fermi level nor occupations
-    nor a number of electrons.
+    None when none can be told: no empty band was computed, an energy is no number, or the run got to neither a Fermi
+    level nor occupations nor a number of electrons.
 
     Raises
     ------
@@ -178,7 +178,8 @@ def find_gap(result: Result) -> Gap | None:
     bands = result.bands
     if bands is None:
         raise ReaderError("the result holds no band energies, so no gap can be told")
-    if not result.fermi_levels and result.electrons is None and not bands.occupations.any():
+    told = bool(result.fermi_levels) or result.electrons is not None or bands.occupations.any()
+    if not told or not np.isfinite(bands.energies).all():
         return None
     energies = np.sort(bands.energies, axis=2)
     filled = _filled_everywhere(result, energies)

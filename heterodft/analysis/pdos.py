@@ -331,10 +331,14 @@ def projected_dos(result: Result) -> ProjectedDos:
     Raises
     ------
     ReaderError
-        If it holds none.
+        If it holds none, or one that was cut off.
     """
     if result.dos is None:
         raise ReaderError("the result holds no projected density of states; run a dos step")
+    if len(result.dos.energies) < 2:
+        raise ReaderError(
+            "the projected density of states has no energy grid; the file was cut off, run the dos step again"
+        )
     return result.dos
 
 
@@ -451,6 +455,11 @@ def _filled_up_to(result: Result, reference: float, name: str) -> tuple[float, .
 def _check(layer_dos: LayerDos, result: Result) -> tuple[str, ...]:
     """Compare integrals up to the Fermi level with the electrons and the charges of the sites."""
     dos, notes = projected_dos(result), []
+    lost = int((~np.isfinite(dos.values)).sum())
+    if lost:
+        notes.append(
+            f"{lost} numbers of the density of states could not be printed by the code; sums over them are none"
+        )
     if len(set(result.fermi_levels)) > 1 and layer_dos.reference_name == "Fermi level":
         notes.append("the spins have Fermi levels of their own; zero is the higher one")
     levels = np.resize(layer_dos.levels, dos.total.shape[0]) + layer_dos.reference

@@ -137,6 +137,10 @@ def test_the_nearest_k_point_may_be_the_inverse_of_one_on_the_mesh():
     assert find_gap(result(bands, 2, kpoints=kpoints)).spins[0].mesh_error == pytest.approx(0.2)
 
 
+def test_an_energy_that_is_no_number_leaves_the_gap_untold():
+    assert find_gap(result([[[-1.0, 2.5], [-1.5, np.nan]]], 2)) is None
+
+
 def test_a_point_and_its_inverse_are_one_point_of_the_mesh():
     """On a mesh without symmetry both are there, with the same energies."""
     kpoints = [[0.2, 0.2, 0], [-0.2, -0.2, 0], [0.2, 0.1, 0], [-0.2, -0.1, 1.0]]

@@ -339,3 +339,32 @@ def test_a_coarse_grid_of_tetrahedra_is_told(shared_data):
     notes = LayerDos.from_result(run, layering=find_layering(one_layer(run.structure))).notes
     assert "holds 23.30 of 22 electrons" in notes[0]
     assert "its sphere charge is 14.495" in notes[-1]
+
+
+def test_a_density_that_was_cut_off_is_told():
+    cut = layered.make(layered.empty())
+    object.__setattr__(cut.dos, "energies", layered.GRID[:1])
+    with pytest.raises(ReaderError, match="has no energy grid; the file was cut off"):
+        LayerDos.from_result(cut)
+
+
+def test_a_number_that_could_not_be_printed_is_told_and_never_summed_away():
+    values = layered.empty()
+    box_of_ti(values, "dxy", 4.0)
+    values[0, 0, 0, 5] = np.nan
+    dos = LayerDos.from_result(layered.make(values, total=np.nan_to_num(values).sum(axis=(0, 1)), electrons=8.0))
+    assert "1 numbers of the density of states could not be printed" in dos.notes[0]
+    assert np.isnan(dos.electrons()[0, 0, 0])
+    assert not np.isnan(dos.electrons()[1:]).any()
+
+
+def test_a_folder_is_read_in_one_call(shared_data, tmp_path):
+    made = read_nio_crn(shared_data, tmp_path)
+    properties = {name: list(values) for name, values in made.structure.site_properties.items()}
+    species = [site.species_string for site in made.structure]
+    request = {"request": {"step": "dos", "structure": {"species": species, "site_properties": properties}}}
+    (tmp_path / "run" / "request.json").write_text(json.dumps(request))
+    found = LayerDos.read(tmp_path / "run", by="plane", columns=("eg", "t2g"), elements=("Cr",))
+    assert [group.label for group in found.groups] == ["NiO:1 NiO", "NiO:2 NiO", "CrN:1 CrN", "CrN:2 CrN"]
+    eg, t2g = found.electrons().sum(axis=2)[2]
+    assert t2g > 2.9 > 1.6 * eg  # Cr3+
