@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.dos_gaps import in_plane_area, nearest_gap
+from heterodft.analysis.dos_gaps import nearest_gap
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import electrons_per_band, find_gap
 from heterodft.analysis.integrals import integrate
 from heterodft.analysis.layers import find_layering, sum_over_groups
-from heterodft.analysis.pdos import LayerDos, charge_channels, reference_energy
+from heterodft.analysis.pdos import LayerDos, charge_channels, in_plane_area, reference_energy
 from heterodft.analysis.selection import groups_of
 from heterodft.errors import ReaderError
 
@@ -101,6 +101,7 @@ class SheetCarriers:
         ReaderError
             If there are no projections, or no gap is found.
         """
+        layering = layering or find_layering(result.structure)
         dos = LayerDos.from_result(result, by=by, layering=layering)
         density = dos.values.sum(axis=1)
         edges, gap = _edges(dos, edge)
@@ -115,7 +116,7 @@ class SheetCarriers:
             carriers[:, 1],
             float(total[0]),
             float(total[1]),
-            in_plane_area(result.structure),
+            in_plane_area(result.structure, layering),
             edges,
             "density of states",
             gap,
@@ -149,7 +150,8 @@ class SheetCarriers:
             raise ReaderError("the result holds no projections of its bands; read it with projections=True")
         if bands.labels is not None:
             raise ReaderError("the k-points are a path, on which carriers cannot be counted; take those of a mesh")
-        groups = groups_of(layering or find_layering(result.structure), by)
+        layering = layering or find_layering(result.structure)
+        groups = groups_of(layering, by)
         gap = "given"
         if edge is None:
             low, high = nearest_gap(LayerDos.from_result(result, by=by, layering=layering))
@@ -166,7 +168,7 @@ class SheetCarriers:
             (parts * holes).sum(axis=(1, 2, 3)),
             float(electrons.sum()),
             float(holes.sum()),
-            in_plane_area(result.structure),
+            in_plane_area(result.structure, layering),
             np.full(len(groups), edge),
             "bands",
             gap,

@@ -12,22 +12,18 @@ from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pymatgen.core import Structure
 
     from heterodft.analysis.pdos import LayerDos
 
-__all__ = ["in_plane_area", "nearest_gap"]
+__all__ = ["nearest_gap"]
 
 _EMPTY = 5e-4
 """States per eV and Å² of the in-plane cell below which a density counts as empty, whatever the thickness.
 
 An eighth of one two-dimensional band of free electrons, m/(π ħ²) = 4.18e-3.
 """
-
-
-def in_plane_area(structure: Structure) -> float:
-    """Return the area in Å² spanned by the first two cell vectors."""
-    return float(np.linalg.norm(np.cross(structure.lattice.matrix[0], structure.lattice.matrix[1])))
+_USUAL_AREA = 15.0
+"""Å², of a perovskite cell."""
 
 
 def nearest_gap(
@@ -52,8 +48,8 @@ def nearest_gap(
         If there is none.
     """
     density = _density(dos, group)
-    floor = _EMPTY * in_plane_area(dos.structure) if dos.structure is not None else 0.01
-    gaps = find_dos_gaps(dos.energies, density, floor=floor, width=width, rule=dos.rule)
+    area = dos.area if dos.area is not None else _USUAL_AREA
+    gaps = find_dos_gaps(dos.energies, density, floor=_EMPTY * area, width=width, rule=dos.rule)
     near = [(max(low, -high, 0.0), low, high) for low, high in gaps if max(low, -high) < reach]
     if not near:
         name = "the cell" if group is None else dos.groups[group].label

@@ -210,7 +210,7 @@ def electrons_per_band(result: Result) -> int:
         return 1
     if result.method.get("noncollinear") or result.method.get("spin_orbit"):
         return 1
-    if "noncollinear" in result.method or result.electrons is None:
+    if result.method.get("noncollinear") is False or result.electrons is None:
         return 2
     below = _at_fermi_level(result, bands.energies)
     filled = [bands.occupations] if below is None else [bands.occupations, below[..., None]]

@@ -22,6 +22,7 @@ from heterodft.analysis.layers import find_layering
 from heterodft.analysis.octahedra import D_ORBITALS, EG, T2G, common_axes, local_name
 from heterodft.analysis.pdos import charge_channels, projected_dos, reference_energy
 from heterodft.analysis.selection import groups_of, select_columns, select_sites
+from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["OrbitalPolarization", "SiteGroupOfElement"]
 
 _CAPACITY = 2.0
+_ALONG = 0.99
+"""Cosine of the angle between the normal of the layers and z."""
 _LOST = 0.15
 """Part of an orbital's two states that may be missing before it is said."""
 
@@ -113,6 +116,8 @@ class OrbitalPolarization:
         """
         dos = projected_dos(result)
         chosen = select_sites(result.structure, elements=[element])
+        layering = layering or find_layering(result.structure)
+        _require_normal_along_z(result, layering)
         groups = _groups(result, chosen, by, layering)
         level, _ = reference_energy(result)
         levels = np.resize(result.fermi_levels, charge_channels(dos.total).shape[0])
@@ -204,10 +209,21 @@ class OrbitalPolarization:
         return numbers[:, D_ORBITALS.index(orbital)]
 
 
-def _groups(result: Result, chosen: list[int], by: str, layering: Layering | None) -> tuple[SiteGroupOfElement, ...]:
+def _require_normal_along_z(result: Result, layering: Layering) -> None:
+    """Raise unless the layers are stacked along z, the axis of dz2."""
+    stacked = "abc".index(getattr(layering, "axis", "c"))
+    others = np.delete(result.structure.lattice.matrix, stacked, axis=0)
+    normal = np.cross(*others)
+    if abs(normal[2]) < _ALONG * np.linalg.norm(normal):
+        raise ReaderError(
+            "the layers are not stacked along the Cartesian z axis, to which dz2 of the code belongs, so no orbital "
+            "polarization can be told; turn the cell"
+        )
+
+
+def _groups(result: Result, chosen: list[int], by: str, layering: Layering) -> tuple[SiteGroupOfElement, ...]:
     """Return the chosen sites by layer, plane or one by one, from the bottom up."""
     structure = result.structure
-    layering = layering or find_layering(structure)
     whole = groups_of(layering, "layer" if by == "site" else by)
     found = []
     for group in whole:

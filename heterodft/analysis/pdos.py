@@ -32,6 +32,7 @@ __all__ = [
     "LayerDos",
     "charge_channels",
     "electrons_between",
+    "in_plane_area",
     "projected_dos",
     "reference_energy",
     "resolve_by_plane",
@@ -71,6 +72,8 @@ class LayerDos:
         States per eV of the whole cell, shape (spin, energy); None when not known.
     site_values, orbitals, structure
         What all was added from: shape (site, orbital, spin, energy), names of its orbitals, and the atoms.
+    area
+        Å², of the in-plane cell; None when not known.
     rule
         What a number on the energy grid means, see `heterodft.analysis.integrals`.
     notes
@@ -89,6 +92,7 @@ class LayerDos:
     site_values: NDArray[np.float64] | None = None
     orbitals: tuple[str, ...] = ORBITALS
     structure: Structure | None = None
+    area: float | None = None
     rule: Rule = "points"
     notes: tuple[str, ...] = ()
 
@@ -147,6 +151,7 @@ class LayerDos:
             site_values=dos.values,
             orbitals=tuple(dos.orbitals),
             structure=result.structure,
+            area=in_plane_area(result.structure, layering),
             rule=rule_of(result),
         )
         found = replace(found, notes=_check(found, result))
@@ -323,6 +328,11 @@ def spin_names(count: int) -> tuple[str, ...]:
 def charge_channels(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the entries of the second-last axis (spin) that add up to all states, without the magnetization."""
     return values if values.shape[-2] != 4 else values[..., :1, :]
+
+
+def in_plane_area(structure: Structure, layering: Layering) -> float:
+    """Return the area in Å² of the cell across the normal of its layers."""
+    return float(structure.volume / abs(layering.period))
 
 
 def projected_dos(result: Result) -> ProjectedDos:

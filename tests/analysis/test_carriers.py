@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from heterodft.analysis.carriers import SheetCarriers
-from heterodft.analysis.dos_gaps import in_plane_area
+from heterodft.analysis.layers import Layering
+from heterodft.analysis.pdos import in_plane_area
 from heterodft.analysis.result import ORBITALS, Bands
 from heterodft.errors import ReaderError
 
@@ -146,9 +147,9 @@ def test_carriers_of_bands_need_projections_and_a_mesh():
         SheetCarriers.from_bands(path, edge=-1.5)
 
 
-def test_the_area_is_that_of_the_first_two_vectors_however_the_third_leans():
+def test_the_area_is_that_across_the_normal_however_the_third_vector_leans():
     leaning = Structure(Lattice([[3.0, 0, 0], [1.5, 2.6, 0], [2.0, 1.0, 9.0]]), ["H"], [[0, 0, 0]])
-    assert in_plane_area(leaning) == pytest.approx(7.8)
+    assert in_plane_area(leaning, Layering((), (), "given", 9.0)) == pytest.approx(7.8)
 
 
 def test_carriers_are_a_table_that_ends_with_the_cell():

@@ -213,6 +213,7 @@ def test_a_band_of_a_noncollinear_run_holds_one_electron():
     assert find_gap(noncollinear(spinors, 2.5, noncollinear=True)).metal
     assert electrons_per_band(noncollinear(spinors, 4)) == 2
     assert electrons_per_band(noncollinear(spinors, 2, noncollinear=False)) == 2
+    assert electrons_per_band(noncollinear(spinors, 2, noncollinear=None)) == 1
 
 
 def test_without_the_number_of_electrons_the_fermi_level_tells_the_gap():

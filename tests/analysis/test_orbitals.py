@@ -89,6 +89,14 @@ def test_in_a_cell_turned_by_45_degrees_two_orbitals_change_places():
         OrbitalPolarization.from_result(layered.make(made.dos.values, structure=rotated_cell(-22.5)), "Ti")
 
 
+def test_layers_that_are_not_stacked_along_z_are_refused():
+    structure = layered.STRUCTURE.copy()
+    structure.apply_operation(SymmOp.from_axis_angle_and_translation([1, 0, 0], 90))
+    made = layered.make(filled(even(1.0, 1.0)), structure=structure)
+    with pytest.raises(ReaderError, match="not stacked along the Cartesian z axis"):
+        OrbitalPolarization.from_result(made, "Ti")
+
+
 def test_a_window_leaves_the_bonding_states_out():
     values = filled(even(1.0, 1.0))
     values[TI[0], ORBITALS.index("dx2-y2")] += layered.box(-8.0, -6.0, 0.4)
