@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.bond_axes import D_ORBITALS, EG, T2G, common_axes, local_name
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.integrals import integrate, rule_of
 from heterodft.analysis.layers import find_layering
-from heterodft.analysis.octahedra import D_ORBITALS, EG, T2G, common_axes, local_name
 from heterodft.analysis.pdos import charge_channels, projected_dos, reference_energy
 from heterodft.analysis.selection import groups_of, select_columns, select_sites
 from heterodft.errors import ReaderError

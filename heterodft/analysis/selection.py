@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from heterodft.analysis.octahedra import EG, T2G, common_axes, local_name
+from heterodft.analysis.bond_axes import EG, T2G, common_axes, local_name
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pymatgen.core.operations import SymmOp
 from real_espresso import read_nio_crn
 
-from heterodft.analysis.octahedra import D_ORBITALS
+from heterodft.analysis.bond_axes import D_ORBITALS
 from heterodft.analysis.orbitals import OrbitalPolarization
 from heterodft.analysis.result import ORBITALS, SHELLS
 from heterodft.errors import ReaderError

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from pymatgen.core.operations import SymmOp
 
-from heterodft.analysis.octahedra import common_axes, find_bond_axes, local_name
+from heterodft.analysis.bond_axes import common_axes, find_bond_axes, local_name
 from heterodft.errors import ReaderError
 from heterodft.structures import Block, build_material, build_superlattice
 
