@@ -1,9 +1,9 @@
-"""How a quantity draws itself: by the function of `heterodft.analysis.plots` that takes it, loaded when asked."""
+"""The way from a quantity to its figure, which imports matplotlib only when one is drawn."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -12,7 +12,6 @@ __all__ = ["draw"]
 
 
 def draw(name: str, quantity: object) -> Figure:
-    """Return the figure that the drawing function of that name makes of a quantity."""
-    function: Any = getattr(import_module("heterodft.analysis.plots"), name)
-    figure: Figure = function(quantity)
+    """Return the figure that a function of `heterodft.analysis.plots` makes of a quantity."""
+    figure: Figure = vars(import_module("heterodft.analysis.plots"))[name](quantity)
     return figure

@@ -32,6 +32,8 @@ _AT_FERMI_LEVEL = 1e-3
 """eV; the Fermi level of an insulator may be printed a rounding error below its highest filled band."""
 _COUNT_TOLERANCE = 0.02
 """Electrons; a larger mismatch of filled bands and electrons means partly filled bands."""
+_SAME_COUNT = 0.02
+"""Part of the electrons by which occupations may miss them."""
 _SAME_POINT = 1e-6
 """1/Å."""
 _DEGENERATE = 1e-3
@@ -213,10 +215,9 @@ def electrons_per_band(result: Result) -> int:
     if result.method.get("noncollinear") is False or result.electrons is None:
         return 2
     below = _at_fermi_level(result, bands.energies)
-    filled = [bands.occupations] if below is None else [bands.occupations, below[..., None]]
-    sums = [float(part.sum(axis=2)[0] @ bands.weights) for part in filled]
-    apart = {per: min(abs(per * total - result.electrons) for total in sums) for per in (2, 1)}
-    return min(apart, key=lambda per: apart[per])
+    filled = below[..., None] if below is not None and not bands.occupations.any() else bands.occupations
+    electrons = float(filled.sum(axis=2)[0] @ bands.weights)
+    return 1 if abs(electrons - result.electrons) < _SAME_COUNT * result.electrons else 2
 
 
 def _filled_everywhere(result: Result, energies: NDArray[np.float64]) -> list[int | None]:
