@@ -1,8 +1,9 @@
 """Band gaps from all k-points and both spins.
 
-A band is filled at a k-point when its energy is at or below the Fermi level. A spin has a gap when the same
-number of bands is filled at every k-point and their electrons add up to those of the cell; otherwise it is a
-metal. Smearing tails therefore neither make nor hide a gap.
+A crystal is an insulator when an energy exists below which every k-point holds the same bands and these bands hold
+the electrons of the cell. With the number of electrons known this is asked of the bands alone, so that neither
+smearing tails nor where a code left the Fermi level make or hide a gap. Where no such energy exists, a spin still has
+a gap (a half-metal) when the same number of its bands lies at or below the Fermi level at every k-point.
 
 A mesh knows the bands only at its points. How far a band edge may lie beyond the sampled one is estimated from the
 step of the edge's band to the nearest point of the mesh; a gap smaller than that is called unresolved.
@@ -18,16 +19,25 @@ import numpy as np
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
+    from pandas import DataFrame
 
     from heterodft.analysis.result import Result
 
-__all__ = ["Gap", "SpinGap", "find_gap"]
+__all__ = ["Gap", "SpinGap", "electrons_per_band", "find_gap"]
 
 _AT_FERMI_LEVEL = 1e-3
 """eV; the Fermi level of an insulator may be printed a rounding error below its highest filled band."""
 _COUNT_TOLERANCE = 0.02
 """Electrons; a larger mismatch of filled bands and electrons means partly filled bands."""
+_SAME_COUNT = 0.02
+"""Part of the electrons by which occupations may miss them."""
+_SAME_POINT = 1e-6
+"""1/Å."""
+_DEGENERATE = 1e-3
+"""eV; levels closer than this are one level that rounding split, not a gap."""
 
 
 @dataclass(frozen=True)
@@ -85,20 +95,82 @@ class Gap:
     resolved: bool = True
 
     @property
+    def half_metal(self) -> str:
+        """The spin that has a gap while the other one is a metal, ``up`` or ``down``; else empty."""
+        metals = [spin.metal for spin in self.spins]
+        return "" if len(set(metals)) < 2 else ("up", "down")[metals.index(False)]
+
+    @property
     def text(self) -> str:
-        """``metal``, ``2.39 eV``, ``1.53 eV direct`` or ``0.04 eV, unresolved by the mesh``."""
+        """``metal``, ``2.39 eV``, ``1.53 eV direct`` or ``0.04 eV, unresolved by the mesh``.
+
+        Of a half-metal ``metal, spin up with a gap of 3.00 eV``.
+        """
         if self.metal:
-            return "metal"
+            inner = [spin.fundamental for spin in self.spins if spin.fundamental is not None]
+            return (
+                f"metal, spin {self.half_metal} with a gap of {inner[0]:.2f} eV"
+                if self.half_metal and inner
+                else "metal"
+            )
         kind = " direct" if self.direct else ""
         return f"{self.value:.2f} eV{kind}{'' if self.resolved else ', unresolved by the mesh'}"
+
+    @classmethod
+    def from_result(cls, result: Result) -> Gap:
+        """Find the gap of a result.
+
+        Raises
+        ------
+        ReaderError
+            As `find_gap`, and if no empty band was computed.
+        """
+        gap = find_gap(result)
+        if gap is None:
+            raise ReaderError(
+                "no gap can be told: no empty band was computed (ask for more: NBANDS, nbnd), or the run got to no "
+                "Fermi level"
+            )
+        return gap
+
+    @classmethod
+    def read(cls, folder: Path) -> Gap:
+        """Find the gap of a finished folder; raises as `from_result`."""
+        from heterodft.analysis.readers import read_folder
+
+        return cls.from_result(read_folder(folder))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
         return asdict(self)
 
+    def to_frame(self) -> DataFrame:
+        """Return one row a spin; energies of a metal are empty."""
+        from pandas import DataFrame
+
+        names = ("both",) if len(self.spins) == 1 else ("up", "down")
+        rows = [
+            {
+                "spin": name,
+                "metal": spin.metal,
+                "gap (eV)": spin.fundamental,
+                "direct gap (eV)": spin.direct,
+                "valence maximum (eV)": spin.valence_maximum,
+                "conduction minimum (eV)": spin.conduction_minimum,
+                "valence maximum at": None if spin.at is None else spin.at[0],
+                "conduction minimum at": None if spin.at is None else spin.at[1],
+                "mesh error (eV)": spin.mesh_error,
+            }
+            for name, spin in zip(names, self.spins, strict=True)
+        ]
+        return DataFrame(rows)
+
 
 def find_gap(result: Result) -> Gap | None:
-    """Find the gap of a result; None when no empty band was computed, so that none can be told.
+    """Find the gap of a result.
+
+    None when none can be told: no empty band was computed, an energy is no number, or the run got to neither a Fermi
+    level nor occupations nor a number of electrons.
 
     Raises
     ------
@@ -108,18 +180,15 @@ def find_gap(result: Result) -> Gap | None:
     bands = result.bands
     if bands is None:
         raise ReaderError("the result holds no band energies, so no gap can be told")
+    told = bool(result.fermi_levels) or result.electrons is not None or bands.occupations.any()
+    if not told or not np.isfinite(bands.energies).all():
+        return None
     energies = np.sort(bands.energies, axis=2)
-    levels = np.resize(result.fermi_levels, energies.shape[0])
-    filled = (energies <= levels[:, None, None] + _AT_FERMI_LEVEL).sum(axis=2)
-    per_band = 3 - energies.shape[0]  # electrons in a filled band: 2 without spin, else 1
-    counted = per_band * float((filled @ bands.weights).sum())
-    crossing = [len(set(counts)) > 1 for counts in filled.tolist()]
-    # A metallic spin never counts whole, so that the sum tells nothing of the other one.
-    partly = not any(crossing) and abs(counted - result.electrons) > _COUNT_TOLERANCE
-    steps = _nearest_points(bands.kpoints, result.structure.lattice.reciprocal_lattice.matrix)
+    filled = _filled_everywhere(result, energies)
+    reciprocal = result.structure.lattice.reciprocal_lattice.matrix
     spins = tuple(
-        SpinGap(metal=True) if partly or crosses else _spin_gap(e, int(counts[0]), bands.kpoints, steps)
-        for e, counts, crosses in zip(energies, filled, crossing, strict=True)
+        SpinGap(metal=True) if count is None else _spin_gap(e, count, bands.kpoints, reciprocal)
+        for e, count in zip(energies, filled, strict=True)
     )
     if any(spin.metal for spin in spins):
         return Gap(0.0, metal=True, direct=False, spins=spins, kpoints=energies.shape[1])
@@ -133,20 +202,88 @@ def find_gap(result: Result) -> Gap | None:
     return Gap(max(value, 0.0), value <= 0, direct, spins, energies.shape[1], resolved or value <= 0)
 
 
-def _nearest_points(kpoints: NDArray[np.float64], reciprocal: NDArray[np.float64]) -> NDArray[np.int64] | None:
-    """Index of the nearest other k-point of each, shape (k,), inversion and periodicity counted; None for one."""
-    if len(kpoints) < 2:
+def electrons_per_band(result: Result) -> int:
+    """Return how many electrons fill a band: 2 without spin; 1 of either spin and in a noncollinear run.
+
+    Where the outputs do not say that a run is noncollinear, the number of electrons does, against the filled bands.
+    """
+    bands = result.bands
+    if bands is None or bands.energies.shape[0] == 2:
+        return 1
+    if result.method.get("noncollinear") or result.method.get("spin_orbit"):
+        return 1
+    if result.method.get("noncollinear") is False or result.electrons is None:
+        return 2
+    below = _at_fermi_level(result, bands.energies)
+    filled = below[..., None] if below is not None and not bands.occupations.any() else bands.occupations
+    electrons = float(filled.sum(axis=2)[0] @ bands.weights)
+    return 1 if abs(electrons - result.electrons) < _SAME_COUNT * result.electrons else 2
+
+
+def _filled_everywhere(result: Result, energies: NDArray[np.float64]) -> list[int | None]:
+    """Return the number of filled bands of each spin, None for a metal; energies (spin, k, band) sorted."""
+    bands, per_band = result.bands, electrons_per_band(result)
+    assert bands is not None  # noqa: S101
+    at_level = _at_fermi_level(result, energies)
+    if at_level is None:  # no level is told: the occupations stand in
+        held = np.take_along_axis(bands.occupations, np.argsort(bands.energies, axis=2), axis=2)
+        at_level = (held > 0.5).sum(axis=2)
+    same = [int(counts[0]) if len(set(counts)) == 1 else None for counts in at_level.tolist()]
+    counted = per_band * float((at_level @ bands.weights).sum())
+    if result.electrons is None or (None not in same and abs(counted - result.electrons) < _COUNT_TOLERANCE):
+        return same
+    if len(result.fermi_levels) < 2:
+        window = _insulating_filling(energies, result.electrons / per_band)
+        if window is not None:
+            return list(window)
+    if None in same:  # a metallic spin never counts whole, so that the sum tells nothing of the other one
+        return same
+    own = (bands.occupations.sum(axis=2) @ bands.weights).tolist()
+    whole = [n if n is not None and abs(f - n) < _COUNT_TOLERANCE else None for n, f in zip(same, own, strict=True)]
+    return whole if None in whole else [None] * len(whole)
+
+
+def _at_fermi_level(result: Result, energies: NDArray[np.float64]) -> NDArray[np.int64] | None:
+    """Return the number of bands at or below the Fermi level, shape (spin, k)."""
+    if not result.fermi_levels:
         return None
-    distance = np.full((len(kpoints), len(kpoints)), np.inf)
-    for sign in (1, -1):
-        apart = kpoints[:, None] - sign * kpoints[None]
-        distance = np.minimum(distance, np.linalg.norm((apart - np.round(apart)) @ reciprocal, axis=2))
-    np.fill_diagonal(distance, np.inf)
-    return np.asarray(distance.argmin(axis=1))
+    levels = np.resize(result.fermi_levels, energies.shape[0])
+    return np.asarray((energies <= levels[:, None, None] + _AT_FERMI_LEVEL).sum(axis=2))
+
+
+def _insulating_filling(energies: NDArray[np.float64], total: float) -> tuple[int, ...] | None:
+    """Return the filled bands of each spin below a common gap that together hold `total` electrons, else None.
+
+    There is one such filling at most: with energy the number of bands below it only grows.
+    """
+    count = round(total)
+    spins, _, most = energies.shape
+    if abs(total - count) > _COUNT_TOLERANCE:
+        return None
+    edge = np.full((spins, 1), np.inf)
+    tops = np.hstack([-edge, energies.max(axis=1)])  # of the first n bands
+    bottoms = np.hstack([energies.min(axis=1), edge])  # of the band after them
+    choices = [(count,)] if spins == 1 else [(up, count - up) for up in range(count + 1)]
+    for filling in choices:
+        if max(filling) > most:
+            continue
+        top = max(tops[spin, n] for spin, n in enumerate(filling))
+        bottom = min(bottoms[spin, n] for spin, n in enumerate(filling))
+        if np.isfinite(top) and np.isfinite(bottom) and bottom - top > _DEGENERATE:
+            return filling
+    return None
+
+
+def _nearest_point(kpoints: NDArray[np.float64], reciprocal: NDArray[np.float64], index: int) -> int | None:
+    """Return the nearest other k-point, None where there is none; those alike by inversion or periodicity are one."""
+    apart = np.stack([kpoints - sign * kpoints[index] for sign in (1, -1)])
+    distance = np.linalg.norm((apart - np.round(apart)) @ reciprocal, axis=2).min(axis=0)
+    distance[distance < _SAME_POINT] = np.inf
+    return int(distance.argmin()) if np.isfinite(distance).any() else None
 
 
 def _spin_gap(
-    energies: NDArray[np.float64], filled: int, kpoints: NDArray[np.float64], nearest: NDArray[np.int64] | None
+    energies: NDArray[np.float64], filled: int, kpoints: NDArray[np.float64], reciprocal: NDArray[np.float64]
 ) -> SpinGap:
     """Gap of one spin; energies (k, band) sorted, the first `filled` bands occupied everywhere."""
     top = energies[:, filled - 1] if filled else None
@@ -158,6 +295,7 @@ def _spin_gap(
             conduction_minimum=None if bottom is None else float(bottom.min()),
         )
     highest, lowest = int(top.argmax()), int(bottom.argmin())
+    beside = [_nearest_point(kpoints, reciprocal, i) for i in (highest, lowest)]
     places = tuple(tuple(round(float(x), 6) + 0.0 for x in kpoints[i]) for i in (highest, lowest))
     return SpinGap(
         metal=False,
@@ -167,6 +305,6 @@ def _spin_gap(
         conduction_minimum=float(bottom.min()),
         at=(places[0], places[1]),
         mesh_error=None
-        if nearest is None
-        else float(top[highest] - top[nearest[highest]] + bottom[nearest[lowest]] - bottom[lowest]) / 2,
+        if beside[0] is None or beside[1] is None
+        else float(top[highest] - top[beside[0]] + bottom[beside[1]] - bottom[lowest]) / 2,
     )
