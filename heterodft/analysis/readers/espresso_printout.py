@@ -1,0 +1,268 @@
+"""The physics that pw.x prints: structure, bands, Fermi level, forces and stress, for folders without its XML file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heterodft.analysis.readers.espresso_output import PwOutput, parse_pw_output
+from heterodft.analysis.readers.espresso_xml import _element
+from heterodft.analysis.result import Bands
+from heterodft.units import BOHR, RYDBERG
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pymatgen.core import Structure
+
+__all__ = ["PwPrintout", "read_printout"]
+
+_FLOAT = r"[-+]?\d*\.?\d+(?:[EeDd][-+]?\d+)?"
+_VERSION = re.compile(r"Program PWSCF v\.?\s*(\S+) starts")
+_ALAT = re.compile(rf"lattice parameter \((?:alat|a_0)\)\s+=\s+({_FLOAT})\s+a\.u\.")
+_AXIS = re.compile(rf"a\([123]\) = \(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\)")
+_SITE = re.compile(rf"^\s+\d+\s+(\S+)\s+tau\(\s*\d+\) = \(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\)", re.M)
+_CELL_CARD = re.compile(rf"^CELL_PARAMETERS[ \t]*[({{]?\s*(\w+)(?:\s*=\s*({_FLOAT}))?[^\n]*\n((?:[^\n]+\n){{3}})", re.M)
+_POSITION_CARD = re.compile(r"^ATOMIC_POSITIONS[ \t]*[({]?\s*(\w+)[^\n]*\n((?:[A-Z][^\n]*\d[^\n]*\n)+)", re.M)
+_FORCE = re.compile(rf"atom\s+(\d+) type\s+\d+\s+force =\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\n")
+_STRESS = re.compile(r"total\s+stress\s+\(Ry/bohr\*\*3\)[^\n]*\n((?:[^\n]+\n){3})")
+_K_POINT = re.compile(rf"^\s+k\(\s*\d+\) = \(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\), wk =\s*({_FLOAT})", re.M)
+_K_COUNT = re.compile(r"number of k points=\s*(\d+)")
+_FIXED_POINT = re.compile(r"-?\d+\.\d{4}")  # F9.4, which may run together
+_BAND_BLOCK = re.compile(r"^\s+k =[^\n]*bands \(ev\):\s*\n\s*\n((?:[ \t]*[-\d.*][-\d. *]*\n)+)", re.M)
+_OCCUPATION_BLOCK = re.compile(r"^\s+occupation numbers\s*\n((?:[ \t]*[-\d.*][-\d. *]*\n)+)", re.M)
+_ONE_FERMI = re.compile(rf"the Fermi energy is\s+({_FLOAT})\s+ev", re.I)
+_TWO_FERMI = re.compile(rf"the spin up/dw Fermi energies are\s+({_FLOAT})\s+({_FLOAT})\s+ev", re.I)
+_HIGHEST = re.compile(rf"highest occupied(?:, lowest unoccupied)? level \(ev\):\s*({_FLOAT})")
+_ELECTRONS = re.compile(rf"number of electrons\s+=\s+({_FLOAT})")
+_CUTOFFS = (
+    ("cutoff", re.compile(rf"kinetic-energy cutoff\s+=\s+({_FLOAT})\s+Ry")),
+    ("density_cutoff", re.compile(rf"charge density cutoff\s+=\s+({_FLOAT})\s+Ry")),
+)
+_XC = re.compile(r"Exchange-correlation\s*=\s*(.+?)\s*(?:\(|\n)")
+_SMEARING = re.compile(rf"number of k points=\s*\d+\s+(.+?) smearing, width \(Ry\)=\s*({_FLOAT})")
+_XML_NAMES = {"marzari-vanderbilt": "mv", "fermi-dirac": "fd", "methfessel-paxton": "mp"}
+_OLD_U = re.compile(rf"Simplified (?:LDA|DFT)\+U calculation.*\n[^\n]*\n((?:\s+\S+\s+\d\s+{_FLOAT}[^\n]*\n)+)")
+_NEW_U = re.compile(rf"^\s+U\((\w+)-\d\w\)\s*=\s*({_FLOAT})", re.M)
+_SCF_ENDED = re.compile(r"End of (?:self-consistent|band structure) calculation")
+
+
+@dataclass(frozen=True)
+class PwPrintout:
+    """One run as pw.x printed it.
+
+    Attributes
+    ----------
+    output
+        Convergence, energy, moments, times.
+    version, calculation
+        ``6.7MaX``; ``scf``, ``nscf``, ``relax`` or ``vc-relax`` as far as the text tells.
+    structure
+        That of the energy: the last one computed; None when the run did not get that far.
+    electrons, fermi_levels, bands, forces, stress, method
+        As in `Result`, as far as printed.
+    notes
+        What is missing or doubtful.
+    """
+
+    output: PwOutput
+    version: str
+    calculation: str
+    structure: Structure | None = None
+    electrons: float | None = None
+    fermi_levels: tuple[float, ...] = ()
+    bands: Bands | None = None
+    forces: NDArray[np.float64] | None = None
+    stress: NDArray[np.float64] | None = None
+    method: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def read_printout(text: str) -> PwPrintout:
+    """Read what one run printed, as far as it goes; nothing in it is an error."""
+    version = _VERSION.search(text)
+    structure, notes = _read_structure(text), []
+    bands = None
+    electrons = _number(_ELECTRONS, text)
+    levels = _read_fermi_levels(text)
+    if structure is not None:
+        bands, notes = _read_bands(text, structure, levels)
+    sites = 0 if structure is None else len(structure)
+    return PwPrintout(
+        output=parse_pw_output(text),
+        version=version[1] if version else "",
+        calculation=_calculation(text),
+        structure=structure,
+        electrons=electrons,
+        fermi_levels=levels,
+        bands=bands,
+        forces=_read_forces(text, sites),
+        stress=_read_stress(text),
+        method=_read_method(text),
+        notes=tuple(notes),
+    )
+
+
+def _number(pattern: re.Pattern[str], text: str) -> float | None:
+    found = pattern.search(text)
+    return float(found[1]) if found else None
+
+
+def _floats(words: Any) -> list[float]:
+    return [float(str(word).replace("D", "E")) for word in words]
+
+
+def _calculation(text: str) -> str:
+    if "Geometry Optimization" in text or "Damped Dynamics" in text:
+        return "vc-relax" if "new unit-cell volume" in text or "number of bfgs steps" not in text else "relax"
+    return "nscf" if "Band Structure Calculation" in text else "scf"
+
+
+def _computed_part(text: str) -> str:
+    """Return the text up to what belongs to the last energy; a relaxation prints the next positions after it."""
+    if "End final coordinates" in text:
+        return text
+    energy = text.rfind("\n!")
+    return text if energy < 0 else text[:energy]
+
+
+def _read_structure(text: str) -> Structure | None:
+    """Return the structure of the last energy from the table at the start or the cards of a relaxation."""
+    from pymatgen.core import Lattice, Structure
+
+    text = _computed_part(text)
+    alat = _number(_ALAT, text)
+    axes = [_floats(row) for row in _AXIS.findall(text)][-3:]
+    if alat is None or len(axes) < 3:
+        return None
+    unit = alat * BOHR
+    cell, place = np.array(axes) * unit, text.rfind("crystal axes")
+    card = _last(_CELL_CARD, text)
+    if card is not None and card.start() > place:
+        rows = np.array([_floats(line.split()[:3]) for line in card[3].splitlines()])
+        cell = rows * _length(card[1], unit, card[2])
+    if abs(np.linalg.det(cell)) < 1e-3:
+        return None
+    kinds, positions = _read_positions(text, cell, unit)
+    if not kinds:
+        return None
+    species = [_element(kind) for kind in kinds]
+    return Structure(Lattice(cell), species, positions, coords_are_cartesian=True)
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    found = None
+    for found in pattern.finditer(text):  # noqa: B007
+        pass
+    return found
+
+
+def _length(word: str, alat: float, value: str | None = None) -> float:
+    if word == "alat" and value is not None:
+        return float(value) * BOHR
+    return {"bohr": BOHR, "angstrom": 1.0}.get(word, alat)
+
+
+def _read_positions(
+    text: str, cell: NDArray[np.float64], alat: float
+) -> tuple[list[str], NDArray[np.float64]]:
+    """Return kinds and Cartesian positions (Å)."""
+    table, card = text.rfind("positions (alat units)"), _last(_POSITION_CARD, text)
+    if card is not None and card.start() > table:
+        rows = [line.split() for line in card[2].splitlines()]
+        values = np.array([_floats(row[1:4]) for row in rows])
+        return [row[0] for row in rows], values @ cell if card[1] == "crystal" else values * _length(card[1], alat)
+    part = text[max(table, 0) :].partition("cryst. coord.")[0].partition("number of k points")[0]
+    found = _SITE.findall(part) if table >= 0 else []
+    return [row[0] for row in found], np.array([_floats(row[1:]) for row in found]).reshape(-1, 3) * alat
+
+
+def _read_fermi_levels(text: str) -> tuple[float, ...]:
+    two, one, highest = (_last(pattern, text) for pattern in (_TWO_FERMI, _ONE_FERMI, _HIGHEST))
+    if two is not None:
+        return float(two[1]), float(two[2])
+    found = one or highest
+    return (float(found[1]),) if found else ()
+
+
+def _read_bands(text: str, structure: Structure, levels: tuple[float, ...]) -> tuple[Bands | None, list[str]]:
+    """Return the bands of the last cycle and what is to be said of them."""
+    ends = [match.end() for match in _SCF_ENDED.finditer(text)]
+    count, alat = _number(_K_COUNT, text), _number(_ALAT, text)
+    points = np.array([_floats(row) for row in _K_POINT.findall(text)]).reshape(-1, 4)
+    if not ends or count is None or alat is None:
+        return None, ["no bands were printed"]
+    points, part = points[: int(count)], text[ends[-1] :]
+    energies = _blocks(_BAND_BLOCK, part)
+    spins = 2 if "SPIN DOWN" in part else 1
+    if len(points) != count or energies is None or len(energies) != spins * len(points):
+        return None, ["the bands were not printed whole (verbosity='high' prints those of 100 and more k-points)"]
+    energies = energies.reshape(spins, len(points), -1)
+    occupations, notes = _blocks(_OCCUPATION_BLOCK, part), ["the bands are those printed, to 0.1 meV"]
+    if occupations is None or occupations.size != energies.size:
+        if not levels:
+            return None, ["bands without occupations and Fermi level were left out"]
+        notes.append("occupations were not printed: those given are 1 up to the Fermi level and 0 above")
+        limits = np.array(levels if len(levels) == spins else levels[:1])
+        occupations = (energies <= limits[:, None, None] + 1e-4).astype(float)
+    cell = structure.lattice.matrix / (alat * BOHR)
+    weights = points[:, 3] / points[:, 3].sum()
+    return Bands(energies, occupations.reshape(energies.shape), points[:, :3] @ cell.T, weights), notes
+
+
+def _blocks(pattern: re.Pattern[str], text: str) -> NDArray[np.float64] | None:
+    """Return blocks of numbers as rows; None when they differ in length or hold what is no number."""
+    found = [block for block in pattern.findall(text)]
+    rows = [_floats(_FIXED_POINT.findall(block)) for block in found]
+    if not rows or any("*" in block for block in found) or len({len(row) for row in rows}) != 1:
+        return None
+    return np.array(rows)
+
+
+def _read_forces(text: str, sites: int) -> NDArray[np.float64] | None:
+    """Return the last table of forces; at high verbosity those of each contribution follow the total."""
+    start = text.rfind("Forces acting on atoms")
+    rows = _FORCE.findall(text[start:])[:sites] if start >= 0 else []
+    if not rows or [int(row[0]) for row in rows] != list(range(1, sites + 1)):
+        return None
+    return np.array([_floats(row[1:]) for row in rows]) * RYDBERG / BOHR
+
+
+def _read_stress(text: str) -> NDArray[np.float64] | None:
+    """pw.x counts a stress positive when the cell wants to grow, `Result` when it wants to shrink."""
+    found = _last(_STRESS, text)
+    if found is None:
+        return None
+    rows = [re.findall(_FLOAT, line)[:3] for line in found[1].splitlines()]
+    if any(len(row) != 3 for row in rows):
+        return None
+    return -np.array([_floats(row) for row in rows]) * RYDBERG / BOHR**3
+
+
+def _read_method(text: str) -> dict[str, Any]:
+    method: dict[str, Any] = {}
+    for name, pattern in _CUTOFFS:
+        value = _number(pattern, text)
+        if value is not None:
+            method[name] = value * RYDBERG
+    xc, count, smearing = _XC.search(text), _number(_K_COUNT, text), _SMEARING.search(text)
+    method |= {"xc": xc[1]} if xc else {}
+    method |= {"kpoints": int(count)} if count else {}
+    if smearing:
+        name = smearing[1].strip().lower()
+        method |= {"smearing": _XML_NAMES.get(name, name), "smearing_width": float(smearing[2]) * RYDBERG}
+    hubbard = _read_hubbard(text)
+    method |= {"hubbard": hubbard} if hubbard else {}
+    spinors = "Noncollinear calculation" in text or "Non magnetic calculation with spin-orbit" in text
+    return method | {"noncollinear": spinors, "spin_orbit": "with spin-orbit" in text}
+
+
+def _read_hubbard(text: str) -> dict[str, float]:
+    found = {kind: float(value) for kind, value in _NEW_U.findall(text)}
+    table = _OLD_U.search(text)
+    if table:
+        rows = [line.split() for line in table[1].splitlines()]
+        found = {row[0]: float(row[2]) for row in rows}
+    return {kind: value for kind, value in found.items() if value}
