@@ -60,13 +60,11 @@ def test_the_occupations_of_all_bands_add_up_to_the_electrons(qe, name):
     assert found.bands.weights.sum() == pytest.approx(1.0)
 
 
-def test_a_noncollinear_run_is_refused_or_counted_right(qe):
-    try:
-        found = read_pw_xml(qe("projwfc_fe2_noncollinear_v66"))
-    except ReaderError:
-        return
-    counted = (found.bands.occupations * found.bands.weights[None, :, None]).sum() * (3 - len(found.bands.energies))
+def test_a_band_of_a_noncollinear_run_holds_one_electron(qe):
+    found = read_pw_xml(qe("projwfc_fe2_noncollinear_v66"))
+    counted = (found.bands.occupations * found.bands.weights[None, :, None]).sum()
     assert counted == pytest.approx(found.electrons)
+    assert (found.noncollinear, found.bands.energies.shape, found.notes) == (True, (1, 2, 40), ())
 
 
 def test_up_and_down_bands_are_told_apart_by_the_moment(qe):
@@ -152,7 +150,7 @@ def test_a_missing_file_is_a_reader_error(tmp_path):
 def test_a_file_without_output_or_with_parts_missing_is_told(nio_crn):
     path = nio_crn / "data-file-schema.xml"
     text = path.read_text()
-    for tag in ("nelec", "cell", "fermi_energy", "k_point", "scf_conv"):
+    for tag in ("nelec", "cell", "eigenvalues", "k_point", "scf_conv"):
         path.write_text(re.sub(rf"(</?){tag}(?=[\s>])", r"\1renamed", text))
         with pytest.raises(ReaderError, match=r"data-file-schema.xml cannot be read as a pw.x XML file"):
             read_pw_xml(path)

@@ -123,22 +123,11 @@ def test_lowdin_charges_polarizations_and_spilling_are_those_printed(shared_data
 def test_without_spin_charges_have_no_polarization(tmp_path):
     path = tmp_path / "projwfc.out"
     path.write_text(
-        "Lowdin Charges: \n\n     Atom #   1: total charge =   3.9, s =  1.9, \n     Spilling Parameter:   0.01\n"
+        "Lowdin Charges: \n\n     Atom #   1: total charge =   3.9, s =  3.9, \n     Spilling Parameter:   0.01\n"
     )
     assert read_lowdin(path, polarized=False).moments is None
     with pytest.raises(ReaderError, match=r"projwfc.out holds no complete table of Löwdin charges"):
         read_lowdin(path, polarized=True)
-
-
-def test_a_noncollinear_run_is_refused(shared_data):
-    with pytest.raises(ReaderError, match="noncollinear"):
-        read_projected_dos(shared_data / "qe" / "projwfc_fe2_noncollinear_v66", sites=2)
-
-
-def test_a_spin_orbit_projection_is_refused(synthetic):
-    (synthetic / "x.pdos_atm#1(Ti1)_wfc#2(p)").rename(synthetic / "x.pdos_atm#1(Ti1)_wfc#2(p_j1.5)")
-    with pytest.raises(ReaderError, match=r"p_j1.5.*spin-orbit"):
-        read_projected_dos(synthetic, sites=1)
 
 
 def test_an_exponent_that_lost_its_letter_is_read_as_tiny(synthetic):
