@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.readers.espresso import read_espresso
-from heterodft.analysis.readers.espresso_files import EspressoFiles, find_espresso_files, looks_like_espresso
+from heterodft.analysis.readers.espresso_files import EspressoFiles, find_espresso_files
 from heterodft.analysis.readers.opening import SUFFIXES, find_file, read_text
 from heterodft.analysis.readers.vasp import read_vasp
 from heterodft.errors import ReaderError
@@ -54,14 +54,19 @@ def read_folder(folder: Path, *, projections: bool = False, prefix: str | None =
     if files is None and _is_vasp(folder, request):
         options: dict[str, Any] = {"projections": True} if projections else {}
         result = read_vasp(folder, request, **options)
-    elif files is not None or _asked_code(request) == "espresso" or looks_like_espresso(folder):
-        result = read_espresso(folder, request, projections=projections, prefix=prefix, files=files)
     else:
-        raise ReaderError(
-            f"{folder} holds nothing of VASP ({', '.join(_VASP_FILES)}) nor of pw.x "
-            "(holds 0 *.save/data-file-schema.xml, no output with 'Program PWSCF'); give the folder of a finished run"
-        )
+        files = files or find_espresso_files(folder, prefix)
+        if files.nothing and _asked_code(request) is None:
+            raise _nothing_found(folder)
+        result = read_espresso(files, request, projections=projections)
     return replace(result, structure=_labelled(result.structure, request, folder))
+
+
+def _nothing_found(folder: Path) -> ReaderError:
+    return ReaderError(
+        f"{folder} holds nothing of VASP ({', '.join(_VASP_FILES)}) nor of pw.x "
+        "(*.save/data-file-schema.xml, an output with 'Program PWSCF'); give the folder of a finished run"
+    )
 
 
 def _asked_code(request: dict[str, Any]) -> str | None:

@@ -88,6 +88,8 @@ def read_band_projections(path: Path, output: Path | None, bands: Bands, *, site
                 raise ReaderError(f"{path} has other bands than the XML file of pw.x; run projwfc.x again")
             for state, column, weights in zip(states, columns, amplitudes, strict=True):
                 values[spin, k, :, state.site, column] += weights
+    except ReaderError:
+        raise
     except (etree.XMLSyntaxError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise ReaderError(f"cannot read {path}: {error}; run projwfc.x again") from error
     if seen + 1 != spins * points:

@@ -10,7 +10,7 @@ from pathlib import Path
 from heterodft.analysis.readers.opening import SUFFIXES, read_text
 from heterodft.errors import ReaderError
 
-__all__ = ["EspressoFiles", "find_espresso_files", "looks_like_espresso"]
+__all__ = ["EspressoFiles", "find_espresso_files"]
 
 _XML = "data-file-schema.xml"
 _OUTPUT_SUFFIXES = {"", ".out", ".log", ".txt", ".stdout", ".output", ".pwo", ".scf", ".nscf", ".relax", ".bands"}
@@ -51,11 +51,6 @@ class EspressoFiles:
         return not (self.xml or self.outputs or self.crash or self.old)
 
 
-def looks_like_espresso(folder: Path) -> bool:
-    """Tell whether a folder holds something of pw.x."""
-    return bool(_xml_files(folder, None)) or not _without_xml(folder).nothing
-
-
 def find_espresso_files(folder: Path, prefix: str | None = None) -> EspressoFiles:
     """Find the files of one run of pw.x and of what followed it.
 
@@ -68,7 +63,7 @@ def find_espresso_files(folder: Path, prefix: str | None = None) -> EspressoFile
     if len(found) > 1:
         names = ", ".join(str(path.relative_to(folder)) for path in found[:6])
         raise ReaderError(
-            f"{folder} holds {len(found)} pw.x results ({names}); expected one: give the path of its file, or its prefix"
+            f"{folder} holds {len(found)} pw.x results ({names}); expected one: give the path of one, or its prefix"
         )
     if prefix is not None and not found:
         raise ReaderError(f"{folder} holds no pw.x result of prefix '{prefix}' (looked for {prefix}.save/{_XML})")

@@ -1,4 +1,4 @@
-"""The physics that pw.x prints: structure, bands, Fermi level, forces and stress, for folders without its XML file."""
+"""The physics that pw.x prints: structure, bands, Fermi level, forces, stress; for folders without its XML file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _VERSION = re.compile(r"Program PWSCF v\.?\s*(\S+) starts")
 _ALAT = re.compile(rf"lattice parameter \((?:alat|a_0)\)\s+=\s+({_FLOAT})\s+a\.u\.")
 _AXIS = re.compile(rf"a\([123]\) = \(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\)")
 _SITE = re.compile(rf"^\s+\d+\s+(\S+)\s+tau\(\s*\d+\) = \(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\)", re.M)
-_CELL_CARD = re.compile(rf"^CELL_PARAMETERS[ \t]*[({{]?\s*(\w+)(?:\s*=\s*({_FLOAT}))?[^\n]*\n((?:[^\n]+\n){{3}})", re.M)
+_CELL_CARD = re.compile(
+    rf"^CELL_PARAMETERS[ \t]*[({{]?\s*(\w+)(?:\s*=\s*({_FLOAT}))?[^\n]*\n((?:[^\n]+\n){{3}})", re.M
+)
 _POSITION_CARD = re.compile(r"^ATOMIC_POSITIONS[ \t]*[({]?\s*(\w+)[^\n]*\n((?:[A-Z][^\n]*\d[^\n]*\n)+)", re.M)
 _FORCE = re.compile(rf"atom\s+(\d+) type\s+\d+\s+force =\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\n")
 _STRESS = re.compile(r"total\s+stress\s+\(Ry/bohr\*\*3\)[^\n]*\n((?:[^\n]+\n){3})")
@@ -83,8 +85,9 @@ class PwPrintout:
 def read_printout(text: str) -> PwPrintout:
     """Read what one run printed, as far as it goes; nothing in it is an error."""
     version = _VERSION.search(text)
-    structure, notes = _read_structure(text), []
-    bands = None
+    structure = _read_structure(text)
+    bands: Bands | None = None
+    notes: list[str] = []
     electrons = _number(_ELECTRONS, text)
     levels = _read_fermi_levels(text)
     if structure is not None:
@@ -165,9 +168,7 @@ def _length(word: str, alat: float, value: str | None = None) -> float:
     return {"bohr": BOHR, "angstrom": 1.0}.get(word, alat)
 
 
-def _read_positions(
-    text: str, cell: NDArray[np.float64], alat: float
-) -> tuple[list[str], NDArray[np.float64]]:
+def _read_positions(text: str, cell: NDArray[np.float64], alat: float) -> tuple[list[str], NDArray[np.float64]]:
     """Return kinds and Cartesian positions (Å)."""
     table, card = text.rfind("positions (alat units)"), _last(_POSITION_CARD, text)
     if card is not None and card.start() > table:
@@ -214,7 +215,7 @@ def _read_bands(text: str, structure: Structure, levels: tuple[float, ...]) -> t
 
 def _blocks(pattern: re.Pattern[str], text: str) -> NDArray[np.float64] | None:
     """Return blocks of numbers as rows; None when they differ in length or hold what is no number."""
-    found = [block for block in pattern.findall(text)]
+    found: list[str] = pattern.findall(text)
     rows = [_floats(_FIXED_POINT.findall(block)) for block in found]
     if not rows or any("*" in block for block in found) or len({len(row) for row in rows}) != 1:
         return None

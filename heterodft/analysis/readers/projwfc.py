@@ -7,6 +7,7 @@ told by spin; with spin-orbit coupling the states of a shell go by j and m_j and
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +51,8 @@ def read_projected_dos(folder: Path, *, sites: int, prefix: str | None = None) -
     ReaderError
         If files are missing, cut off, resolved by k-point, or have different energy grids.
     """
-    tables, resolved = {}, []
+    tables: dict[Path, NDArray[np.float64]] = {}
+    resolved: list[Path] = []
     for path in _plain_names(folder, f"{prefix or '*'}.pdos_tot"):
         header, table = _read_table(path)
         if header[:2] == ["#", "ik"]:
@@ -69,13 +71,37 @@ def read_projected_dos(folder: Path, *, sites: int, prefix: str | None = None) -
     noncollinear = table.shape[1] == 4  # E, dos, sums of projections up and down
     if table.shape[1] not in (3, 4, 5):
         raise ReaderError(f"{path} has {table.shape[1]} columns, not 3 to 5; {_AGAIN}")
-    values, orbitals = _read_shells(folder, stem, path.name, table[:, 0], sites, spins, noncollinear=noncollinear)
+    shells = _read_shells(folder, stem, path.name, table[:, 0])
+    by_j = any(shell.j is not None for shell in shells)
+    orbitals = SHELLS if by_j else ORBITALS
+    values = np.zeros((sites, len(orbitals), spins, len(table)))
+    for shell in shells:
+        if not 0 <= shell.site < sites:
+            raise ReaderError(
+                f"{shell.path}: atom {shell.site + 1} of a cell with {sites} atoms; files of another run?"
+            )
+        first = SHELLS.index(shell.name) if by_j else _FIRST_ORBITAL[shell.name]
+        parts = _orbitals_of(shell, spins, noncollinear=noncollinear)
+        values[shell.site, first : first + len(parts)] += parts
+    _check_completeness(folder, shells, sites)
     return ProjectedDos(table[:, 0], values, table[:, 1 : 1 + spins].T.copy(), orbitals)
+
+
+@dataclass(frozen=True)
+class _Shell:
+    """One file: site from 0, number of the shell on the site, its letter and j, its rows."""
+
+    path: Path
+    site: int
+    number: int
+    name: str
+    j: float | None
+    rows: NDArray[np.float64]
 
 
 def _plain_names(folder: Path, pattern: str) -> list[Path]:
     """Return files, of one that is there both plain and compressed the plain."""
-    found = {}
+    found: dict[str, Path] = {}
     for suffix in reversed(SUFFIXES):
         found |= {_plain(path): path for path in folder.glob(pattern + suffix)}
     return [found[name] for name in sorted(found)]
@@ -85,56 +111,44 @@ def _plain(path: Path) -> str:
     return path.name.removesuffix(path.suffix) if path.suffix in SUFFIXES[1:] else path.name
 
 
-def _read_shells(
-    folder: Path,
-    stem: str,
-    total: str,
-    energies: NDArray[np.float64],
-    sites: int,
-    spins: int,
-    *,
-    noncollinear: bool,
-) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Return the projections, shape (site, orbital, spin, energy), and the names of the orbitals."""
-    found = [(path, _SHELL_FILE.fullmatch(_plain(path))) for path in _plain_names(folder, "*.pdos_atm#*")]
-    shells = [(path, match) for path, match in found if match is not None and match[1] == stem]
-    by_j = any(match[6] for _, match in shells)
-    orbitals = SHELLS if by_j else ORBITALS
-    values = np.zeros((sites, len(orbitals), spins, len(energies)))
+def _read_shells(folder: Path, stem: str, total: str, energies: NDArray[np.float64]) -> list[_Shell]:
+    shells = []
+    for path in _plain_names(folder, "*.pdos_atm#*"):
+        match = _SHELL_FILE.fullmatch(_plain(path))
+        if match is not None and match[1] == stem:
+            rows = _read_shell(path, energies, total)
+            j = float(match[6]) if match[6] else None
+            shells.append(_Shell(path, int(match[2]) - 1, int(match[4]), match[5], j, rows))
+    return shells
+
+
+def _orbitals_of(shell: _Shell, spins: int, *, noncollinear: bool) -> NDArray[np.float64]:
+    """Return the columns of a file by orbital, shape (orbital, spin, energy); of a state of given j their sum."""
+    if shell.j is not None:
+        return _columns(shell, 2 + round(2 * shell.j) + 1)[:, :1].T[None]
+    count, components = _COUNT[shell.name], 2 if noncollinear else spins
+    parts = _columns(shell, 1 + components * (1 + count))[:, components:]
+    split = parts.T.reshape(count, components, -1)
+    return split.sum(axis=1, keepdims=True) if noncollinear else split
+
+
+def _check_completeness(folder: Path, shells: list[_Shell], sites: int) -> None:
+    """Refuse a folder that lacks an atom or, as the shells of each are numbered, one of them."""
     numbers: dict[int, set[int]] = {}
-    for path, match in shells:
-        site, shell = int(match[2]) - 1, match[5]
-        rows = _read_shell(path, energies, total)
-        if not 0 <= site < sites:
-            raise ReaderError(f"{path}: atom {site + 1} of a cell with {sites} atoms; files of another run?")
-        if match[6]:
-            values[site, SHELLS.index(shell), 0] += _columns(path, rows, 2 + round(2 * float(match[6])) + 1)[:, 0]
-        else:
-            components = 2 if noncollinear else spins
-            count = _COUNT[shell]
-            parts = _columns(path, rows, 1 + components * (1 + count))[:, components:]
-            split = parts.T.reshape(count, components, -1)
-            first = SHELLS.index(shell) if by_j else _FIRST_ORBITAL[shell]
-            values[site, first : first + count] += split.sum(axis=1, keepdims=True) if noncollinear else split
-        numbers.setdefault(site, set()).add(int(match[4]))
-    _check_completeness(folder, numbers, sites)
-    return values, orbitals
-
-
-def _check_completeness(folder: Path, numbers: dict[int, set[int]], sites: int) -> None:
-    """Refuse a folder that lacks an atom or, as its shells are numbered, one of them."""
+    for shell in shells:
+        numbers.setdefault(shell.site, set()).add(shell.number)
     if len(numbers) != sites:
         raise ReaderError(f"{folder} holds projections of {len(numbers)} of {sites} atoms; {_AGAIN}")
-    for site, shells in numbers.items():
-        missing = set(range(1, max(shells) + 1)) - shells
-        if missing and min(shells) == 1:
+    for site, seen in numbers.items():
+        missing = set(range(1, max(seen) + 1)) - seen
+        if missing and min(seen) == 1:
             raise ReaderError(f"{folder} lacks shell {min(missing)} of atom {site + 1}; {_AGAIN}")
 
 
-def _columns(path: Path, rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    if rows.shape[1] != count:
-        raise ReaderError(f"{path} has {rows.shape[1]} columns, not {count}; {_AGAIN}")
-    return rows[:, 1:]
+def _columns(shell: _Shell, count: int) -> NDArray[np.float64]:
+    if shell.rows.shape[1] != count:
+        raise ReaderError(f"{shell.path} has {shell.rows.shape[1]} columns, not {count}; {_AGAIN}")
+    return shell.rows[:, 1:]
 
 
 def _read_shell(path: Path, energies: NDArray[np.float64], total: str) -> NDArray[np.float64]:
