@@ -132,7 +132,7 @@ def test_without_spin_charges_have_no_polarization(tmp_path):
 
 def test_an_exponent_that_lost_its_letter_is_read_as_tiny(synthetic):
     path = synthetic / "x.pdos_atm#1(Ti1)_wfc#1(s)"
-    path.write_text(path.read_text().replace("1.000      2.000\n", "0.123-102      2.000\n", 1))
+    path.write_text(path.read_text().replace("1.000      2.000", "0.123-102  2.000", 2))
     values = read_projected_dos(synthetic, sites=1).values[0, 0]
     assert values[0, 0] == pytest.approx(0, abs=1e-99)
     assert values[0, 1:].tolist() == [1.0] * 4

@@ -95,7 +95,7 @@ def _assemble(sources: Sources) -> Result:
         sites=_spheres(sources, len(structure)),
         converged=converged,
         iterations=iterations,
-        accuracy=scf.output.accuracy if scf else None,
+        accuracy=scf.cycle.accuracy if scf else None,
         cpu_seconds=_seconds(sources, "cpu_seconds"),
         wall_seconds=_seconds(sources, "wall_seconds"),
         bands=_labelled_bands(sources, source.bands),
@@ -104,8 +104,15 @@ def _assemble(sources: Sources) -> Result:
         stress=_first(source.stress, scf and scf.stress),
         method=_method(sources),
         ended=ended,
-        notes=(*sources.notes, *(() if xml or printed is None else printed.notes)),
+        notes=(*sources.notes, *_doubts(sources), *(() if xml or printed is None else printed.notes)),
     )
+
+
+def _doubts(sources: Sources) -> tuple[str, ...]:
+    """Return what is damaged in the output of the cycle; not of forces and stress, where the XML file holds them."""
+    doubts = sources.cycle.printed.doubts if sources.cycle else ()
+    held = sources.xml is not None and sources.xml.forces is not None
+    return tuple(words for words in doubts if not (held and words.startswith(("the forces", "the stress"))))
 
 
 def _levels_of(scf: PwPrintout | None) -> tuple[float, ...]:
@@ -123,7 +130,7 @@ def _no_structure(sources: Sources) -> str:
         error = crash_words(sources.files.crash)
     if error is not None:
         return f"{sources.folder}: pw.x crashed before it printed the structure: {error}"
-    return f"{sources.folder / name} was cut off before the structure, and there is no XML file; run pw.x again"
+    return f"{sources.folder / name} tells no whole structure, and there is no XML file; run pw.x again"
 
 
 def _cycle_values(sources: Sources) -> tuple[float | None, bool | None, int | None]:
@@ -139,13 +146,15 @@ def _cycle_values(sources: Sources) -> tuple[float | None, bool | None, int | No
         if not converged:
             sources.notes.append("the self-consistent cycle did not converge: energy and bands are those of its end")
         return xml.energy, converged, xml.iterations
-    if output is None:
+    if scf is None or output is None:
         return None, None, None
-    if output.energy is not None and output.converged is None:
+    if output.ion_steps and scf.cycle != output:
         sources.notes.append("the last cycle did not end: energy and forces are of the one before")
-    if output.converged is False:
+    if scf.cycle.converged is False:
         sources.notes.append("the self-consistent cycle did not converge")
-    return output.energy, bool(output.converged), output.iterations
+    elif scf.cycle.energy is None:
+        sources.notes.append(f"{_name(sources.cycle)} ends before the end of a self-consistent cycle: no energy")
+    return scf.cycle.energy, bool(scf.cycle.converged), scf.cycle.iterations
 
 
 def _name(run: Run | None) -> str:
@@ -154,8 +163,9 @@ def _name(run: Run | None) -> str:
 
 def _moment(sources: Sources, name: str) -> float | None:
     told: float | None = getattr(sources.xml, name) if sources.xml else None
-    if told is None and sources.cycle is not None:
-        told = getattr(sources.cycle.printed.output, name)
+    scf = sources.cycle.printed.cycle if sources.cycle else None
+    if told is None and scf is not None and (scf.energy is not None or scf.converged is False):
+        told = getattr(scf, name)
     return told
 
 
@@ -199,7 +209,7 @@ def _note_relaxation(sources: Sources, calculation: str) -> None:
 
 def _spheres(sources: Sources, count: int) -> dict[str, SiteValues]:
     """Return charges and moments in spheres, of which the XML file of newer versions has more digits."""
-    output = sources.cycle.printed.output if sources.cycle else None
+    output = sources.cycle.printed.cycle if sources.cycle else None
     if sources.xml is not None and sources.xml.sites is not None and output is None:
         return {"sphere": sources.xml.sites}
     if output is None or not output.charges:

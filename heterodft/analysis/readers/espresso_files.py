@@ -81,9 +81,16 @@ def _xml_files(folder: Path, prefix: str | None) -> list[Path]:
         found = {path.with_suffix("") if path.suffix != ".xml" else path: path for path in _globbed(folder, place)}
         if place.endswith("*.xml") or place == f"{prefix}.xml":
             found = {name: path for name, path in found.items() if _is_schema(path)}
+        if place.startswith("*/"):
+            found = {name: path for name, path in found.items() if not _is_run(path.parent.parent)}
         if found:
             return sorted(found.values())
     return []
+
+
+def _is_run(folder: Path) -> bool:
+    """Tell whether a folder is one of a run, with its output, and no outdir of another."""
+    return any(_program(path) == b"PWSCF" for path in folder.iterdir())
 
 
 def _globbed(folder: Path, place: str) -> list[Path]:

@@ -31,6 +31,8 @@ _POSITION_CARD = re.compile(r"^ATOMIC_POSITIONS[ \t]*[({]?\s*(\w+)[^\n]*\n((?:[A
 _FORCE = re.compile(rf"atom\s+(\d+) type\s+\d+\s+force =\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\n")
 _STRESS = re.compile(r"total\s+stress\s+\(Ry/bohr\*\*3\)[^\n]*\n((?:[^\n]+\n){3})")
 _K_POINT = re.compile(rf"^\s+k\(\s*\d+\) = \(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\), wk =\s*({_FLOAT})", re.M)
+_ATOM_COUNT = re.compile(r"number of atoms/cell\s+=\s+(\d+)")
+_TOTAL_FORCE = re.compile(rf"Total force =\s+({_FLOAT})")
 _K_COUNT = re.compile(r"number of k points=\s*(\d+)")
 _FIXED_POINT = re.compile(r"-?\d+\.\d{4}")  # F9.4, which may run together
 _BAND_BLOCK = re.compile(r"^\s+k =[^\n]*bands \(ev\):\s*\n\s*\n((?:[ \t]*[-\d.*][-\d. *]*\n)+)", re.M)
@@ -47,7 +49,10 @@ _XC = re.compile(r"Exchange-correlation\s*=\s*(.+?)\s*(?:\(|\n)")
 _SMEARING = re.compile(rf"number of k points=\s*\d+\s+(.+?) smearing, width \(Ry\)=\s*({_FLOAT})")
 _XML_NAMES = {"marzari-vanderbilt": "mv", "fermi-dirac": "fd", "methfessel-paxton": "mp"}
 _OLD_U = re.compile(rf"Simplified (?:LDA|DFT)\+U calculation.*\n[^\n]*\n((?:\s+\S+\s+\d\s+{_FLOAT}[^\n]*\n)+)")
+_OLD_U_ROW = re.compile(rf"^\s+(\S+)\s+\d\s+({_FLOAT})\s", re.M)
 _NEW_U = re.compile(rf"^\s+U\((\w+)-\d\w\)\s*=\s*({_FLOAT})", re.M)
+_KILOBAR = 1602.1766
+"""In an eV/Å³."""
 _SCF_ENDED = re.compile(r"End of (?:self-consistent|band structure) calculation")
 
 
@@ -58,7 +63,9 @@ class PwPrintout:
     Attributes
     ----------
     output
-        Convergence, energy, moments, times.
+        Convergence, energy, moments, times, as last printed.
+    cycle
+        The same as it was when the last cycle ended, without what one that was cut off added.
     version, calculation
         ``6.7MaX``; ``scf``, ``nscf``, ``relax`` or ``vc-relax`` as far as the text tells.
     structure
@@ -66,10 +73,13 @@ class PwPrintout:
     electrons, fermi_levels, bands, forces, stress, method
         As in `Result`, as far as printed.
     notes
-        What is missing or doubtful.
+        How the bands were made, or why there are none.
+    doubts
+        What is damaged, as far as what is printed twice tells.
     """
 
     output: PwOutput
+    cycle: PwOutput
     version: str
     calculation: str
     structure: Structure | None = None
@@ -80,11 +90,13 @@ class PwPrintout:
     stress: NDArray[np.float64] | None = None
     method: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def read_printout(text: str) -> PwPrintout:
     """Read what one run printed, as far as it goes; nothing in it is an error."""
-    version = _VERSION.search(text)
+    output, version = parse_pw_output(text), _VERSION.search(text)
+    text = _ended_cycles(text)
     structure = _read_structure(text)
     bands: Bands | None = None
     notes: list[str] = []
@@ -93,34 +105,47 @@ def read_printout(text: str) -> PwPrintout:
     if structure is not None:
         bands, notes = _read_bands(text, structure, levels)
     sites = 0 if structure is None else len(structure)
+    forces, stress, cycle = _read_forces(text, sites), _read_stress(text), parse_pw_output(text)
     return PwPrintout(
-        output=parse_pw_output(text),
+        output=output,
+        cycle=cycle,
         version=version[1] if version else "",
         calculation=_calculation(text),
         structure=structure,
         electrons=electrons,
         fermi_levels=levels,
         bands=bands,
-        forces=_read_forces(text, sites),
-        stress=_read_stress(text),
+        forces=forces,
+        stress=stress,
         method=_read_method(text),
         notes=tuple(notes),
+        doubts=_doubts(text, forces, stress, cycle),
     )
 
 
 def _number(pattern: re.Pattern[str], text: str) -> float | None:
     found = pattern.search(text)
-    return float(found[1]) if found else None
+    return _float(found[1]) if found else None
+
+
+def _float(word: str) -> float:
+    return float(word.upper().replace("D", "E"))
 
 
 def _floats(words: Any) -> list[float]:
-    return [float(str(word).replace("D", "E")) for word in words]
+    return [_float(word) for word in words]
 
 
 def _calculation(text: str) -> str:
     if "Geometry Optimization" in text or "Damped Dynamics" in text:
         return "vc-relax" if "new unit-cell volume" in text or "number of bfgs steps" not in text else "relax"
     return "nscf" if "Band Structure Calculation" in text else "scf"
+
+
+def _ended_cycles(text: str) -> str:
+    """Return the text without a cycle that has no energy yet, of a relaxation that was cut off."""
+    energy, start = text.rfind("\n!"), text.rfind("Self-consistent Calculation")
+    return text[:start] if 0 <= energy < start else text
 
 
 def _computed_part(text: str) -> str:
@@ -149,7 +174,7 @@ def _read_structure(text: str) -> Structure | None:
     if abs(np.linalg.det(cell)) < 1e-3:
         return None
     kinds, positions = _read_positions(text, cell, unit)
-    if not kinds:
+    if not kinds or len(kinds) != _number(_ATOM_COUNT, text):
         return None
     species = [_element(kind) for kind in kinds]
     return Structure(Lattice(cell), species, positions, coords_are_cartesian=True)
@@ -164,7 +189,7 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 def _length(word: str, alat: float, value: str | None = None) -> float:
     if word == "alat" and value is not None:
-        return float(value) * BOHR
+        return _float(value) * BOHR
     return {"bohr": BOHR, "angstrom": 1.0}.get(word, alat)
 
 
@@ -183,9 +208,9 @@ def _read_positions(text: str, cell: NDArray[np.float64], alat: float) -> tuple[
 def _read_fermi_levels(text: str) -> tuple[float, ...]:
     two, one, highest = (_last(pattern, text) for pattern in (_TWO_FERMI, _ONE_FERMI, _HIGHEST))
     if two is not None:
-        return float(two[1]), float(two[2])
+        return _float(two[1]), _float(two[2])
     found = one or highest
-    return (float(found[1]),) if found else ()
+    return (_float(found[1]),) if found else ()
 
 
 def _read_bands(text: str, structure: Structure, levels: tuple[float, ...]) -> tuple[Bands | None, list[str]]:
@@ -223,8 +248,8 @@ def _blocks(pattern: re.Pattern[str], text: str) -> NDArray[np.float64] | None:
 
 
 def _read_forces(text: str, sites: int) -> NDArray[np.float64] | None:
-    """Return the last table of forces; at high verbosity those of each contribution follow the total."""
-    start = text.rfind("Forces acting on atoms")
+    """Return the forces of the last energy, which stand after it; at high verbosity their contributions follow."""
+    start = text.find("Forces acting on atoms", max(text.rfind("\n!"), 0))
     rows = _FORCE.findall(text[start:])[:sites] if start >= 0 else []
     if not rows or [int(row[0]) for row in rows] != list(range(1, sites + 1)):
         return None
@@ -233,13 +258,41 @@ def _read_forces(text: str, sites: int) -> NDArray[np.float64] | None:
 
 def _read_stress(text: str) -> NDArray[np.float64] | None:
     """pw.x counts a stress positive when the cell wants to grow, `Result` when it wants to shrink."""
-    found = _last(_STRESS, text)
+    found = _STRESS.search(text, max(text.rfind("\n!"), 0))
     if found is None:
         return None
-    rows = [re.findall(_FLOAT, line)[:3] for line in found[1].splitlines()]
-    if any(len(row) != 3 for row in rows):
+    rows = [_floats(re.findall(_FLOAT, line)) for line in found[1].splitlines()]
+    if any(len(row) != 6 for row in rows):
         return None
-    return -np.array([_floats(row) for row in rows]) * RYDBERG / BOHR**3
+    printed = np.array(rows)  # in Ry/bohr³, then in kbar
+    stress: NDArray[np.float64] = -printed[:, :3] * RYDBERG / BOHR**3
+    same = np.allclose(-stress * _KILOBAR, printed[:, 3:], rtol=1e-3, atol=0.02)
+    return stress if same else None
+
+
+def _doubts(
+    text: str, forces: NDArray[np.float64] | None, stress: NDArray[np.float64] | None, cycle: PwOutput
+) -> tuple[str, ...]:
+    """Compare what is printed twice, and tell what is there but cannot be read."""
+    doubts = []
+    end = text[max(text.rfind("\n!"), 0) :]
+    ended = text.count("convergence has been achieved")
+    if ended > cycle.ion_steps or (cycle.finished and cycle.ion_steps > ended):
+        doubts.append(f"{cycle.ion_steps} energies of {ended} ended cycles: an energy may be that of an earlier step")
+    if stress is None and "Computing stress" in end and cycle.finished:
+        doubts.append("the stress is damaged and was left out")
+    total = _number(_TOTAL_FORCE, end)
+    if total is not None and forces is None:
+        doubts.append("the forces are damaged and were left out")
+    if total is not None and forces is not None:
+        norm = float(np.linalg.norm(forces)) / (RYDBERG / BOHR)
+        if abs(norm - total) > 1e-5 + 1e-3 * total:
+            doubts.append(
+                f"the forces add up to {norm:.6f} Ry/bohr, not {total:.6f} as printed: fixed atoms, or damaged"
+            )
+    if not cycle.charges and ("Magnetic moment per site" in text or "Magnetic moment per atom" in text):
+        doubts.append("the moments in spheres are damaged and were left out")
+    return tuple(doubts)
 
 
 def _read_method(text: str) -> dict[str, Any]:
@@ -253,7 +306,7 @@ def _read_method(text: str) -> dict[str, Any]:
     method |= {"kpoints": int(count)} if count else {}
     if smearing:
         name = smearing[1].strip().lower()
-        method |= {"smearing": _XML_NAMES.get(name, name), "smearing_width": float(smearing[2]) * RYDBERG}
+        method |= {"smearing": _XML_NAMES.get(name, name), "smearing_width": _float(smearing[2]) * RYDBERG}
     hubbard = _read_hubbard(text)
     method |= {"hubbard": hubbard} if hubbard else {}
     spinors = "Noncollinear calculation" in text or "Non magnetic calculation with spin-orbit" in text
@@ -261,9 +314,8 @@ def _read_method(text: str) -> dict[str, Any]:
 
 
 def _read_hubbard(text: str) -> dict[str, float]:
-    found = {kind: float(value) for kind, value in _NEW_U.findall(text)}
+    found = {kind: _float(value) for kind, value in _NEW_U.findall(text)}
     table = _OLD_U.search(text)
     if table:
-        rows = [line.split() for line in table[1].splitlines()]
-        found = {row[0]: float(row[2]) for row in rows}
+        found = {kind: _float(value) for kind, value in _OLD_U_ROW.findall(table[1])}
     return {kind: value for kind, value in found.items() if value}

@@ -99,7 +99,10 @@ def _choose_runs(sources: Sources) -> None:
     for path in sources.files.outputs:
         parts = split_runs(read_text(path))
         names = [path.name] if len(parts) == 1 else [f"{path.name}, run {i}" for i in range(1, len(parts) + 1)]
-        runs += [Run(name, read_printout(part)) for name, part in zip(names, parts, strict=True)]
+        try:
+            runs += [Run(name, read_printout(part)) for name, part in zip(names, parts, strict=True)]
+        except ValueError as error:
+            raise ReaderError(f"cannot read {path}: {error}; copy it again or remove it") from error
     if not runs:
         if sources.xml is None:
             raise ReaderError(_nothing_told(sources))
@@ -131,7 +134,7 @@ def _own_run(sources: Sources, runs: list[Run]) -> Run | None:
     xml = sources.xml
     if xml is None:
         told = [run for run in runs if run.printed.structure is not None] or runs
-        chosen = next((run for run in reversed(told) if run.printed.output.energy is not None), told[-1])
+        chosen = next((run for run in reversed(told) if run.printed.cycle.energy is not None), told[-1])
         if len(runs) > 1:
             sources.notes.append(f"of {len(runs)} outputs of pw.x, {chosen.name} was read")
         return chosen
@@ -139,10 +142,10 @@ def _own_run(sources: Sources, runs: list[Run]) -> Run | None:
     fitting = [run for run in runs if _kind(run) == kind and _same_system(run, xml)]
     if xml.energy is not None:
         exact = [run for run in fitting if _energy_gap(run, xml.energy) < _SAME_ENERGY]
-        if not exact and fitting and all(run.printed.output.energy is not None for run in fitting):
+        if not exact and fitting and all(run.printed.cycle.energy is not None for run in fitting):
             sources.notes.append(
                 f"the XML file ({xml.energy:.6f} eV) and {fitting[-1].name} "
-                f"({fitting[-1].printed.output.energy:.6f} eV) tell different energies: files of two runs?"
+                f"({fitting[-1].printed.cycle.energy:.6f} eV) tell different energies: files of two runs?"
             )
         fitting = exact or fitting
     same_name = [run for run in fitting if run.printed.calculation == xml.calculation]
@@ -155,7 +158,7 @@ def _kind(run: Run) -> str:
 
 
 def _energy_gap(run: Run, energy: float) -> float:
-    told = run.printed.output.energy
+    told = run.printed.cycle.energy
     return np.inf if told is None else abs(told - energy)
 
 
@@ -181,12 +184,17 @@ def _cycle_before(sources: Sources, runs: list[Run]) -> Run | None:
         return None
     fitting = [run for run in runs if _kind(run) == "cycle" and _same_places(run.printed.structure, structure)]
     fitting = [run for run in fitting if run.printed.calculation == "scf"] or fitting
-    energies = [e for run in fitting if (e := run.printed.output.energy) is not None]
+    energies = [e for run in fitting if (e := run.printed.cycle.energy) is not None]
     if energies and max(energies) - min(energies) > _SAME_ENERGY:
         names = ", ".join(run.name for run in fitting)
         sources.notes.append(f"energy and moments were left out: {names} are scf runs of different energies")
         return None
     if not fitting:
+        others = [run.name for run in runs if _kind(run) == "cycle"]
+        if others:
+            sources.notes.append(
+                f"no energy: {', '.join(others)} is not of the structure of the nscf run, or cut off"
+            )
         return None
     sources.notes.append(f"energy, moments and convergence are of {fitting[-1].name}, before the nscf run")
     return fitting[-1]

@@ -29,7 +29,7 @@ _STATE = re.compile(
     r"\(l=\s*(\d)(?: m=\s*(\d+))?(?: s_z=\s*([-\d.]+))?(?: j=\s*([\d.]+) m_j=\s*([-\d.]+))?\s*\)"
 )
 _SUM = 2.6e-4
-"""Electrors by which rounded shells may miss their rounded sum."""
+"""Electrons by which rounded shells may miss their rounded sum."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def read_lowdin(path: Path, *, polarized: bool, sites: int | None = None) -> Sit
     if start < 0 or not charges or list(charges) != list(range(1, (sites or len(charges)) + 1)):
         raise broken
     moments = [(float(moment), _shells(rest)) for moment, rest in _POLARIZATION.findall(part)]
-    if len(moments) not in ((len(charges),) if polarized else (0, len(charges))) or "Spilling" not in part:
+    if len(moments) not in ((len(charges),) if polarized else (0, len(charges))) or not _SPILLING.search(part):
         raise broken
     by_shell = np.zeros((len(charges), len(SHELLS)))
     for number, _, shells in rows:

@@ -125,9 +125,12 @@ def _read_shells(folder: Path, stem: str, total: str, energies: NDArray[np.float
 def _orbitals_of(shell: _Shell, spins: int, *, noncollinear: bool) -> NDArray[np.float64]:
     """Return the columns of a file by orbital, shape (orbital, spin, energy); of a state of given j their sum."""
     if shell.j is not None:
-        return _columns(shell, 2 + round(2 * shell.j) + 1)[:, :1].T[None]
+        columns = _columns(shell, 2 + round(2 * shell.j) + 1)
+        _check_sums(shell, 1)
+        return columns[:, :1].T[None]
     count, components = _COUNT[shell.name], 2 if noncollinear else spins
     parts = _columns(shell, 1 + components * (1 + count))[:, components:]
+    _check_sums(shell, components)
     split = parts.T.reshape(count, components, -1)
     return split.sum(axis=1, keepdims=True) if noncollinear else split
 
@@ -149,6 +152,17 @@ def _columns(shell: _Shell, count: int) -> NDArray[np.float64]:
     if shell.rows.shape[1] != count:
         raise ReaderError(f"{shell.path} has {shell.rows.shape[1]} columns, not {count}; {_AGAIN}")
     return shell.rows[:, 1:]
+
+
+def _check_sums(shell: _Shell, sums: int) -> None:
+    """Refuse a file whose first columns are not the sums of the others, within the three digits that are printed."""
+    columns = shell.rows[:, 1:]
+    parts = columns[:, sums:].reshape(len(columns), -1, sums)
+    allowed = 6e-3 * (np.abs(parts).sum(axis=1) + np.abs(columns[:, :sums])) + 1e-30  # 0.123E-01
+    wrong = np.abs(parts.sum(axis=1) - columns[:, :sums]) > allowed
+    if wrong.any():
+        row = int(np.flatnonzero(wrong.any(axis=1))[0])
+        raise ReaderError(f"{shell.path}: row {row + 1} does not add up to its first columns; {_AGAIN}")
 
 
 def _read_shell(path: Path, energies: NDArray[np.float64], total: str) -> NDArray[np.float64]:
