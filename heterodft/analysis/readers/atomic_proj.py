@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,24 +82,25 @@ def read_band_projections(path: Path, output: Path | None, bands: Bands, *, site
     spins, points = bands.energies.shape[:2]
     seen = -1
     try:
-        for block, (energies, amplitudes) in enumerate(_blocks(path, len(states))):
-            spin, k = divmod(block, points)
-            seen = block
-            if spin >= spins or len(energies) != bands.energies.shape[2] or not _agree(energies, bands, spin, k):
-                raise ReaderError(f"{path} has other bands than the XML file of pw.x; run projwfc.x again")
-            for state, column, weights in zip(states, columns, amplitudes, strict=True):
-                values[spin, k, :, state.site, column] += weights
+        with closing(_blocks(path, len(states))) as blocks:
+            for block, (energies, amplitudes) in enumerate(blocks):
+                spin, k = divmod(block, points)
+                seen = block
+                if spin >= spins or not _agree(energies, bands.energies[spin, k]):
+                    raise ReaderError(f"{path} has other bands than the XML file of pw.x; run projwfc.x again")
+                for state, column, weights in zip(states, columns, amplitudes, strict=True):
+                    values[spin, k, :, state.site, column] += weights
     except ReaderError:
         raise
-    except (etree.XMLSyntaxError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except (OSError, etree.XMLSyntaxError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise ReaderError(f"cannot read {path}: {error}; run projwfc.x again") from error
     if seen + 1 != spins * points:
         raise ReaderError(f"{path} holds {seen + 1} of {spins * points} k-points and spins; run projwfc.x again")
     return replace(bands, projections=values, orbitals=orbitals)
 
 
-def _agree(energies: NDArray[np.float64], bands: Bands, spin: int, k: int) -> bool:
-    return bool(np.abs(energies - bands.energies[spin, k]).max() < _SAME)
+def _agree(energies: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
+    return len(energies) == len(expected) and bool(np.abs(energies - expected).max() < _SAME)
 
 
 def _column(state: AtomicState, orbitals: tuple[str, ...]) -> int:
@@ -109,10 +111,15 @@ def _column(state: AtomicState, orbitals: tuple[str, ...]) -> int:
 
 def _blocks(path: Path, count: int) -> Any:
     """Yield of each k-point and spin the energies (eV) and the squared amplitudes, shape (state, band)."""
-    source: Any = io.BytesIO(read_bytes(path)) if path.suffix in SUFFIXES[1:] else str(path)
+    packed = path.suffix in SUFFIXES[1:]
+    with io.BytesIO(read_bytes(path)) if packed else path.open("rb") as stream:
+        yield from _blocks_of(stream, path, count)
+
+
+def _blocks_of(stream: Any, path: Path, count: int) -> Any:
     energies: NDArray[np.float64] | None = None
     rows: list[NDArray[np.float64]] = []
-    for _, node in etree.iterparse(source, huge_tree=True, tag=("HEADER", "E", "ATOMIC_WFC", "PROJS", "ROOT")):
+    for _, node in etree.iterparse(stream, huge_tree=True, tag=("HEADER", "E", "ATOMIC_WFC", "PROJS", "ROOT")):
         if node.tag == "HEADER":
             _check_header(node, path, count)
         elif node.tag == "E":
@@ -143,7 +150,7 @@ def _numbers(text: str) -> NDArray[np.float64]:
         warnings.simplefilter("error", DeprecationWarning)  # of numpy, at what is no number
         try:
             found: NDArray[np.float64] = np.fromstring(text, sep=" ")
-        except DeprecationWarning:
+        except (DeprecationWarning, ValueError):
             raise ValueError("something that is no number among the projections") from None
     if not np.isfinite(found).all():
         raise ValueError("a number among the projections is not finite")

@@ -263,7 +263,9 @@ def _with_projections(result: Result, sources: Sources, *, bands: bool) -> Resul
             if sources.ours:
                 raise
             notes.append(f"no Löwdin charges: {error}")
-    if result.step != "bands" and (output is not None or any(sources.folder.glob("*.pdos_tot"))):
+    elif any(sources.folder.glob("*.pdos_tot*")):
+        notes.append("there is no output of projwfc.x: Löwdin charges are missing")
+    if result.step != "bands" and (output is not None or any(sources.folder.glob("*.pdos_tot*"))):
         try:
             dos = read_projected_dos(sources.folder, sites=len(result.structure))
         except ReaderError as error:

@@ -95,7 +95,7 @@ class PwPrintout:
 
 def read_printout(text: str) -> PwPrintout:
     """Read what one run printed, as far as it goes; nothing in it is an error."""
-    output, version = parse_pw_output(text), _VERSION.search(text)
+    output, version, lost = parse_pw_output(text), _VERSION.search(text), _lost_energy(text)
     text = _ended_cycles(text)
     structure = _read_structure(text)
     bands: Bands | None = None
@@ -119,7 +119,7 @@ def read_printout(text: str) -> PwPrintout:
         stress=stress,
         method=_read_method(text),
         notes=tuple(notes),
-        doubts=_doubts(text, forces, stress, cycle),
+        doubts=(*lost, *_doubts(text, forces, stress, cycle)),
     )
 
 
@@ -270,15 +270,20 @@ def _read_stress(text: str) -> NDArray[np.float64] | None:
     return stress if same else None
 
 
+def _lost_energy(text: str) -> tuple[str, ...]:
+    """Compare the number of energies with that of cycles that converged, which each print one."""
+    energies, ended = text.count("\n!"), text.count("convergence has been achieved")
+    if ended > energies or ("JOB DONE" in text and energies > ended):
+        return (f"{energies} energies of {ended} converged cycles: the energy may be that of an earlier step",)
+    return ()
+
+
 def _doubts(
     text: str, forces: NDArray[np.float64] | None, stress: NDArray[np.float64] | None, cycle: PwOutput
 ) -> tuple[str, ...]:
     """Compare what is printed twice, and tell what is there but cannot be read."""
     doubts = []
     end = text[max(text.rfind("\n!"), 0) :]
-    ended = text.count("convergence has been achieved")
-    if ended > cycle.ion_steps or (cycle.finished and cycle.ion_steps > ended):
-        doubts.append(f"{cycle.ion_steps} energies of {ended} ended cycles: an energy may be that of an earlier step")
     if stress is None and "Computing stress" in end and cycle.finished:
         doubts.append("the stress is damaged and was left out")
     total = _number(_TOTAL_FORCE, end)

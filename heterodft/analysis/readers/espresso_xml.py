@@ -208,7 +208,7 @@ def _numbers(node: Any, count: int | None = None) -> NDArray[np.float64]:
         warnings.simplefilter("error", DeprecationWarning)  # of numpy, at what is no number
         try:
             found: NDArray[np.float64] = np.fromstring(node.text, sep=" ")
-        except DeprecationWarning:
+        except (DeprecationWarning, ValueError):
             raise ValueError(f"{node.tag} holds something that is no number") from None
     expected = count if count is not None else int(node.get("size", len(found)))
     if len(found) != expected or not np.isfinite(found).all():
