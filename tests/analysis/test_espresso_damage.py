@@ -35,9 +35,10 @@ def read_or_error(folder):
     try:
         return read_folder(folder, projections=True)
     except ReaderError as error:
-        assert "\n" not in str(error)
-        assert len(str(error)) < 800
-        return None
+        message = str(error)
+    assert "\n" not in message
+    assert len(message) < 800
+    return None
 
 
 def is_the_same(found, whole):

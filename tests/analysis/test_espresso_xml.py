@@ -261,3 +261,18 @@ def test_u_of_a_file_that_writes_hartree_in_its_output_is_in_ev(nio_crn):
     assert read_pw_xml(path).method["hubbard"] == {"Ni1": 5.0, "Ni2": 5.0, "Cr1": 3.0, "Cr2": 3.0}
     path.write_text(f"{head}<output>{tail}")
     assert read_pw_xml(path).method["hubbard"] == {"Ni1": 5.0, "Ni2": 5.0, "Cr1": 3.0, "Cr2": 3.0}
+
+
+def test_a_file_of_a_run_that_was_not_completed_says_so(qe, tmp_path):
+    assert read_pw_xml(qe("pw_two_fermi_v66")).completed
+    assert not read_pw_xml(changed(qe, tmp_path, "pw_two_fermi_v66", ("<status>0<", "<status>255<"))).completed
+
+
+def test_a_spin_orbit_run_without_magnetization_has_no_moment(qe, tmp_path):
+    def as_scf(*more):
+        scf = ("<calculation>nscf", "<calculation>scf")
+        return read_pw_xml(changed(qe, tmp_path, "projwfc_fe2_noncollinear_v66", scf, *more))
+
+    assert as_scf().absolute_moment == 0.0
+    off = ("<do_magnetization>true", "<do_magnetization>false")
+    assert (as_scf(off).absolute_moment, as_scf(off).total_moment) == (None, None)

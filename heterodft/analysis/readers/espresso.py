@@ -172,7 +172,10 @@ def _moment(sources: Sources, name: str) -> float | None:
 def _how_it_ended(sources: Sources) -> Ending:
     run = sources.own
     if run is None:
-        return "finished"
+        if sources.xml is None or sources.xml.completed:
+            return "finished"
+        sources.notes.append("the XML file says that the run was not completed")
+        return "cut off"
     output = run.printed.output
     if output.error is not None or (sources.files.crash is not None and not output.finished):
         crash = output.error or crash_words(sources.files.crash)  # type: ignore[arg-type]

@@ -96,7 +96,9 @@ class PwPrintout:
 def read_printout(text: str) -> PwPrintout:
     """Read what one run printed, as far as it goes; nothing in it is an error."""
     output, version, lost = parse_pw_output(text), _VERSION.search(text), _lost_energy(text)
-    text = _ended_cycles(text)
+    ended = _ended_cycles(text)
+    cycle = output if len(ended) == len(text) else parse_pw_output(ended)
+    text = ended
     structure = _read_structure(text)
     bands: Bands | None = None
     notes: list[str] = []
@@ -105,7 +107,7 @@ def read_printout(text: str) -> PwPrintout:
     if structure is not None:
         bands, notes = _read_bands(text, structure, levels)
     sites = 0 if structure is None else len(structure)
-    forces, stress, cycle = _read_forces(text, sites), _read_stress(text), parse_pw_output(text)
+    forces, stress = _read_forces(text, sites), _read_stress(text)
     return PwPrintout(
         output=output,
         cycle=cycle,
@@ -206,7 +208,9 @@ def _read_positions(text: str, cell: NDArray[np.float64], alat: float) -> tuple[
 
 
 def _read_fermi_levels(text: str) -> tuple[float, ...]:
-    two, one, highest = (_last(pattern, text) for pattern in (_TWO_FERMI, _ONE_FERMI, _HIGHEST))
+    ends = [match.start() for match in _SCF_ENDED.finditer(text)]
+    part = text[ends[-1] :] if ends else text
+    two, one, highest = (pattern.search(part) for pattern in (_TWO_FERMI, _ONE_FERMI, _HIGHEST))
     if two is not None:
         return _float(two[1]), _float(two[2])
     found = one or highest
@@ -301,6 +305,8 @@ def _doubts(
 
 
 def _read_method(text: str) -> dict[str, Any]:
+    start = text.find("iteration #")
+    text = text[:start] if start > 0 else text
     method: dict[str, Any] = {}
     for name, pattern in _CUTOFFS:
         value = _number(pattern, text)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PwXml", "read_pw_xml"]
 
+_NOT_COMPLETED = "255"
+"""The exit status in the file from its start to its end."""
 _MUCH = 0.05
 """Electrons by which occupations may miss the number of electrons before a note says so."""
 
@@ -58,6 +60,8 @@ class PwXml:
         As in `Result`.
     relaxed
         Whether a relaxation reached its tolerance; None where it was none.
+    completed
+        False of a file that says it was written before the end.
     notes
         What is doubtful.
     """
@@ -79,6 +83,7 @@ class PwXml:
     sites: SiteValues | None = None
     method: dict[str, Any] = field(default_factory=dict)
     relaxed: bool | None = None
+    completed: bool = True
     notes: tuple[str, ...] = ()
 
     @property
@@ -116,7 +121,8 @@ def _read(root: Any, output: Any) -> PwXml:
     calculation = root.findtext("input/control_variables/calculation")
     selfconsistent = calculation not in ("nscf", "bands")
     lsda, noncollinear = (_flag(output, f"magnetization/{name}") for name in ("lsda", "noncolin"))
-    polarized = (lsda or noncollinear) and selfconsistent
+    magnetic = (output.findtext("magnetization/do_magnetization") or "true").strip() != "false"
+    polarized = (lsda or (noncollinear and magnetic)) and selfconsistent
     cycle = output.find("convergence_info/scf_conv")
     relaxed = output.find("convergence_info/opt_conv/convergence_achieved")
     structure, cell, alat = _read_structure(output)
@@ -140,6 +146,7 @@ def _read(root: Any, output: Any) -> PwXml:
         sites=_read_sites(output, len(structure)) if selfconsistent else None,
         method=_read_method(root, output),
         relaxed=None if relaxed is None or "relax" not in calculation else relaxed.text.strip() == "true",
+        completed=(root.findtext("exit_status") or root.findtext("status") or "0").strip() != _NOT_COMPLETED,
         notes=_doubts(bands, electrons, noncollinear=noncollinear, path=calculation == "bands"),
     )
 
