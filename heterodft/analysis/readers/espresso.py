@@ -11,22 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from heterodft.analysis.readers.atomic_proj import find_atomic_proj, read_band_projections
 from heterodft.analysis.readers.espresso_output import read_pw_output
+from heterodft.analysis.readers.espresso_projections import add_projections
 from heterodft.analysis.readers.espresso_runs import crash_words, find_runs
-from heterodft.analysis.readers.opening import read_text
-from heterodft.analysis.readers.projwfc import read_lowdin, read_projected_dos, read_spilling
 from heterodft.analysis.result import Result, SiteValues
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from heterodft.analysis.readers.espresso_files import EspressoFiles
     from heterodft.analysis.readers.espresso_printout import PwPrintout
     from heterodft.analysis.readers.espresso_runs import Run, Sources
     from heterodft.analysis.readers.espresso_xml import PwXml
-    from heterodft.analysis.result import ProjectedDos
 
 __all__ = ["read_espresso"]
 
@@ -59,7 +54,7 @@ def read_espresso(files: EspressoFiles, request: dict[str, Any], *, projections:
     if step in ("potential", "charge") and sources.xml is not None:
         return _read_post_processing(sources, step, sources.xml)
     result = _assemble(sources)
-    return _with_projections(result, sources, bands=projections)
+    return add_projections(result, sources, bands=projections)
 
 
 def _asked(request: dict[str, Any], name: str) -> Any:
@@ -170,30 +165,36 @@ def _moment(sources: Sources, name: str) -> float | None:
 
 
 def _how_it_ended(sources: Sources) -> Ending:
-    run = sources.own
+    """Tell how the run ended, with a note when it was not by itself."""
+    run, crash = sources.own, sources.files.crash
+    ended: Ending
+    words: str | None
     if run is None:
-        if sources.xml is None or sources.xml.completed:
-            return "finished"
-        sources.notes.append("the XML file says that the run was not completed")
-        return "cut off"
+        completed = sources.xml is None or sources.xml.completed
+        ended, words = ("finished", None) if completed else ("cut off", "the XML file says that it was not completed")
+    elif run.printed.output.error is not None:
+        ended, words = "crashed", f"pw.x crashed: {run.printed.output.error}"
+    elif crash is not None and not run.printed.output.finished:
+        ended, words = "crashed", f"pw.x crashed: {crash_words(crash)}"
+    else:
+        ended, words = _how_it_stopped(run)
+        if crash is not None:
+            sources.notes.append("the file CRASH is of another run")
+    if words is not None:
+        sources.notes.append(words)
+    return ended
+
+
+def _how_it_stopped(run: Run) -> tuple[Ending, str | None]:
     output = run.printed.output
-    if output.error is not None or (sources.files.crash is not None and not output.finished):
-        crash = output.error or crash_words(sources.files.crash)  # type: ignore[arg-type]
-        sources.notes.append(f"pw.x crashed: {crash}")
-        return "crashed"
-    if sources.files.crash is not None:
-        sources.notes.append("the file CRASH is of another run")
     if output.stopped is not None:
-        words = {"time": "max_seconds were over", "user": "it was asked to stop"}[output.stopped]
-        sources.notes.append(f"pw.x ended early: {words}")
-        return "stopped"
+        why = {"time": "max_seconds were over", "user": "it was asked to stop"}[output.stopped]
+        return "stopped", f"pw.x ended early: {why}"
     if not output.finished:
-        sources.notes.append(f"{run.name} has no end: the run was killed, still runs, or the file was cut off")
-        return "cut off"
+        return "cut off", f"{run.name} has no end: the run was killed, still runs, or the file was cut off"
     if not output.bands_ended and output.converged is None and _ends_without_a_word(run.printed):
-        sources.notes.append("pw.x ended before its cycle did: it was asked to stop")
-        return "stopped"
-    return "finished"
+        return "stopped", "pw.x ended before its cycle did: it was asked to stop"
+    return "finished", None
 
 
 def _ends_without_a_word(printed: PwPrintout) -> bool:
@@ -249,53 +250,6 @@ def _labelled_bands(sources: Sources, bands: Any) -> Any:
         return bands
     names = dict(map(tuple, path["labels"]))
     return replace(bands, labels=tuple(names.get(i, "") for i in range(len(bands.kpoints))))
-
-
-def _with_projections(result: Result, sources: Sources, *, bands: bool) -> Result:
-    """Add what projwfc.x left; of a folder of others, what cannot be read becomes a note."""
-    notes, found = list(result.notes), dict(result.sites)
-    polarized = result.bands is not None and len(result.bands.energies) == 2
-    output = _projection_output(sources)
-    dos: ProjectedDos | None = None
-    spilling = None
-    if output is not None:
-        try:
-            found["Löwdin"] = read_lowdin(output, polarized=polarized, sites=len(result.structure))
-            spilling = read_spilling(output)
-        except ReaderError as error:
-            if sources.ours:
-                raise
-            notes.append(f"no Löwdin charges: {error}")
-    elif any(sources.folder.glob("*.pdos_tot*")):
-        notes.append("there is no output of projwfc.x: Löwdin charges are missing")
-    if result.step != "bands" and (output is not None or any(sources.folder.glob("*.pdos_tot*"))):
-        try:
-            dos = read_projected_dos(sources.folder, sites=len(result.structure))
-        except ReaderError as error:
-            if sources.ours:
-                raise
-            notes.append(f"no projected density of states: {error}")
-    if dos is not None and result.method.get("noncollinear"):
-        notes.append("the projected density of states of this noncollinear run holds both spins together")
-    projected = result.bands
-    if bands and projected is not None:
-        try:
-            path = find_atomic_proj(sources.folder, sources.files.xml)
-            projected = read_band_projections(path, output, projected, sites=len(result.structure))
-        except ReaderError as error:
-            notes.append(f"no projections of bands: {error}")
-    if result.step == "bands":  # Löwdin charges of a path of k-points mean nothing
-        found.pop("Löwdin", None)
-        spilling = None
-    return replace(result, sites=found, dos=dos, spilling=spilling, bands=projected, notes=tuple(notes))
-
-
-def _projection_output(sources: Sources) -> Path | None:
-    """Return the output of projwfc.x; of several the one with a table of charges."""
-    found = sources.files.projections
-    if len(found) > 1:
-        found = tuple(path for path in found if "Lowdin Charges" in read_text(path)) or found
-    return found[-1] if found else None
 
 
 def _read_post_processing(sources: Sources, step: str, xml: PwXml) -> Result:

@@ -104,7 +104,11 @@ def _is_schema(path: Path) -> bool:
 
 def _without_xml(folder: Path) -> EspressoFiles:
     outputs, projections = [], []
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise ReaderError(f"cannot read {folder}: {error.strerror}") from error
+    for path in paths:
         program = _program(path)
         if program == b"PWSCF":
             outputs.append(path)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.readers.espresso_method import method_of_text
 from heterodft.analysis.readers.espresso_output import PwOutput, parse_pw_output
 from heterodft.analysis.readers.espresso_xml import _element
 from heterodft.analysis.result import Bands
@@ -41,16 +42,6 @@ _ONE_FERMI = re.compile(rf"the Fermi energy is\s+({_FLOAT})\s+ev", re.I)
 _TWO_FERMI = re.compile(rf"the spin up/dw Fermi energies are\s+({_FLOAT})\s+({_FLOAT})\s+ev", re.I)
 _HIGHEST = re.compile(rf"highest occupied(?:, lowest unoccupied)? level \(ev\):\s*({_FLOAT})")
 _ELECTRONS = re.compile(rf"number of electrons\s+=\s+({_FLOAT})")
-_CUTOFFS = (
-    ("cutoff", re.compile(rf"kinetic-energy cutoff\s+=\s+({_FLOAT})\s+Ry")),
-    ("density_cutoff", re.compile(rf"charge density cutoff\s+=\s+({_FLOAT})\s+Ry")),
-)
-_XC = re.compile(r"Exchange-correlation\s*=\s*(.+?)\s*(?:\(|\n)")
-_SMEARING = re.compile(rf"number of k points=\s*\d+\s+(.+?) smearing, width \(Ry\)=\s*({_FLOAT})")
-_XML_NAMES = {"marzari-vanderbilt": "mv", "fermi-dirac": "fd", "methfessel-paxton": "mp"}
-_OLD_U = re.compile(rf"Simplified (?:LDA|DFT)\+U calculation.*\n[^\n]*\n((?:\s+\S+\s+\d\s+{_FLOAT}[^\n]*\n)+)")
-_OLD_U_ROW = re.compile(rf"^\s+(\S+)\s+\d\s+({_FLOAT})\s", re.M)
-_NEW_U = re.compile(rf"^\s+U\((\w+)-\d\w\)\s*=\s*({_FLOAT})", re.M)
 _KILOBAR = 1602.1766
 """In an eV/Å³."""
 _SCF_ENDED = re.compile(r"End of (?:self-consistent|band structure) calculation")
@@ -119,7 +110,7 @@ def read_printout(text: str) -> PwPrintout:
         bands=bands,
         forces=forces,
         stress=stress,
-        method=_read_method(text),
+        method=method_of_text(text),
         notes=tuple(notes),
         doubts=(*lost, *_doubts(text, forces, stress, cycle)),
     )
@@ -302,31 +293,3 @@ def _doubts(
     if not cycle.charges and ("Magnetic moment per site" in text or "Magnetic moment per atom" in text):
         doubts.append("the moments in spheres are damaged and were left out")
     return tuple(doubts)
-
-
-def _read_method(text: str) -> dict[str, Any]:
-    start = text.find("iteration #")
-    text = text[:start] if start > 0 else text
-    method: dict[str, Any] = {}
-    for name, pattern in _CUTOFFS:
-        value = _number(pattern, text)
-        if value is not None:
-            method[name] = value * RYDBERG
-    xc, count, smearing = _XC.search(text), _number(_K_COUNT, text), _SMEARING.search(text)
-    method |= {"xc": xc[1]} if xc else {}
-    method |= {"kpoints": int(count)} if count else {}
-    if smearing:
-        name = smearing[1].strip().lower()
-        method |= {"smearing": _XML_NAMES.get(name, name), "smearing_width": _float(smearing[2]) * RYDBERG}
-    hubbard = _read_hubbard(text)
-    method |= {"hubbard": hubbard} if hubbard else {}
-    spinors = "Noncollinear calculation" in text or "Non magnetic calculation with spin-orbit" in text
-    return method | {"noncollinear": spinors, "spin_orbit": "with spin-orbit" in text}
-
-
-def _read_hubbard(text: str) -> dict[str, float]:
-    found = {kind: _float(value) for kind, value in _NEW_U.findall(text)}
-    table = _OLD_U.search(text)
-    if table:
-        found = {kind: _float(value) for kind, value in _OLD_U_ROW.findall(table[1])}
-    return {kind: value for kind, value in found.items() if value}

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from lxml import etree
 
+from heterodft.analysis.readers.espresso_method import method_of_xml
 from heterodft.analysis.readers.opening import SUFFIXES, read_bytes
 from heterodft.analysis.result import Bands, SiteValues
 from heterodft.errors import ReaderError
-from heterodft.units import BOHR, HARTREE, RYDBERG
+from heterodft.units import BOHR, HARTREE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,7 +145,7 @@ def _read(root: Any, output: Any) -> PwXml:
         forces=_read_forces(output, len(structure)) if selfconsistent else None,
         stress=_read_stress(output) if selfconsistent else None,
         sites=_read_sites(output, len(structure)) if selfconsistent else None,
-        method=_read_method(root, output),
+        method=method_of_xml(root, output),
         relaxed=None if relaxed is None or "relax" not in calculation else relaxed.text.strip() == "true",
         completed=(root.findtext("exit_status") or root.findtext("status") or "0").strip() != _NOT_COMPLETED,
         notes=_doubts(bands, electrons, noncollinear=noncollinear, path=calculation == "bands"),
@@ -281,62 +282,3 @@ def _read_sites(output: Any, sites: int) -> SiteValues | None:
         vectors = np.array(values)
         return SiteValues("sphere", charges, tuple(vectors[:, 2].tolist()), vectors)
     return None
-
-
-def _read_method(root: Any, output: Any) -> dict[str, Any]:
-    basis, bands = output.find("basis_set"), output.find("band_structure")
-    smearing = bands.find("smearing")
-    method: dict[str, Any] = {
-        "xc": (output.findtext("dft/functional") or "").strip() or None,
-        "cutoff": _hartree(basis, "ecutwfc"),
-        "density_cutoff": _hartree(basis, "ecutrho"),
-        "smearing": bands.findtext("occupations_kind") if smearing is None else smearing.text.strip(),
-        "smearing_width": None if smearing is None else float(smearing.get("degauss")) * HARTREE,
-        "hubbard": _read_hubbard(root.find("input/dft/dftU"), output.find("dft/dftU")),
-        "pseudopotentials": {
-            node.get("name"): node.findtext("pseudo_file").strip()
-            for node in output.findall("atomic_species/species")
-        },
-        "charge": float(root.findtext("input/bands/tot_charge", "0")),
-        "noncollinear": _flag(output, "magnetization/noncolin"),
-        "spin_orbit": _flag(output, "magnetization/spinorbit"),
-    }
-    return {name: value for name, value in method.items() if value is not None} | _read_mesh(bands)
-
-
-def _hartree(node: Any, name: str) -> float | None:
-    text = None if node is None else node.findtext(name)
-    return None if text is None else float(text) * HARTREE
-
-
-def _read_mesh(bands: Any) -> dict[str, Any]:
-    mesh = bands.find("starting_k_points/monkhorst_pack")
-    if mesh is None:
-        return {"kpoints": len(bands.findall("ks_energies"))}
-    found: dict[str, Any] = {"kpoints": [int(mesh.get(f"nk{i}")) for i in (1, 2, 3)]}
-    shift = [int(mesh.get(f"k{i}")) for i in (1, 2, 3)]
-    return found | ({"kpoints_shift": shift} if any(shift) else {})
-
-
-def _read_hubbard(asked: Any, used: Any) -> dict[str, float] | None:
-    """Return U (eV) by kind.
-
-    Up to 7.0 the input part of the file holds eV and the output part Rydberg or Hartree; later both hold Hartree.
-    Their ratio tells which.
-    """
-    values = _hubbard_of(used)
-    inputs = _hubbard_of(asked)
-    found = {}
-    for kind, value in values.items():
-        ratio = inputs.get(kind, value) / value
-        if any(np.isclose(ratio, unit, rtol=1e-4) for unit in (HARTREE, RYDBERG)):
-            found[kind] = inputs[kind]
-        elif np.isclose(ratio, 1.0, rtol=1e-4):
-            found[kind] = value * HARTREE
-    return {kind: round(value, 6) for kind, value in found.items()} or None
-
-
-def _hubbard_of(node: Any) -> dict[str, float]:
-    found = [] if node is None else node.findall("Hubbard_U")
-    kept = {u.get("specie"): float(u.text) for u in found if u.get("label") != "no Hubbard"}
-    return {kind: value for kind, value in kept.items() if value}
