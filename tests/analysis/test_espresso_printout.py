@@ -114,8 +114,9 @@ def test_forces_that_do_not_add_up_are_doubted():
     assert "the forces add up to 0.707107 Ry/bohr, not 0.141421" in read_printout(text).doubts[0]
 
 
-def test_an_energy_line_that_was_lost_is_noticed():
-    text = (RELAXATION + SECOND).replace("!    total energy              =     -11", "?    total energy = -11")
+@pytest.mark.parametrize("lost", ["?    total energy = -11", "!    total energy              =     NaN"])
+def test_an_energy_line_that_was_lost_is_noticed(lost):
+    text = (RELAXATION + SECOND).replace("!    total energy              =     -11", lost)
     assert "1 energies of 2 converged cycles" in read_printout(text).doubts[0]
 
 

@@ -236,6 +236,7 @@ def test_a_highest_occupied_level_is_the_fermi_level_and_none_is_none(qe, tmp_pa
         ('nat="2" alat="7.255773130579e0">', 'nat="3" alat="7.255773130579e0">'),
         ("<two_fermi_energies>2.482970754441729e-1 ", "<two_fermi_energies>2.48297075444*729e-1 "),
         ("<nelec>8.000000000000000e0", "<nelec>nan8"),
+        ("<etot>-1.140277332746554e1", "<etot>NaN"),
     ],
 )
 def test_a_damaged_file_is_refused(qe, tmp_path, change):

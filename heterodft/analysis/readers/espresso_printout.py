@@ -86,7 +86,8 @@ class PwPrintout:
 
 def read_printout(text: str) -> PwPrintout:
     """Read what one run printed, as far as it goes; nothing in it is an error."""
-    output, version, lost = parse_pw_output(text), _VERSION.search(text), _lost_energy(text)
+    output, version = parse_pw_output(text), _VERSION.search(text)
+    lost = _lost_energy(text, output)
     ended = _ended_cycles(text)
     cycle = output if len(ended) == len(text) else parse_pw_output(ended)
     text = ended
@@ -265,10 +266,10 @@ def _read_stress(text: str) -> NDArray[np.float64] | None:
     return stress if same else None
 
 
-def _lost_energy(text: str) -> tuple[str, ...]:
+def _lost_energy(text: str, output: PwOutput) -> tuple[str, ...]:
     """Compare the number of energies with that of cycles that converged, which each print one."""
-    energies, ended = text.count("\n!"), text.count("convergence has been achieved")
-    if ended > energies or ("JOB DONE" in text and energies > ended):
+    energies, ended = output.ion_steps, text.count("convergence has been achieved")
+    if ended > energies or (output.finished and energies > ended):
         return (f"{energies} energies of {ended} converged cycles: the energy may be that of an earlier step",)
     return ()
 

@@ -127,7 +127,7 @@ def _read(root: Any, output: Any) -> PwXml:
     cycle = output.find("convergence_info/scf_conv")
     relaxed = output.find("convergence_info/opt_conv/convergence_achieved")
     structure, cell, alat = _read_structure(output)
-    electrons = float(output.findtext("band_structure/nelec"))
+    electrons = _scalar(output, "band_structure/nelec")
     bands = _read_bands(output.find("band_structure"), cell / alat)
     return PwXml(
         version=root.find("general_info/creator").get("VERSION"),
@@ -135,7 +135,7 @@ def _read(root: Any, output: Any) -> PwXml:
         prefix=root.findtext("input/control_variables/prefix") or "",
         structure=structure,
         electrons=electrons,
-        energy=float(output.findtext("total_energy/etot")) * HARTREE if selfconsistent else None,
+        energy=_scalar(output, "total_energy/etot") * HARTREE if selfconsistent else None,
         fermi_levels=_read_fermi_levels(output.find("band_structure")),
         total_moment=_total_moment(output, noncollinear=noncollinear) if polarized else None,
         absolute_moment=_moment(output, "absolute") if polarized else None,
@@ -159,6 +159,13 @@ def _flag(node: Any, name: str) -> bool:
     return text == "true"
 
 
+def _scalar(node: Any, name: str) -> float:
+    value = float(node.findtext(name))
+    if not np.isfinite(value):
+        raise ValueError(f"{name} is {value}")
+    return value
+
+
 def _doubts(bands: Bands, electrons: float, *, noncollinear: bool, path: bool) -> tuple[str, ...]:
     """Compare what the occupations hold with the number of electrons; on a path of k-points they need not agree."""
     a_band = 1 if noncollinear or len(bands.energies) == 2 else 2
@@ -169,8 +176,7 @@ def _doubts(bands: Bands, electrons: float, *, noncollinear: bool, path: bool) -
 
 
 def _moment(output: Any, name: str) -> float | None:
-    text = output.findtext(f"magnetization/{name}")
-    return None if text is None else float(text)
+    return None if output.find(f"magnetization/{name}") is None else _scalar(output, f"magnetization/{name}")
 
 
 def _total_moment(output: Any, *, noncollinear: bool) -> float | None:
@@ -229,9 +235,8 @@ def _read_fermi_levels(bands: Any) -> tuple[float, ...]:
     if two is not None:
         return tuple((_numbers(two, 2) * HARTREE).tolist())
     for name in ("fermi_energy", "highestOccupiedLevel"):
-        text = bands.findtext(name)
-        if text is not None:
-            return (float(text) * HARTREE,)
+        if bands.find(name) is not None:
+            return (_scalar(bands, name) * HARTREE,)
     return ()
 
 
