@@ -60,13 +60,11 @@ def test_the_occupations_of_all_bands_add_up_to_the_electrons(qe, name):
     assert found.bands.weights.sum() == pytest.approx(1.0)
 
 
-def test_a_noncollinear_run_is_refused_or_counted_right(qe):
-    try:
-        found = read_pw_xml(qe("projwfc_fe2_noncollinear_v66"))
-    except ReaderError:
-        return
-    counted = (found.bands.occupations * found.bands.weights[None, :, None]).sum() * (3 - len(found.bands.energies))
+def test_a_band_of_a_noncollinear_run_holds_one_electron(qe):
+    found = read_pw_xml(qe("projwfc_fe2_noncollinear_v66"))
+    counted = (found.bands.occupations * found.bands.weights[None, :, None]).sum()
     assert counted == pytest.approx(found.electrons)
+    assert (found.noncollinear, found.bands.energies.shape, found.notes) == (True, (1, 2, 40), ())
 
 
 def test_up_and_down_bands_are_told_apart_by_the_moment(qe):
@@ -152,7 +150,7 @@ def test_a_missing_file_is_a_reader_error(tmp_path):
 def test_a_file_without_output_or_with_parts_missing_is_told(nio_crn):
     path = nio_crn / "data-file-schema.xml"
     text = path.read_text()
-    for tag in ("nelec", "cell", "fermi_energy", "k_point", "scf_conv"):
+    for tag in ("nelec", "cell", "eigenvalues", "k_point", "scf_conv"):
         path.write_text(re.sub(rf"(</?){tag}(?=[\s>])", r"\1renamed", text))
         with pytest.raises(ReaderError, match=r"data-file-schema.xml cannot be read as a pw.x XML file"):
             read_pw_xml(path)
@@ -167,3 +165,115 @@ def test_a_file_without_output_or_with_parts_missing_is_told(nio_crn):
 )
 def test_the_element_is_read_from_a_kind(kind, element):
     assert _element(kind) == element
+
+
+def changed(qe, tmp_path, row, *changes):
+    text = qe(row).read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "changed.xml"
+    path.write_text(text)
+    return path
+
+
+def test_moments_of_the_newest_files_are_read(qe):
+    found = read_pw_xml(qe("pw_lsda_v75")).sites
+    assert (found.kind, found.vectors) == ("sphere", None)
+    assert found.charges == pytest.approx((18.7882, 4.3837, 4.3837), abs=1e-4)
+    assert found.moments[0] == 6.243605079605752e-05
+
+
+def test_vectors_of_the_newest_noncollinear_files_are_read(qe, tmp_path):
+    output = qe("pw_lsda_v75").read_text().partition("<output>")[2]
+    old = output[output.index("<total>-9") : output.index("</magnetization>")]
+    sites = "".join(
+        f'<SiteMagnetization species="X" atom="{i}" charge="{i}.5">0.{i} 0.0 -0.{i}</SiteMagnetization>'
+        for i in (1, 2, 3)
+    )
+    new = "<total_vec>3.0 4.0 12.0</total_vec><absolute>13.5</absolute>"
+    new += f'<Site_Magnetizations nat="3">{sites}</Site_Magnetizations>'
+    text = qe("pw_lsda_v75").read_text().replace(old, new)
+    head, _, tail = text.partition("<output>")
+    path = tmp_path / "ncl.xml"
+    tail = tail.replace("<lsda>true</lsda>", "<lsda>false</lsda>").replace("<noncolin>false", "<noncolin>true")
+    path.write_text(f"{head}<output>{tail}")
+    found = read_pw_xml(path)
+    assert (found.total_moment, found.absolute_moment, found.bands.energies.shape) == (13.0, 13.5, (1, 126, 42))
+    assert found.sites.vectors.tolist() == [[0.1, 0, -0.1], [0.2, 0, -0.2], [0.3, 0, -0.3]]
+    assert (found.sites.moments, found.sites.charges) == ((-0.1, -0.2, -0.3), (1.5, 2.5, 3.5))
+
+
+def test_files_without_count_smearing_or_moment_are_read(qe, tmp_path):
+    path = changed(
+        qe,
+        tmp_path,
+        "pw_two_fermi_v66",
+        ("<nks>3</nks>", ""),
+        ("<total>1.000000000091455e0</total>", ""),
+        ("<do_magnetization>false</do_magnetization>", ""),
+    )
+    found = read_pw_xml(path)
+    assert (found.total_moment, found.absolute_moment) == (None, pytest.approx(1.0))
+    assert found.bands.energies.shape == (2, 3, 9)
+
+
+def test_a_highest_occupied_level_is_the_fermi_level_and_none_is_none(qe, tmp_path):
+    line = "<fermi_energy>3.341310716080565E-01</fermi_energy>"
+    other = "<highestOccupiedLevel>3.341310716080565E-01</highestOccupiedLevel>"
+    assert read_pw_xml(changed(qe, tmp_path, "pw_hubbard_v72", (line, ""))).fermi_levels == (
+        pytest.approx(9.0922, abs=1e-4),
+    )
+    assert read_pw_xml(changed(qe, tmp_path, "pw_hubbard_v72", (line, ""), (other, ""))).fermi_levels == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("<nks>3</nks>", "<nks>4</nks>"),
+        ('<eigenvalues size="18">', '<eigenvalues size="17">'),
+        ("<convergence_achieved>true", "<convergence_achieved>trve"),
+        ('nat="2" alat="7.255773130579e0">', 'nat="3" alat="7.255773130579e0">'),
+        ("<two_fermi_energies>2.482970754441729e-1 ", "<two_fermi_energies>2.48297075444*729e-1 "),
+        ("<nelec>8.000000000000000e0", "<nelec>nan8"),
+        ("<etot>-1.140277332746554e1", "<etot>NaN"),
+    ],
+)
+def test_a_damaged_file_is_refused(qe, tmp_path, change):
+    text = qe("pw_two_fermi_v66").read_text()
+    head, middle, tail = text.partition("<output>")
+    assert change[0] in tail
+    path = tmp_path / "damaged.xml"
+    path.write_text(head + middle + tail.replace(*change))
+    with pytest.raises(ReaderError, match=r"damaged.xml cannot be read as a pw.x XML file"):
+        read_pw_xml(path)
+
+
+def test_occupations_that_miss_electrons_are_noted(qe, tmp_path):
+    found = read_pw_xml(changed(qe, tmp_path, "pw_two_fermi_v66", ("<nelec>8.0", "<nelec>9.0")))
+    assert found.notes == ("the occupations of the XML file hold 8.000 of 9 electrons",)
+
+
+def test_u_of_a_file_that_writes_hartree_in_its_output_is_in_ev(nio_crn):
+    path = nio_crn / "data-file-schema.xml"
+    head, _, tail = path.read_text().partition("<output>")
+    for written in ("3.674932217565494e-1", "2.204959330539297e-1"):  # Rydberg in 6.7
+        tail = tail.replace(written, f"{float(written) / 2:.15e}")
+    assert read_pw_xml(path).method["hubbard"] == {"Ni1": 5.0, "Ni2": 5.0, "Cr1": 3.0, "Cr2": 3.0}
+    path.write_text(f"{head}<output>{tail}")
+    assert read_pw_xml(path).method["hubbard"] == {"Ni1": 5.0, "Ni2": 5.0, "Cr1": 3.0, "Cr2": 3.0}
+
+
+def test_a_file_of_a_run_that_was_not_completed_says_so(qe, tmp_path):
+    assert read_pw_xml(qe("pw_two_fermi_v66")).completed
+    assert not read_pw_xml(changed(qe, tmp_path, "pw_two_fermi_v66", ("<status>0<", "<status>255<"))).completed
+
+
+def test_a_spin_orbit_run_without_magnetization_has_no_moment(qe, tmp_path):
+    def as_scf(*more):
+        scf = ("<calculation>nscf", "<calculation>scf")
+        return read_pw_xml(changed(qe, tmp_path, "projwfc_fe2_noncollinear_v66", scf, *more))
+
+    assert as_scf().absolute_moment == 0.0
+    off = ("<do_magnetization>true", "<do_magnetization>false")
+    assert (as_scf(off).absolute_moment, as_scf(off).total_moment) == (None, None)

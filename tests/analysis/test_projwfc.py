@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from heterodft.analysis.readers.projwfc import read_lowdin, read_projected_dos, read_spilling
-from heterodft.analysis.result import ORBITALS
+from heterodft.analysis.result import ORBITALS, SHELLS
 from heterodft.errors import ReaderError
 
 FERMI = 14.2760
@@ -123,27 +123,16 @@ def test_lowdin_charges_polarizations_and_spilling_are_those_printed(shared_data
 def test_without_spin_charges_have_no_polarization(tmp_path):
     path = tmp_path / "projwfc.out"
     path.write_text(
-        "Lowdin Charges: \n\n     Atom #   1: total charge =   3.9, s =  1.9, \n     Spilling Parameter:   0.01\n"
+        "Lowdin Charges: \n\n     Atom #   1: total charge =   3.9, s =  3.9, \n     Spilling Parameter:   0.01\n"
     )
     assert read_lowdin(path, polarized=False).moments is None
     with pytest.raises(ReaderError, match=r"projwfc.out holds no complete table of Löwdin charges"):
         read_lowdin(path, polarized=True)
 
 
-def test_a_noncollinear_run_is_refused(shared_data):
-    with pytest.raises(ReaderError, match="noncollinear"):
-        read_projected_dos(shared_data / "qe" / "projwfc_fe2_noncollinear_v66", sites=2)
-
-
-def test_a_spin_orbit_projection_is_refused(synthetic):
-    (synthetic / "x.pdos_atm#1(Ti1)_wfc#2(p)").rename(synthetic / "x.pdos_atm#1(Ti1)_wfc#2(p_j1.5)")
-    with pytest.raises(ReaderError, match=r"p_j1.5.*spin-orbit"):
-        read_projected_dos(synthetic, sites=1)
-
-
 def test_an_exponent_that_lost_its_letter_is_read_as_tiny(synthetic):
     path = synthetic / "x.pdos_atm#1(Ti1)_wfc#1(s)"
-    path.write_text(path.read_text().replace("1.000      2.000\n", "0.123-102      2.000\n", 1))
+    path.write_text(path.read_text().replace("1.000      2.000", "0.123-102  2.000", 2))
     values = read_projected_dos(synthetic, sites=1).values[0, 0]
     assert values[0, 0] == pytest.approx(0, abs=1e-99)
     assert values[0, 1:].tolist() == [1.0] * 4
@@ -196,3 +185,109 @@ def test_a_missing_or_cut_off_output_is_a_reader_error(nio_crn):
     assert read_spilling(path) is None
     with pytest.raises(ReaderError, match=r"cannot read .*gone.out: No such file"):
         read_lowdin(nio_crn / "gone.out", polarized=True)
+
+
+def rows(*columns):
+    return "".join("".join(f"{x:11.3f}" for x in (e, *columns)) + "\n" for e in (-1.0, 0.0, 1.0))
+
+
+@pytest.fixture
+def spin_orbit(tmp_path):
+    (tmp_path / "x.pdos_tot").write_text("# E (eV)  dos(E)    pdos(E)\n" + rows(40, 36))
+    head = "# E (eV)   ldos(E)   pdos(E)_1   pdos(E)_2\n"
+    for name, columns in {
+        "1(s_j0.5)": (4, 1, 3),
+        "2(p_j1.5)": (10, 1, 2, 3, 4),
+        "3(p_j0.5)": (3, 1, 2),
+        "4(d_j2.5)": (12, 2, 2, 2, 2, 2, 2),
+        "5(d_j1.5)": (4, 1, 1, 1, 1),
+        "6(s_j0.5)": (2, 1, 1),
+    }.items():
+        (tmp_path / f"x.pdos_atm#1(Fe)_wfc#{name}").write_text(head + rows(*columns))
+    return tmp_path
+
+
+def test_states_of_spin_orbit_coupling_are_added_to_shells(spin_orbit):
+    dos = read_projected_dos(spin_orbit, sites=1)
+    assert dos.orbitals == SHELLS
+    assert dos.values[0, :, 0, 1].tolist() == [6, 13, 16, 0]
+    assert dos.by_shell()[0, :, 0, 1].tolist() == [6, 13, 16, 0]
+    assert dos.total.tolist() == [[40.0] * 3]
+
+
+def test_a_shell_that_is_missing_or_does_not_add_up_is_told(spin_orbit):
+    path = spin_orbit / "x.pdos_atm#1(Fe)_wfc#3(p_j0.5)"
+    text = path.read_text()
+    path.write_text(text.replace("3.000      1.000", "3.000      7.000", 1))
+    with pytest.raises(ReaderError, match=r"p_j0.5.*: row 1 does not add up to its first columns"):
+        read_projected_dos(spin_orbit, sites=1)
+    path.unlink()
+    with pytest.raises(ReaderError, match=r"lacks shell 3 of atom 1; run projwfc.x again"):
+        read_projected_dos(spin_orbit, sites=1)
+    path.write_text(text.replace("2.000", "2.000      0.000"))
+    with pytest.raises(ReaderError, match=r"has 5 columns, not 4; run projwfc.x again"):
+        read_projected_dos(spin_orbit, sites=1)
+
+
+def test_both_spins_of_a_noncollinear_run_are_added(shared_data):
+    folder = shared_data / "qe" / "projwfc_fe2_noncollinear_v66"
+    dos = read_projected_dos(folder, sites=2)
+    assert (dos.values.shape, dos.orbitals) == ((2, 16, 1, 50), ORBITALS)
+    d = np.loadtxt(folder / "aiida.pdos_atm#2(Fe)_wfc#5(d)")
+    np.testing.assert_allclose(dos.values[1, 4:9, 0], (d[:, 3::2] + d[:, 4::2]).T)
+    np.testing.assert_allclose(dos.total[0], np.loadtxt(folder / "aiida.pdos_tot")[:, 1])
+
+
+def test_files_resolved_by_k_point_are_refused(tmp_path):
+    (tmp_path / "k.pdos_tot").write_text("# ik    E (eV)  dos(E)   pdos(E)\n    1 -1.0 2.0 1.5\n    1 0.0 4.0 3.0\n")
+    with pytest.raises(ReaderError, match=r"k.pdos_tot is resolved by k-point; run projwfc.x without kresolveddos"):
+        read_projected_dos(tmp_path, sites=1)
+
+
+def test_of_several_runs_of_projwfc_one_can_be_chosen(synthetic):
+    for path in list(synthetic.glob("x.pdos*")):
+        shutil.copyfile(path, path.with_name("y" + path.name[1:]))
+    with pytest.raises(ReaderError, match=r"holds 2 files \*.pdos_tot"):
+        read_projected_dos(synthetic, sites=1)
+    assert read_projected_dos(synthetic, sites=1, prefix="y").values[0, 0, 0, 0] == 1
+
+
+TABLE = """\
+Lowdin Charges:
+
+     Atom #   1: total charge =  14.5519, s =  2.6141,
+     Atom #   1: total charge =  14.5519, p =  5.9961,
+     Atom #   1: total charge =  14.5519, d =  5.9417,
+     Atom #   2: total charge =   4.0000, s =  1.0000,
+     Atom #   2: total charge =   4.0000, p =  3.0000, pz=  1.0000, px=  1.0000, py=  1.0000,
+     Spilling Parameter:   0.0905
+"""
+
+
+def test_a_table_with_a_line_a_shell_is_read(tmp_path):
+    path = tmp_path / "projwfc.out"
+    path.write_text(TABLE)
+    found = read_lowdin(path, polarized=False, sites=2)
+    assert (found.charges, found.moments, found.shell_moments) == ((14.5519, 4.0), None, None)
+    assert found.shell_charges.tolist() == [[2.6141, 5.9961, 5.9417, 0], [1, 3, 0, 0]]
+
+
+@pytest.mark.parametrize("lost", ["     Atom #   2: total charge =   4.0000, s =  1.0000,\n", "5.9961", "Spilling"])
+def test_a_table_that_does_not_add_up_is_told(tmp_path, lost):
+    path = tmp_path / "projwfc.out"
+    path.write_text(TABLE.replace(lost, "5.1961" if lost == "5.9961" else ""))
+    with pytest.raises(ReaderError, match="no complete table of Löwdin charges"):
+        read_lowdin(path, polarized=False, sites=2)
+
+
+def test_a_table_of_fewer_atoms_is_told(tmp_path):
+    path = tmp_path / "projwfc.out"
+    path.write_text(TABLE)
+    with pytest.raises(ReaderError, match="no complete table"):
+        read_lowdin(path, polarized=False, sites=3)
+
+
+def test_shells_of_charge_and_polarization_of_iron(shared_data):
+    found = read_lowdin(shared_data / "qe" / "projwfc_fe2_collinear_v66" / "aiida.out", polarized=True, sites=2)
+    assert found.shell_charges.tolist() == [[2.6384, 6.7107, 6.4819, 0], [2.6712, 6.6415, 6.7798, 0]]
+    assert found.shell_moments[:, 2].tolist() == [2.9571, 3.1717]

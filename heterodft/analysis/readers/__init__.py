@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from heterodft.analysis.readers.espresso_output import read_pw_output
-from heterodft.analysis.readers.espresso_xml import read_pw_xml
-from heterodft.analysis.readers.projwfc import read_lowdin, read_projected_dos, read_spilling
+from heterodft.analysis.readers.espresso import read_espresso
+from heterodft.analysis.readers.espresso_files import EspressoFiles, find_espresso_files
+from heterodft.analysis.readers.opening import SUFFIXES, find_file, read_text
 from heterodft.analysis.readers.vasp import read_vasp
-from heterodft.analysis.result import Result, SiteValues
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
 
@@ -18,107 +17,87 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-    from heterodft.analysis.readers.espresso_output import PwOutput
-    from heterodft.analysis.readers.espresso_xml import PwXml
+    from heterodft.analysis.result import Result
 
 __all__ = ["read_folder"]
 
-_STEP_OF = {"scf": "static", "nscf": "dos", "bands": "bands", "relax": "relax", "vc-relax": "relax"}
+_VASP_FILES = ("vasprun.xml", "OUTCAR", "vaspout.h5", "DOSCAR", "PROCAR", "OSZICAR")
 
 
-def read_folder(folder: Path) -> Result:
-    """Read a folder in which VASP or pw.x (and projwfc.x) finished.
+def read_folder(folder: Path, *, projections: bool = False, prefix: str | None = None) -> Result:
+    """Read a folder in which VASP or pw.x (and projwfc.x) ran, ours or not.
 
     Parameters
     ----------
     folder
-        Of VASP: holds ``vasprun.xml`` and ``OUTCAR``. Of pw.x: ``NAME.save/data-file-schema.xml``, ``pw.out``, and
-        after a dos step the files of projwfc.x. With a ``request.json`` the labels of its sites are taken over.
+        Of VASP: with any of ``vasprun.xml``, ``OUTCAR``, ``vaspout.h5`` …, plain or compressed. Of pw.x: with its XML
+        file (``NAME.save/data-file-schema.xml``, also alone or in an outdir), its standard output under any name, or
+        both; what projwfc.x left is read as well. With a ``request.json`` the labels of its sites are taken over. The
+        path of one such file stands for its folder; of an XML file in a ``.save`` folder, for the folder of that; of
+        a standard output of pw.x, for that file alone.
+    projections
+        Whether to decode the projections of each band, which may be large.
+    prefix
+        Which run of pw.x, where a folder holds several.
 
     Raises
     ------
     ReaderError
-        If a file is missing, cut off, or does not belong to the others.
+        If there is nothing to read, files are damaged beyond use, or do not belong together.
     """
+    files = None
+    if folder.is_file():
+        folder, files, prefix = _folder_of(folder, prefix)
+    elif not folder.is_dir():
+        raise ReaderError(f"{folder} does not exist; give the folder of a finished VASP or pw.x run")
     request = read_json(folder / "request.json") if (folder / "request.json").is_file() else {}
-    if (folder / "vasprun.xml").is_file() or request.get("request", {}).get("code") == "vasp":
-        result = read_vasp(folder, request)
-        return replace(result, structure=_labelled(result.structure, request, folder))
-    found = sorted(folder.glob("*.save/data-file-schema.xml"))
-    if len(found) != 1:
-        raise ReaderError(f"{folder} holds {len(found)} pw.x results (*.save/data-file-schema.xml); expected one")
-    xml = read_pw_xml(found[0])
-    step = request.get("request", {}).get("step") or _STEP_OF.get(xml.calculation, "static")
-    if step in ("potential", "charge"):
-        return _read_post_processing(folder, step, xml, request)
-    printed = read_pw_output(folder / "pw.out")
-    structure = _labelled(xml.structure, request, folder)
-    polarized = xml.bands.energies.shape[0] == 2
-    sites = _spheres(printed, polarized=polarized) if xml.converged is not None else {}
-    dos = spilling = None
-    if step != "bands" and (folder / "projwfc.out").is_file():
-        dos = read_projected_dos(folder, sites=len(structure))
-        sites["Löwdin"] = read_lowdin(folder / "projwfc.out", polarized=polarized)
-        spilling = read_spilling(folder / "projwfc.out")
-    return Result(
-        code="espresso",
-        version=xml.version,
-        step=step,
-        structure=structure,
-        electrons=xml.electrons,
-        energy=xml.energy,
-        fermi_levels=xml.fermi_levels,
-        total_moment=xml.total_moment,
-        absolute_moment=xml.absolute_moment,
-        sites=sites,
-        converged=None if xml.converged is None else xml.converged and printed.converged is not False,
-        iterations=xml.iterations,
-        accuracy=printed.accuracy if xml.converged is not None else None,
-        cpu_seconds=_seconds(folder, printed.cpu_seconds, "cpu_seconds"),
-        wall_seconds=_seconds(folder, printed.wall_seconds, "wall_seconds"),
-        bands=xml.bands,
-        dos=dos,
-        spilling=spilling,
-        request=request,
+    if files is None and _is_vasp(folder, request):
+        options: dict[str, Any] = {"projections": True} if projections else {}
+        result = read_vasp(folder, request, **options)
+    else:
+        files = files or find_espresso_files(folder, prefix)
+        if files.nothing and _asked_code(request) is None:
+            raise _nothing_found(folder)
+        result = read_espresso(files, request, projections=projections)
+    return replace(result, structure=_labelled(result.structure, request, folder))
+
+
+def _nothing_found(folder: Path) -> ReaderError:
+    return ReaderError(
+        f"{folder} holds nothing of VASP ({', '.join(_VASP_FILES)}) nor of pw.x "
+        "(*.save/data-file-schema.xml, an output with 'Program PWSCF'); give the folder of a finished run"
     )
 
 
-def _seconds(folder: Path, last: float | None, name: str) -> float | None:
-    """Return a time of a run together with those of the attempts before it, kept as ``pw.out.1`` …"""
-    if last is None:
-        return None
-    return last + sum(getattr(read_pw_output(path), name) or 0.0 for path in folder.glob("pw.out.*"))
+def _asked_code(request: dict[str, Any]) -> str | None:
+    code = request.get("request", {}).get("code")
+    return None if code is None else str(code)
 
 
-def _read_post_processing(folder: Path, step: str, xml: PwXml, request: dict[str, Any]) -> Result:
-    """Read what pp.x ran on: the structure and Fermi level of its parent, but neither its energy nor its bands."""
-    printed = [read_pw_output(path) for path in sorted(folder.glob("*.out"))]
-    seconds = [p.cpu_seconds for p in printed if p.cpu_seconds is not None]
-    walls = [p.wall_seconds for p in printed if p.wall_seconds is not None]
-    return Result(
-        code="espresso",
-        version=xml.version,
-        step=step,
-        structure=_labelled(xml.structure, request, folder),
-        electrons=xml.electrons,
-        energy=None,
-        fermi_levels=xml.fermi_levels,
-        total_moment=None,
-        absolute_moment=None,
-        sites={},
-        converged=None,
-        iterations=None,
-        accuracy=None,
-        cpu_seconds=sum(seconds) if seconds else None,
-        wall_seconds=sum(walls) if walls else None,
-        request=request,
-    )
+def _is_vasp(folder: Path, request: dict[str, Any]) -> bool:
+    return _asked_code(request) == "vasp" or any(find_file(folder, name) for name in _VASP_FILES)
 
 
-def _spheres(printed: PwOutput, *, polarized: bool) -> dict[str, SiteValues]:
-    if not printed.charges:
-        return {}
-    return {"sphere": SiteValues("sphere", printed.charges, printed.moments if polarized else None)}
+def _folder_of(path: Path, prefix: str | None) -> tuple[Path, EspressoFiles | None, str | None]:
+    """Return the folder of a file and, where only this file of it is meant, the files of pw.x to read."""
+    name = path.name.removesuffix(path.suffix) if path.suffix in SUFFIXES[1:] else path.name
+    if name in _VASP_FILES:
+        return path.parent, None, prefix
+    if path.parent.suffix == ".save":
+        folder, prefix = path.parent.parent, path.parent.stem
+        return folder, replace(find_espresso_files(folder, prefix), xml=path), prefix
+    if name.endswith(".xml"):
+        return path.parent, replace(_files_around(path.parent), xml=path), prefix
+    if "Program PWSCF" in read_text(path)[:16_384]:
+        return path.parent, EspressoFiles(path.parent, None, (path,)), prefix
+    raise ReaderError(f"{path} is neither an output of VASP nor of pw.x; give the folder of a finished run")
+
+
+def _files_around(folder: Path) -> EspressoFiles:
+    try:
+        return find_espresso_files(folder)
+    except ReaderError:  # several runs, one of which was named
+        return EspressoFiles(folder, None)
 
 
 def _labelled(structure: Structure, request: dict[str, Any], folder: Path) -> Structure:

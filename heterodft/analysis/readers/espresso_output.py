@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from heterodft.errors import ReaderError
+from heterodft.analysis.readers.opening import read_text
 from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Progress", "PwOutput", "read_doubts", "read_progress", "read_pw_output"]
+__all__ = ["Progress", "PwOutput", "parse_pw_output", "read_doubts", "read_progress", "read_pw_output", "split_runs"]
 
+_START = "Program PWSCF"
 _FLOAT = r"[-+]?\d*\.?\d+(?:[EeDd][-+]?\d+)?"
 _ENERGY = re.compile(rf"^!\s+total energy\s+=\s+({_FLOAT}) Ry", re.MULTILINE)
 _ACCURACY = re.compile(rf"estimated scf accuracy\s+<\s+({_FLOAT}) Ry")
 _TOTAL = re.compile(rf"total magnetization\s+=\s+({_FLOAT}) Bohr")
+_TOTAL_VECTOR = re.compile(rf"total magnetization\s+=\s+({_FLOAT})\s+({_FLOAT})\s+({_FLOAT}) Bohr")
 _ABSOLUTE = re.compile(rf"absolute magnetization\s+=\s+({_FLOAT}) Bohr")
 _ACHIEVED = re.compile(r"convergence has been achieved in\s+(\d+) iterations")
 _NOT_ACHIEVED = re.compile(r"convergence NOT achieved after\s+(\d+) iterations")
 # up to 7.0: "atom:    1    charge:    7.5226    magn:   -0.0000"
 # later:     "atom   1 (R=0.357)  charge=  7.5226  magn= -0.0000"
 _SPHERE = re.compile(rf"^\s+atom:?\s+(\d+)\s+(?:\(R=.*?\)\s+)?charge[:=]\s*({_FLOAT})\s+magn[:=]\s*({_FLOAT})", re.M)
+_VECTOR_SPHERE = re.compile(
+    rf"atom number\s+(\d+) relative position.*\n\s+charge\s*:\s*({_FLOAT}).*\n"
+    rf"\s+magnetization\s*:\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})[ \t]*\n"
+)
 _TIMES = re.compile(r"^\s+(?:PWSCF|POST-PROC|PROJWFC)\s+:\s*(.*?)\s*CPU\s+(.*?)\s*WALL", re.MULTILINE)
 _ROUTINE = re.compile(r"Error in routine\s+(\S+)\s+\((-?\d+)\):\s*\n\s*(.*?)\s*\n")
 _ITERATION = re.compile(r"iteration #\s*(\d+)")
@@ -58,9 +65,10 @@ class PwOutput:
     iterations, accuracy
         Of the last cycle; accuracy in eV.
     total_moment, absolute_moment
-        μB a cell, as last printed.
-    charges, moments
-        Electrons and μB in spheres, as last printed; empty when never printed.
+        μB a cell, as last printed; of a noncollinear run the norm of the vector.
+    charges, moments, vectors
+        Electrons and μB in spheres, as last printed; empty when never printed. The moments of a noncollinear run are
+        the z components of its vectors.
     cpu_seconds, wall_seconds
         None when the end was not reached.
     finished
@@ -95,6 +103,7 @@ class PwOutput:
     bands_ended: bool = False
     stopped: Literal["time", "user"] | None = None
     restarted: tuple[str, ...] = ()
+    vectors: tuple[tuple[float, float, float], ...] = ()
 
 
 def read_pw_output(path: Path) -> PwOutput:
@@ -105,13 +114,20 @@ def read_pw_output(path: Path) -> PwOutput:
     ReaderError
         If the file cannot be opened.
     """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ReaderError(f"cannot read {path}: {error.strerror}") from error
+    return parse_pw_output(read_text(path))
+
+
+def split_runs(text: str) -> list[str]:
+    """Return the part of each run of a file to which several runs were appended; nothing of a file without any."""
+    starts = [match.start() for match in re.finditer(_START, text)]
+    return [text[start:end] for start, end in zip(starts, [*starts[1:], None], strict=False)]
+
+
+def parse_pw_output(text: str) -> PwOutput:
+    """Read the text that pw.x prints, as far as it goes."""
     last_cycle = text.rpartition(_FINAL_CYCLE)[2]  # of a relaxed cell, on which all before says nothing
     achieved, failed = _ACHIEVED.findall(last_cycle), _NOT_ACHIEVED.findall(last_cycle)
-    charges, moments = _last_spheres(text)
+    charges, moments, vectors = _last_spheres(text)
     times = _TIMES.search(text)
     box = _ROUTINE.search(text)
     energy, accuracy = _last(_ENERGY, text), _last(_ACCURACY, text)
@@ -120,7 +136,7 @@ def read_pw_output(path: Path) -> PwOutput:
         converged=False if failed else True if achieved else None,
         iterations=int((failed or achieved)[-1]) if failed or achieved else None,
         accuracy=None if accuracy is None else accuracy * RYDBERG,
-        total_moment=_last(_TOTAL, text),
+        total_moment=_total_moment(text),
         absolute_moment=_last(_ABSOLUTE, text),
         charges=charges,
         moments=moments,
@@ -133,6 +149,7 @@ def read_pw_output(path: Path) -> PwOutput:
         bands_ended="End of band structure calculation" in text or bool(achieved),
         restarted=tuple(" ".join(words.split()) for words in _RESTARTED.findall(text)),
         stopped="time" if _OUT_OF_TIME in text else "user" if _BY_USER in text else None,
+        vectors=vectors,
     )
 
 
@@ -141,18 +158,31 @@ def _last(pattern: re.Pattern[str], text: str) -> float | None:
     return float(found[-1].replace("D", "E")) if found else None
 
 
-def _last_spheres(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return charges and moments of the last complete table; each table starts again at atom 1."""
-    tables: list[list[tuple[float, float]]] = []
-    for number, charge, moment in _SPHERE.findall(text):
-        if number == "1":
+def _total_moment(text: str) -> float | None:
+    vectors = _TOTAL_VECTOR.findall(text)
+    return math.hypot(*map(float, vectors[-1])) if vectors else _last(_TOTAL, text)
+
+
+def _last_spheres(
+    text: str,
+) -> tuple[tuple[float, ...], tuple[float, ...], tuple[tuple[float, float, float], ...]]:
+    """Return charges, moments and vectors of the last complete table; each table starts again at atom 1."""
+    vectors = _VECTOR_SPHERE.findall(text)
+    last = _last_table([tuple(map(float, row)) for row in vectors or _SPHERE.findall(text)])
+    charges, moments = tuple(row[1] for row in last), tuple(row[-1] for row in last)
+    return charges, moments, tuple((row[2], row[3], row[4]) for row in last) if vectors else ()
+
+
+def _last_table(rows: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Return the last table that is as long as the longest: a shorter one was cut off."""
+    tables: list[list[tuple[float, ...]]] = []
+    for row in rows:
+        if row[0] == 1:
             tables.append([])
-        if tables:
-            tables[-1].append((float(charge), float(moment)))
-    if not tables:
-        return (), ()
-    last = tables[-1]
-    return tuple(c for c, _ in last), tuple(m for _, m in last)
+        if tables and row[0] == len(tables[-1]) + 1:
+            tables[-1].append(row)
+    longest = max(map(len, tables), default=0)
+    return next((table for table in reversed(tables) if len(table) == longest), [])
 
 
 def _seconds(text: str) -> float:

@@ -1,14 +1,17 @@
-"""``data-file-schema.xml`` of pw.x: structure, energies, Fermi level, bands (Hartree atomic units inside)."""
+"""``data-file-schema.xml`` of pw.x 6.1 to 7.5: structure, energies, bands (Hartree atomic units inside)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lxml import etree
 
-from heterodft.analysis.result import Bands
+from heterodft.analysis.readers.espresso_method import method_of_xml
+from heterodft.analysis.readers.opening import SUFFIXES, read_bytes
+from heterodft.analysis.result import Bands, SiteValues
 from heterodft.errors import ReaderError
 from heterodft.units import BOHR, HARTREE
 
@@ -20,6 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PwXml", "read_pw_xml"]
 
+_NOT_COMPLETED = "255"
+"""The exit status in the file from its start to its end."""
+_MUCH = 0.05
+"""Electrons by which occupations may miss the number of electrons before a note says so."""
+
 
 @dataclass(frozen=True)
 class PwXml:
@@ -27,8 +35,8 @@ class PwXml:
 
     Attributes
     ----------
-    version, calculation
-        ``6.7MaX``; ``scf``, ``nscf`` …
+    version, calculation, prefix
+        ``6.7MaX``; ``scf``, ``nscf`` …; the name of the files.
     structure
         Final structure, sites in the order of the input.
     electrons
@@ -36,13 +44,27 @@ class PwXml:
     energy
         eV; None for an nscf, whose file holds a zero.
     fermi_levels
-        eV; one, or two when the total moment was fixed. With fixed occupations the highest occupied level.
+        eV; one, or two when the total moment was fixed. With fixed occupations the highest occupied level. Empty
+        when the file tells none.
     total_moment, absolute_moment
-        μB a cell; None when not spin-polarized or not computed.
+        μB a cell; None when not spin-polarized or not computed. Of a noncollinear run the norm of the vector, which
+        files before 7.3 do not hold.
     converged, iterations
         Of the self-consistent cycle; None for an nscf.
     bands
-        Energies in eV with k-points fractional in the reciprocal cell.
+        Energies in eV with k-points fractional in the reciprocal cell. One spin channel of a noncollinear run.
+    forces, stress
+        As in `Result`; None when not computed.
+    sites
+        Charges and moments in spheres, which files from 7.3 on hold.
+    method
+        As in `Result`.
+    relaxed
+        Whether a relaxation reached its tolerance; None where it was none.
+    completed
+        False of a file that says it was written before the end.
+    notes
+        What is doubtful.
     """
 
     version: str
@@ -56,18 +78,35 @@ class PwXml:
     converged: bool | None
     iterations: int | None
     bands: Bands
+    prefix: str = ""
+    forces: NDArray[np.float64] | None = None
+    stress: NDArray[np.float64] | None = None
+    sites: SiteValues | None = None
+    method: dict[str, Any] = field(default_factory=dict)
+    relaxed: bool | None = None
+    completed: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def noncollinear(self) -> bool:
+        """Whether the wavefunctions are spinors."""
+        return bool(self.method.get("noncollinear"))
 
 
 def read_pw_xml(path: Path) -> PwXml:
-    """Read ``data-file-schema.xml``.
+    """Read ``data-file-schema.xml``, plain or compressed.
 
     Raises
     ------
     ReaderError
         If the file is missing, cut off, or has no output.
     """
+    parser = etree.XMLParser(resolve_entities=False, huge_tree=True, remove_comments=True)
     try:
-        root: Any = etree.parse(str(path), etree.XMLParser(resolve_entities=False, huge_tree=True)).getroot()
+        if path.suffix in SUFFIXES[1:]:
+            root: Any = etree.fromstring(read_bytes(path), parser)
+        else:
+            root = etree.parse(str(path), parser).getroot()
     except (OSError, etree.XMLSyntaxError) as error:
         raise ReaderError(f"cannot read {path}: {error}") from error
     output = root.find("output")
@@ -75,52 +114,98 @@ def read_pw_xml(path: Path) -> PwXml:
         raise ReaderError(f"{path} has no output; the run did not get that far")
     try:
         return _read(root, output)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise ReaderError(f"{path} cannot be read as a pw.x XML file: {error}") from error
 
 
 def _read(root: Any, output: Any) -> PwXml:
-    if output.findtext("magnetization/noncolin") == "true":
-        raise ValueError("noncollinear runs cannot be read yet")
     calculation = root.findtext("input/control_variables/calculation")
     selfconsistent = calculation not in ("nscf", "bands")
-    polarized = output.findtext("magnetization/lsda") == "true"
+    lsda, noncollinear = (_flag(output, f"magnetization/{name}") for name in ("lsda", "noncolin"))
+    magnetic = (output.findtext("magnetization/do_magnetization") or "true").strip() != "false"
+    polarized = (lsda or (noncollinear and magnetic)) and selfconsistent
     cycle = output.find("convergence_info/scf_conv")
-    structure, cell = _read_structure(output)
+    relaxed = output.find("convergence_info/opt_conv/convergence_achieved")
+    structure, cell, alat = _read_structure(output)
+    electrons = _scalar(output, "band_structure/nelec")
+    bands = _read_bands(output.find("band_structure"), cell / alat)
     return PwXml(
         version=root.find("general_info/creator").get("VERSION"),
         calculation=calculation,
+        prefix=root.findtext("input/control_variables/prefix") or "",
         structure=structure,
-        electrons=float(output.findtext("band_structure/nelec")),
-        energy=float(output.findtext("total_energy/etot")) * HARTREE if selfconsistent else None,
+        electrons=electrons,
+        energy=_scalar(output, "total_energy/etot") * HARTREE if selfconsistent else None,
         fermi_levels=_read_fermi_levels(output.find("band_structure")),
-        total_moment=_moment(output, "total") if polarized and selfconsistent else None,
-        absolute_moment=_moment(output, "absolute") if polarized and selfconsistent else None,
-        converged=cycle.findtext("convergence_achieved") == "true" if selfconsistent else None,
+        total_moment=_total_moment(output, noncollinear=noncollinear) if polarized else None,
+        absolute_moment=_moment(output, "absolute") if polarized else None,
+        converged=_flag(cycle, "convergence_achieved") if selfconsistent else None,
         iterations=int(cycle.findtext("n_scf_steps")) if selfconsistent else None,
-        bands=_read_bands(output.find("band_structure"), cell),
+        bands=bands,
+        forces=_read_forces(output, len(structure)) if selfconsistent else None,
+        stress=_read_stress(output) if selfconsistent else None,
+        sites=_read_sites(output, len(structure)) if selfconsistent else None,
+        method=method_of_xml(root, output),
+        relaxed=None if relaxed is None or "relax" not in calculation else relaxed.text.strip() == "true",
+        completed=(root.findtext("exit_status") or root.findtext("status") or "0").strip() != _NOT_COMPLETED,
+        notes=_doubts(bands, electrons, noncollinear=noncollinear, path=calculation == "bands"),
     )
+
+
+def _flag(node: Any, name: str) -> bool:
+    text = (node.findtext(name) or "").strip()
+    if text not in ("true", "false"):
+        raise ValueError(f"{name} is {text!r}, not true or false")
+    return text == "true"
+
+
+def _scalar(node: Any, name: str) -> float:
+    value = float(node.findtext(name))
+    if not np.isfinite(value):
+        raise ValueError(f"{name} is {value}")
+    return value
+
+
+def _doubts(bands: Bands, electrons: float, *, noncollinear: bool, path: bool) -> tuple[str, ...]:
+    """Compare what the occupations hold with the number of electrons; on a path of k-points they need not agree."""
+    a_band = 1 if noncollinear or len(bands.energies) == 2 else 2
+    held = a_band * float((bands.occupations * bands.weights[None, :, None]).sum())
+    if path or abs(held - electrons) < _MUCH:
+        return ()
+    return (f"the occupations of the XML file hold {held:.3f} of {electrons:g} electrons",)
 
 
 def _moment(output: Any, name: str) -> float | None:
-    text = output.findtext(f"magnetization/{name}")
-    return None if text is None else float(text)
+    return None if output.find(f"magnetization/{name}") is None else _scalar(output, f"magnetization/{name}")
 
 
-def _read_structure(output: Any) -> tuple[Structure, NDArray[np.float64]]:
-    """Return the structure and its cell (Å, rows)."""
+def _total_moment(output: Any, *, noncollinear: bool) -> float | None:
+    """Return the total moment; files before 7.3 hold a zero in place of that of a noncollinear run."""
+    if not noncollinear:
+        return _moment(output, "total")
+    vector = output.find("magnetization/total_vec")
+    return None if vector is None else float(np.linalg.norm(_numbers(vector, 3)))
+
+
+def _read_structure(output: Any) -> tuple[Structure, NDArray[np.float64], float]:
+    """Return the structure, its cell (Å, rows) and alat (Å), the unit of k-points, which |a1| need not be."""
     from pymatgen.core import Lattice, Structure
 
     atomic = output.find("atomic_structure")
-    cell = np.array([_numbers(atomic.find(f"cell/a{i}")) for i in (1, 2, 3)]) * BOHR
+    cell = np.array([_numbers(atomic.find(f"cell/a{i}"), 3) for i in (1, 2, 3)]) * BOHR
     atoms = atomic.findall("atomic_positions/atom")
     if not atoms:
         raise ValueError("no atomic positions")
-    positions = np.array([_numbers(atom) for atom in atoms]) * BOHR
+    if len(atoms) != int(atomic.get("nat", len(atoms))):
+        raise ValueError(f"{len(atoms)} of {atomic.get('nat')} atoms")
+    if abs(np.linalg.det(cell)) < 1e-3:
+        raise ValueError("a cell without volume")
+    positions = np.array([_numbers(atom, 3) for atom in atoms]) * BOHR
     structure = Structure(
         Lattice(cell), [_element(atom.get("name")) for atom in atoms], positions, coords_are_cartesian=True
     )
-    return structure, cell
+    alat = atomic.get("alat")
+    return structure, cell, float(np.linalg.norm(cell[0])) if alat is None else float(alat) * BOHR
 
 
 def _element(kind: str) -> str:
@@ -131,33 +216,74 @@ def _element(kind: str) -> str:
     return letters if Element.is_valid_symbol(letters) else letters[0]
 
 
-def _numbers(node: Any) -> list[float]:
-    return [float(word) for word in node.text.split()]
+def _numbers(node: Any, count: int | None = None) -> NDArray[np.float64]:
+    """Decode a block of numbers; without `count` as many as its attribute ``size`` says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # of numpy, at what is no number
+        try:
+            found: NDArray[np.float64] = np.fromstring(node.text, sep=" ")
+        except (DeprecationWarning, ValueError):
+            raise ValueError(f"{node.tag} holds something that is no number") from None
+    expected = count if count is not None else int(node.get("size", len(found)))
+    if len(found) != expected or not np.isfinite(found).all():
+        raise ValueError(f"{node.tag} holds {len(found)} of {expected} numbers")
+    return found
 
 
 def _read_fermi_levels(bands: Any) -> tuple[float, ...]:
     two = bands.find("two_fermi_energies")
     if two is not None:
-        return tuple(level * HARTREE for level in _numbers(two))
+        return tuple((_numbers(two, 2) * HARTREE).tolist())
     for name in ("fermi_energy", "highestOccupiedLevel"):
-        text = bands.findtext(name)
-        if text is not None:
-            return (float(text) * HARTREE,)
-    raise ValueError("no Fermi level")
+        if bands.find(name) is not None:
+            return (_scalar(bands, name) * HARTREE,)
+    return ()
 
 
-def _read_bands(node: Any, cell: NDArray[np.float64]) -> Bands:
+def _read_bands(node: Any, axes: NDArray[np.float64]) -> Bands:
+    """Read the bands; `axes` are the cell vectors (rows) in units of alat."""
     points = node.findall("ks_energies")
+    told = int(node.findtext("nks", str(len(points))))
+    if not points or told not in (len(points), 2 * len(points)):
+        raise ValueError(f"bands of {len(points)} of {told} k-points")
     energies = np.array([_numbers(point.find("eigenvalues")) for point in points]) * HARTREE
     occupations = np.array([_numbers(point.find("occupations")) for point in points])
-    spins = 2 if node.findtext("lsda") == "true" else 1  # bands up and down stand one after the other
+    if energies.shape != occupations.shape:
+        raise ValueError("occupations of other bands than the eigenvalues")
+    spins = 2 if _flag(node, "lsda") else 1  # bands up and down stand one after the other
     shape = (len(points), spins, -1)
     weights = np.array([float(point.find("k_point").get("weight")) for point in points])
-    # k-points are Cartesian in 2π/alat with alat = |a1|, so that k · a_i / |a1| is fractional.
-    cartesian = np.array([_numbers(point.find("k_point")) for point in points])
+    # k-points are Cartesian in 2π/alat, so that k · a_i / alat is fractional.
+    cartesian = np.array([_numbers(point.find("k_point"), 3) for point in points])
     return Bands(
         energies.reshape(shape).swapaxes(0, 1),
         occupations.reshape(shape).swapaxes(0, 1),
-        cartesian @ cell.T / np.linalg.norm(cell[0]),
+        cartesian @ axes.T,
         weights / weights.sum(),
     )
+
+
+def _read_forces(output: Any, sites: int) -> NDArray[np.float64] | None:
+    node = output.find("forces")
+    return None if node is None else _numbers(node, 3 * sites).reshape(sites, 3) * HARTREE / BOHR
+
+
+def _read_stress(output: Any) -> NDArray[np.float64] | None:
+    """pw.x counts a stress positive when the cell wants to grow, `Result` when it wants to shrink."""
+    node = output.find("stress")
+    return None if node is None else -_numbers(node, 9).reshape(3, 3).T * HARTREE / BOHR**3
+
+
+def _read_sites(output: Any, sites: int) -> SiteValues | None:
+    """Read ``Scalar_Site_Magnetic_Moments`` or, of noncollinear runs, ``Site_Magnetizations``."""
+    found = output.findall("magnetization//SiteMagnetization") + output.findall("magnetization//SiteMagnetizations")
+    if len(found) != sites or any(node.get("charge") is None for node in found):
+        return None
+    charges = tuple(float(node.get("charge")) for node in found)
+    values = [_numbers(node) for node in found]
+    if all(len(value) == 1 for value in values):
+        return SiteValues("sphere", charges, tuple(float(value[0]) for value in values))
+    if all(len(value) == 3 for value in values):
+        vectors = np.array(values)
+        return SiteValues("sphere", charges, tuple(vectors[:, 2].tolist()), vectors)
+    return None
