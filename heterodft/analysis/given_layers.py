@@ -6,6 +6,7 @@ every viewer: ``1-5,6-10;11-20`` are two layers, the first of the atoms 1 to 10.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -42,10 +43,11 @@ def read_layers(layers: Any, sites: int) -> list[tuple[str | None, tuple[int, ..
         layers = _read_file(Path(layers))
     elif isinstance(layers, str):
         layers = [part for part in layers.split(";") if part.strip()]
+    pairs: list[tuple[str | None, Any]]
     if isinstance(layers, Mapping):
         pairs = [(str(label), group) for label, group in layers.items()]
     elif isinstance(layers, list | tuple):
-        pairs = [(None, group) for group in layers]  # type: ignore[misc]
+        pairs = [(None, group) for group in layers]
     else:
         raise ReaderError(f"{source}: {layers!r} is neither a list nor a mapping; {_FORMS}")
     found = [(label, tuple(i - first for i in _numbers(group, source))) for label, group in pairs]
@@ -54,19 +56,18 @@ def read_layers(layers: Any, sites: int) -> list[tuple[str | None, tuple[int, ..
 
 
 def _read_file(path: Path) -> Any:
-    from heterodft.files import read_json
-
-    if path.suffix == ".json":
-        return read_json(path)
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReaderError(f"cannot read the layers in {path}: {error}") from error
-    except YAMLError as error:
-        raise ReaderError(f"layers in {path}: no YAML: {' '.join(str(error).split())[:150]}") from error
+    try:
+        return json.loads(text) if path.suffix == ".json" else YAML(typ="safe").load(text)
+    except (ValueError, YAMLError) as error:
+        kind = "JSON" if path.suffix == ".json" else "YAML"
+        raise ReaderError(f"layers in {path}: no {kind}: {' '.join(str(error).split())[:150]}") from error
 
 
 def _numbers(group: Any, source: str) -> list[int]:
@@ -115,4 +116,3 @@ def _check(layers: list[tuple[str | None, tuple[int, ...]]], sites: int, first: 
                 f"{source}: site{'s' if several else ''} {named} {'are' if several else 'is'} {text}; the structure "
                 f"has the sites {first} to {sites - 1 + first}, each belongs to one layer"
             )
-

@@ -1,13 +1,13 @@
 """Layers of an unlabelled cell: how many planes repeat, of which materials, and where each layer begins.
 
-1. The planes repeat after so many as fit best, by the number of their cations and anions and how near these are; where
-   they do not, as in Cr2O3/CrN, a layer begins at each plane of anions.
+1. The planes repeat after so many as fit best, by the number of their cations and anions and how near these are;
+   where they do not, as in Cr2O3/CrN, a layer begins at each plane of anions.
 2. The materials are the fewest whose cations and anions account for all planes; of several choices the one that can
    be neutral, of these the one that occurs most often in the stack.
-3. A plane that fits two materials (SrO between TiO2 and RuO2) belongs to the layer that it would open or close if the
-   stack were one crystal. Where planes of one crystal could open a layer equally well, it is one with the widest space
-   below, of these one that holds anions, of these the lowest. Layers count from the bottom of their block; the top one
-   may hold fewer planes.
+3. A plane that fits two materials (SrO between TiO2 and RuO2) belongs to the layer that it would open or close if
+   the stack were one crystal. Where planes of one crystal could open a layer equally well, it is one with the widest
+   space below, of these one that holds anions, of these the lowest. Layers count from the bottom of their block; the
+   top one may hold fewer planes.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ _PER_ANGSTROM = 1.5
 """Mismatched atoms that a cation nearer to its anions by 1 Å is worth: A sites are 0.8 Å farther than B sites."""
 _DOMINANT = 0.4
 """Part of a plane's cations."""
+_ALMOST = 0.6
+"""Part of the cations or anions of a plane that one material has to account for."""
 _SAME_SPACE = 0.3
 """Å; spaces between planes that differ by less are equally wide after relaxation."""
 _A_SITE = 2.3
@@ -203,7 +205,9 @@ def _repeat(contents: list[_Plane], spaces: NDArray[np.float64], slab: bool) -> 
         spaces = spaces.copy()
         spaces[0] = np.nan
     with np.errstate(all="ignore"):
-        wide = np.array([np.nanmean(part) if np.isfinite(part := spaces[i::length]).any() else 0 for i in range(length)])
+        wide = np.array(
+            [np.nanmean(part) if np.isfinite(part := spaces[i::length]).any() else 0 for i in range(length)]
+        )
     narrow = wide < wide.max() - _SAME_SPACE
     bare = [not any(plane.anions for plane in contents[phase::length]) for phase in range(length)]
     start = 0 if slab else min(range(length), key=lambda i: (narrow[i], bare[i], i))
@@ -253,14 +257,14 @@ def _typical(contents: list[_Plane], phase: int, length: int) -> tuple[int, int]
     return max(found, key=lambda counts: (found[counts], counts))
 
 
-def _materials(
-    contents: list[_Plane], length: int, start: int, order: ElementOrder, slab: bool
-) -> list[_Material]:
+def _materials(contents: list[_Plane], length: int, start: int, order: ElementOrder, slab: bool) -> list[_Material]:
     """Return the fewest materials that account for the planes."""
     number = len(contents)
     seen: Counter[_Material] = Counter()
     opens: Counter[_Material] = Counter()
     for low in range(number - length + 1 if slab else number):
+        if length > 2 and (low - start) % length:  # it may span an interface
+            continue
         window = [contents[(low + i) % number] for i in range(length)]
         around = frozenset().union(*(plane.anions for plane in window))
         pure = [
@@ -271,11 +275,12 @@ def _materials(
         seen[material] += 1
         opens[material] += (low - start) % length == 0
     candidates = [material for material, _ in seen.most_common(12)]
+    needed = [plane for i, plane in enumerate(contents) if not _is_mixture(contents, i, length)]
     for size in range(1, _MOST_MATERIALS + 1):
         fits = [
             choice
             for choice in combinations(candidates, size)
-            if all(max(material.fit(plane) for material in choice) >= 0.5 for plane in contents)
+            if all(max(material.fit(plane) for material in choice) > _ALMOST for plane in needed)
         ]
         if fits:
             return list(
@@ -289,6 +294,13 @@ def _materials(
                 )
             )
     return list(opens)
+
+
+def _is_mixture(contents: list[_Plane], number: int, length: int) -> bool:
+    """Whether a plane is of the cations of other planes at the same place of the repeat, as where layers mix."""
+    own = contents[number].cations
+    parts = [plane.cations for plane in contents[number % length :: length] if plane.cations < own]
+    return bool(parts) and frozenset().union(*parts) == own
 
 
 def _material(planes: Sequence[_Plane], order: ElementOrder) -> _Material:
@@ -364,7 +376,10 @@ def _run(contents: list[_Plane]) -> tuple[int, int]:
     kinds = np.array([plane.kind for plane in contents])
     best = (1, 1)
     for length in range(1, min(_LONGEST_RUN, len(kinds) // 2) + 1):
-        same = np.abs(kinds[length:] - kinds[:-length]).sum(axis=1) < 0.5 * np.maximum(kinds[:-length].sum(axis=1), 1) ** 0.5
+        same = (
+            np.abs(kinds[length:] - kinds[:-length]).sum(axis=1)
+            < 0.5 * np.maximum(kinds[:-length].sum(axis=1), 1) ** 0.5
+        )
         covered = (length + (len(same) if same.all() else int(np.argmin(same)))) // length * length
         if covered >= 2 * length and covered > best[1]:
             best = (length, covered)

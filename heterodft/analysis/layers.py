@@ -1,13 +1,15 @@
 """From sites to planes and layers, and sums over them.
 
-Planes and layers are those of the builder where the sites carry its labels. In any other cell the planes are found from
-the heights of the atoms (`plane_search`) and the layers from what is in them (`layer_search`), or the user gives them.
+Planes and layers are those of the builder where the sites carry its labels. In any other cell the planes are found
+from the heights of the atoms (`plane_search`) and the layers from what is in them (`layer_search`), or the user gives
+them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -172,9 +174,9 @@ def find_layering(
     structure
         Any; the site properties ``material``, ``block``, ``layer`` and ``plane`` of the builder decide where present.
     layers
-        ``"labels"``: those, or an error; ``"composition"``: found anew; ``"planes"``: each plane is a layer; a list of
-        site lists or a mapping of labels to site lists, sites counted from 0; or, sites counted from 1, a text such as
-        ``"1-5,6-10;11-20"`` or a YAML or JSON file that holds a list or a mapping.
+        ``"labels"``: those, or an error; ``"composition"``: found anew; ``"planes"``: each plane is a layer; a list
+        of site lists or a mapping of labels to site lists, sites counted from 0; or, sites counted from 1, a text
+        such as ``"1-5,6-10;11-20"`` or a YAML or JSON file that holds a list or a mapping.
     axis
         ``"a"``, ``"b"`` or ``"c"``: the vector that the layers are stacked along, as seen from the plane of the two
         others. Without it c, unless there the composition does not vary and it does along a longer vector.
@@ -204,11 +206,9 @@ def find_layering(
         return _assemble(structure, planes, "composition", chosen, notes)
     if way == "planes":
         if labelled and tolerance is None:
-            planes, chosen, notes = _labelled(structure, axis), axis, ()
-        else:
-            planes, chosen, notes = _composed(structure, axis, tolerance)
-        source: Any = "labels" if labelled and tolerance is None else "composition"
-        return _assemble(structure, _each_its_own(planes), source, chosen, notes)
+            return _assemble(structure, _each_its_own(_labelled(structure, axis)), "labels", axis)
+        planes, chosen, notes = _composed(structure, axis, tolerance)
+        return _assemble(structure, _each_its_own(planes), "composition", chosen, notes)
     return _given(structure, read_layers(layers, len(structure)), axis, tolerance)
 
 
@@ -282,9 +282,9 @@ def _composed(
 
 def _plane_formula(structure: Structure, sites: Sequence[int]) -> str:
     """Return the formula of a plane as the builder writes it."""
-    part = type(structure).from_sites([structure[site] for site in sites])
-    part.remove_site_property("plane") if "plane" in part.site_properties else None
-    return plane_formulas(part.add_site_property("plane", [0] * len(sites)))[0]
+    part = structure.__class__.from_sites([structure[site] for site in sites])
+    part.add_site_property("plane", [0] * len(sites))
+    return plane_formulas(part)[0]
 
 
 def _each_its_own(planes: Sequence[AtomicPlane]) -> list[AtomicPlane]:
@@ -320,7 +320,7 @@ def _given(
                 planes.append(AtomicPlane(0, layer, _plane_formula(structure, inside), inside, 0.0))
     planes = [replace(plane, number=number) for number, plane in enumerate(_ordered(planes, heights))]
     order_of = [plane.layer for plane in planes]
-    apart = sum(a != b for a, b in zip(order_of, order_of[1:], strict=False)) >= len(set(order_of))
+    apart = sum(a != b for a, b in pairwise(order_of)) >= len(set(order_of))
     notes = ("the layers given lie between one another; where one begins and ends is not sharp",) if apart else ()
     return _assemble(structure, _placed(planes, heights), "given", axis, notes)
 
@@ -388,7 +388,7 @@ def _layer_formula(counts: Counter[str], alike: Sequence[Counter[str]], order: E
 
 
 def _cells(layers: Sequence[Counter[str]]) -> int:
-    """Return the number of in-plane cells: what divides most numbers of atoms, up to an atom that is missing or added.
+    """Return the number of in-plane cells: what divides most numbers of atoms, up to one that is missing or added.
 
     Layers without a defect decide when they are half of all.
     """

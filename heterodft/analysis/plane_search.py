@@ -189,7 +189,7 @@ def _share_out(
 def _split_sheets(
     groups: list[list[int]], own: list[list[int]], is_anion: NDArray[np.bool_], heights: Heights
 ) -> list[list[int]]:
-    """Split the buckled sheets of corundum (0001): two cations for three anions of the planes around, in two planes."""
+    """Split the buckled sheets of corundum (0001), two cations for three anions of the planes around, in two."""
     if not own:
         return groups
     planes = []
