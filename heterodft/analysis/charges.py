@@ -151,7 +151,7 @@ class LayerCharges:
     @property
     def quantity(self) -> str:
         """What the values are."""
-        return f"electrons against {self.reference}"
+        return f"electrons against {self.reference}" if self._compared else "valence electrons"
 
     @property
     def unit(self) -> str:
@@ -165,8 +165,12 @@ class LayerCharges:
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """Electrons more than in the bulk, shape (group, kind)."""
-        return self.transfer
+        """Electrons more than in the bulk, or, where nothing is known of that, electrons; shape (group, kind)."""
+        return self.transfer if self._compared else self.charges
+
+    @property
+    def _compared(self) -> bool:
+        return not bool(np.isnan(self.transfer).all())
 
     @property
     def missing(self) -> NDArray[np.float64] | None:

@@ -5,9 +5,9 @@
 2. The materials are the fewest whose cations and anions account for all planes; of several choices the one that can
    be neutral, of these the one that occurs most often in the stack.
 3. A plane that fits two materials (SrO between TiO2 and RuO2) belongs to the layer that it would open or close if
-   the stack were one crystal. Where planes of one crystal could open a layer equally well, it is one with the widest
-   space below, of these one that holds anions, of these the lowest. Layers count from the bottom of their block; the
-   top one may hold fewer planes.
+   the stack were one crystal; AO opens that of a perovskite (001). Where planes of one crystal could open a layer
+   equally well, it is one with the widest space below, of these one that holds anions, best with cations, of these
+   the lowest. Layers count from the bottom of their block; the top one may hold fewer planes.
 """
 
 from __future__ import annotations
@@ -210,7 +210,8 @@ def _repeat(contents: list[_Plane], spaces: NDArray[np.float64], slab: bool) -> 
         )
     narrow = wide < wide.max() - _SAME_SPACE
     bare = [not any(plane.anions for plane in contents[phase::length]) for phase in range(length)]
-    start = 0 if slab else min(range(length), key=lambda i: (narrow[i], bare[i], i))
+    pure = [not any(plane.cations for plane in contents[phase::length]) for phase in range(length)]
+    start = 0 if slab else min(range(length), key=lambda i: (narrow[i], bare[i], pure[i], i))
     return length, start
 
 
@@ -314,6 +315,7 @@ def _owners(contents: list[_Plane], materials: list[_Material], length: int, sta
     fits = np.array([[material.fit(plane) for material in materials] for plane in contents])
     clear = (fits >= fits.max(axis=1, keepdims=True) - 0.1).sum(axis=1) == 1
     owners = fits.argmax(axis=1)
+    start = _opening(contents, length, start)
     for plane in np.flatnonzero(~clear).tolist():
         step = 1 if (plane - start) % length == 0 else -1
         allowed = np.flatnonzero(fits[plane] >= fits[plane].max() - 0.1)
@@ -323,6 +325,14 @@ def _owners(contents: list[_Plane], materials: list[_Material], length: int, sta
                 owners[plane] = owners[found]
                 break
     return [materials[owner].name for owner in owners]
+
+
+def _opening(contents: list[_Plane], length: int, start: int) -> int:
+    """Return the plane of a repeat that opens a layer between two materials: the A sites of a perovskite (001)."""
+    if any(not (plane.cations and plane.anions) for plane in contents):
+        return start
+    far = [float(np.mean([plane.distance for plane in contents[phase::length]])) for phase in range(length)]
+    return int(np.argmax(far)) if max(far) > min(far) + _SAME_SPACE else start
 
 
 def _next_clear(clear: NDArray[np.bool_], plane: int, step: int, number: int, slab: bool) -> int | None:

@@ -166,8 +166,8 @@ class LayerMoments:
     def missing(self) -> NDArray[np.float64] | None:
         """μB, shape (kind,): what the cell has beyond the sum of the layers.
 
-        Of spheres what lies between and (where they overlap, less) in them; of Löwdin what the atomic wavefunctions do
-        not span. None where the total is not known or the moments are vectors.
+        Of spheres what lies between them, less where they overlap; of Löwdin what the atomic wavefunctions do not
+        span. None where the total is not known or the moments are vectors.
         """
         return None if self.total is None or self.vectors is not None else self.total - self.sums
 
@@ -178,10 +178,10 @@ class LayerMoments:
             sums = zip(self.columns, self.values.sum(axis=0), strict=True)
             return "; ".join(f"{name}: {value:.3f} μB in all layers" for name, value in sums)
         parts = (
-            f"{kind}: {total:.3f} μB in all layers, {rest:+.3f} μB outside"
+            f"{kind}: {total:z.3f} μB in all layers, {rest:z.3f} μB outside"
             for kind, total, rest in zip(self.kinds, self.sums, missing, strict=True)
         )
-        return f"cell: {self.total:.3f} μB; {'; '.join(parts)}"
+        return f"cell: {self.total:z.3f} μB; {'; '.join(parts)}"
 
     def to_frame(self) -> pd.DataFrame:
         """Return a table, one row a layer or plane from the bottom up; `summary` is in its ``attrs``."""
