@@ -299,7 +299,8 @@ def _units(result: Result, layer: Any) -> float | None:
     except ValueError:
         return None
     units = counts.num_atoms / formula.num_atoms
-    return units if counts.almost_equals(formula * units) else None
+    whole = set(counts) == set(formula) and all(abs(counts[e] - units * formula[e]) < 0.01 for e in formula)
+    return units if whole else None
 
 
 def _of_elements(given: Any, kinds: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:

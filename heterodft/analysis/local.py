@@ -350,7 +350,9 @@ def _shells(
         for part in np.split(np.arange(len(own)), cuts):
             members = [own[i] for i in part]
             shells.append(
-                NeighbourShell(element, tuple(n.index for n in members), tuple(float(n.nn_distance) for n in members))
+                NeighbourShell(
+                    element, tuple(int(n.index) for n in members), tuple(float(n.nn_distance) for n in members)
+                )
             )
     chosen = tuple(sorted(shells, key=lambda shell: float(np.mean(shell.distances)))[:number])
     twice = [shell.label for shell in chosen if len(shell.own_sites) < len(shell.sites)]
