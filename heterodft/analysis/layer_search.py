@@ -18,9 +18,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pymatgen.core import Element
 
-from heterodft.analysis.plane_search import anion_distances, content
+from heterodft.analysis.plane_search import anion_distances, content, electronegativity
 from heterodft.structures.ions import formal_charges
 
 if TYPE_CHECKING:
@@ -101,7 +100,8 @@ class Stacking:
 
 def has_vacuum(planes: Sequence[Sequence[int]], heights: Heights) -> bool:
     """Whether planes are somewhere so far apart that it is a slab."""
-    return len(planes) > 0 and bool(max(_spaces(planes, heights)) > _VACUUM)
+    middles = np.sort([heights.mean(list(plane)) for plane in planes])
+    return bool(np.diff(middles, append=middles[0] + heights.period).max() > _VACUUM)
 
 
 def _spaces(planes: Sequence[Sequence[int]], heights: Heights) -> NDArray[np.float64]:
@@ -177,7 +177,7 @@ def element_order(structure: Structure, anions: frozenset[str], distances: NDArr
     return {
         str(symbol): (
             2 if symbol in anions else int(distances[symbols == symbol].mean() < _A_SITE),
-            float(Element(str(symbol)).X or 0.0),
+            electronegativity(str(symbol)),
         )
         for symbol in sorted(set(symbols))
     }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from heterodft.analysis.given_layers import read_layers
+from heterodft.analysis.layer_formulas import layer_formula, plane_formula, reduced_amounts
 from heterodft.analysis.layer_search import element_order, has_vacuum, label_planes, name_formula
 from heterodft.analysis.plane_search import (
     anion_distances,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from pymatgen.core import Structure
 
-    from heterodft.analysis.layer_search import ElementOrder
     from heterodft.analysis.plane_search import Heights
 
 __all__ = ["AtomicPlane", "Layer", "Layering", "SiteGroup", "find_layering", "find_planes", "sum_over_groups"]
@@ -47,9 +47,6 @@ _LONGER = 1.2
 
 _PASSED = 1.0
 """Å."""
-_WHOLE, _FEWEST = 0.6, 0.7
-"""Part of the numbers of atoms that the number of in-plane cells divides; fewest atoms of an element per cell."""
-
 Axis = Literal["a", "b", "c"]
 
 
@@ -182,7 +179,7 @@ def find_layering(
         others. Without it c, unless there the composition does not vary and it does along a longer vector.
     tolerance
         Å; atoms that follow one another in height by less share a plane. Without it planes are found from the cations
-        and the anions around them. It is not for planes that labels tell.
+        and the anions around them. With it labels are not used.
 
     Raises
     ------
@@ -268,7 +265,7 @@ def _composed(
         heights = heights_along(structure, _index(name))
         stacking = label_planes(structure, search_planes(structure, heights, anions, tolerance), heights, anions)
         planes = [
-            AtomicPlane(number, label, _plane_formula(structure, sites), sites, 0.0)
+            AtomicPlane(number, label, plane_formula(structure, sites), sites, 0.0)
             for number, (sites, label) in enumerate(zip(stacking.planes, stacking.labels, strict=True))
         ]
         slab = has_vacuum(stacking.planes, heights)
@@ -278,13 +275,6 @@ def _composed(
     best = max(found, key=lambda name: found[name][0])
     note = f"stacked along {best}: along c the composition does not vary"
     return found[best][1], best, (note,) if best != "c" and not axis else ()
-
-
-def _plane_formula(structure: Structure, sites: Sequence[int]) -> str:
-    """Return the formula of a plane as the builder writes it."""
-    part = structure.__class__.from_sites([structure[site] for site in sites])
-    part.add_site_property("plane", [0] * len(sites))
-    return plane_formulas(part)[0]
 
 
 def _each_its_own(planes: Sequence[AtomicPlane]) -> list[AtomicPlane]:
@@ -311,13 +301,13 @@ def _given(
     seen: Counter[str] = Counter()
     planes: list[AtomicPlane] = []
     for label, sites in sorted(layers, key=lambda layer: _lowest(layer[1], heights)):
-        name = name_formula(_reduced(content(structure, sites)), order)
+        name = name_formula(reduced_amounts(content(structure, sites)), order)
         seen[name] += 1
         for own in found:
             inside = tuple(sorted(own & set(sites)))
             if inside:
                 layer = label or f"{name}:{seen[name]}"
-                planes.append(AtomicPlane(0, layer, _plane_formula(structure, inside), inside, 0.0))
+                planes.append(AtomicPlane(0, layer, plane_formula(structure, inside), inside, 0.0))
     planes = [replace(plane, number=number) for number, plane in enumerate(_ordered(planes, heights))]
     order_of = [plane.layer for plane in planes]
     apart = sum(a != b for a, b in pairwise(order_of)) >= len(set(order_of))
@@ -339,11 +329,6 @@ def _ordered(planes: Sequence[AtomicPlane], heights: Heights) -> list[AtomicPlan
         cut = next(i for i, plane in enumerate(ordered) if plane.layer != first)
         ordered = [*ordered[cut:], *ordered[:cut]]
     return ordered
-
-
-def _reduced(counts: Counter[str]) -> dict[str, float]:
-    divisor = int(np.gcd.reduce(list(counts.values())))
-    return {element: count / divisor for element, count in counts.items()}
 
 
 def _assemble(
@@ -368,7 +353,7 @@ def _assemble(
             Layer(
                 label,
                 material,
-                _layer_formula(contents[label], alike, order),
+                layer_formula(contents[label], alike, order),
                 tuple(site for plane in own for site in plane.sites),
                 float(np.mean([plane.height for plane in own])),
                 own[0].bottom,
@@ -379,30 +364,6 @@ def _assemble(
     period = heights_along(structure, _index(axis)).period
     chosen: Any = axis or "c"
     return Layering(tuple(planes), tuple(layers), source, period, chosen, notes)
-
-
-def _layer_formula(counts: Counter[str], alike: Sequence[Counter[str]], order: ElementOrder) -> str:
-    """Write what a layer holds per in-plane cell, whose number follows from the layers of the same material."""
-    cells = _cells(alike)
-    return name_formula({element: count / cells for element, count in counts.items()}, order)
-
-
-def _cells(layers: Sequence[Counter[str]]) -> int:
-    """Return the number of in-plane cells: what divides most numbers of atoms, up to one that is missing or added.
-
-    Layers without a defect decide when they are half of all.
-    """
-    divisors = Counter(int(np.gcd.reduce(list(counts.values()))) for counts in layers)
-    whole, times = max(divisors.items(), key=lambda pair: (pair[1], pair[0]))
-    if len(layers) > 1 and 2 * times >= len(layers):
-        return whole
-    numbers = np.array([count for counts in layers for count in counts.values()])
-    for cells in range(int(numbers.max()), whole, -1):
-        parts = numbers / cells
-        off = np.abs(parts - np.round(parts)) * cells
-        if (off == 0).mean() >= _WHOLE and off.max() <= 1 and parts.min() >= _FEWEST:
-            return cells
-    return whole
 
 
 def sum_over_groups(groups: Sequence[SiteGroup], values: ArrayLike) -> NDArray[np.float64]:

@@ -6,8 +6,10 @@ scatter around, or, as in rock salt (111) and corundum (0001), make planes of th
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +21,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-__all__ = ["Heights", "anion_distances", "anions_of", "content", "group_heights", "heights_along", "search_planes"]
+__all__ = [
+    "Heights",
+    "anion_distances",
+    "anions_of",
+    "content",
+    "electronegativity",
+    "group_heights",
+    "heights_along",
+    "search_planes",
+]
 
 _CATION_GAP, _ANION_GAP = 0.55, 1.0
 """Å; atoms of one plane may follow one another in height by this much, when planes are farther apart still."""
@@ -80,12 +91,21 @@ def heights_along(structure: Structure, axis: int) -> Heights:
 def anions_of(structure: Structure) -> frozenset[str]:
     """Return the elements whose atoms mostly are more electronegative than their nearest neighbours on average."""
     first, second = _bonds(structure)
-    attraction = np.array([Element(site.specie.symbol).X or 0.0 for site in structure])
+    attraction = np.array([electronegativity(site.specie.symbol) for site in structure])
     around = np.bincount(first, weights=attraction[second], minlength=len(structure))
     number = np.bincount(first, minlength=len(structure))
     more = (number > 0) & (attraction > around / np.maximum(number, 1) + _MORE)
     symbols = np.array([site.specie.symbol for site in structure])
     return frozenset(str(symbol) for symbol in set(symbols) if more[symbols == symbol].mean() > 0.5)
+
+
+@lru_cache(maxsize=256)
+def electronegativity(symbol: str) -> float:
+    """Return Pauling's electronegativity, 0 for the noble gases, which have none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pymatgen warns where there is none
+        value = float(Element(symbol).X)
+    return value if np.isfinite(value) else 0.0
 
 
 def _bonds(structure: Structure) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
