@@ -29,6 +29,8 @@ _REACH = 6.0
 """Å."""
 _GAP = 0.6
 """Å; atoms of one element follow one another in distance by less within a shell, even where it is distorted."""
+_WIDEST = 1.4
+"""Atoms of a shell are no farther than this multiple of its nearest one: 1.36 in tetragonal PbTiO3."""
 _SPLIT = 0.1
 """Å; an atom nearer than this is the defect itself."""
 
@@ -346,9 +348,8 @@ def _shells(
     shells: list[NeighbourShell] = []
     for element in dict.fromkeys(n.specie.symbol for n in near):
         own = [n for n in near if n.specie.symbol == element]
-        cuts = np.flatnonzero(np.diff([n.nn_distance for n in own]) > _GAP) + 1
-        for part in np.split(np.arange(len(own)), cuts):
-            members = [own[i] for i in part]
+        for part in _parts([float(n.nn_distance) for n in own]):
+            members = own[part]
             shells.append(
                 NeighbourShell(
                     element, tuple(int(n.index) for n in members), tuple(float(n.nn_distance) for n in members)
@@ -358,6 +359,15 @@ def _shells(
     twice = [shell.label for shell in chosen if len(shell.own_sites) < len(shell.sites)]
     notes = (f"the cell is so small that images count as neighbours ({', '.join(twice)}); sums hold each site once",)
     return chosen, notes if twice else ()
+
+
+def _parts(distances: Sequence[float]) -> list[slice]:
+    """Return which of the rising distances belong to each shell."""
+    starts = [0]
+    for i, distance in enumerate(distances):
+        if i and (distance - distances[i - 1] > _GAP or distance > _WIDEST * distances[starts[-1]]):
+            starts.append(i)
+    return [slice(low, high) for low, high in zip(starts, [*starts[1:], len(distances)], strict=True)]
 
 
 def _dos(result: Result, shells: tuple[NeighbourShell, ...]) -> NeighboursDos | None:

@@ -213,3 +213,10 @@ def test_figures_are_drawn():
         DefectNeighbours.from_result(made_result(defect("V_Al"))).plot("dos")
     with pytest.raises(ReaderError, match="what: 'do'; did you mean 'dos'"):
         found.plot("do")
+
+
+def test_a_crystal_of_many_bond_lengths_has_shells_that_end():
+    places = [[0, 0, 0], *([x, 0, 0] for x in (0.10, 0.125, 0.15, 0.175, 0.20))]
+    chain = Structure(np.diag([20.0, 20.0, 20.0]), ["V", *["O"] * 5], places)
+    shells = DefectNeighbours.from_result(made_result(chain), site=0).shells
+    assert [len(shell.sites) for shell in shells] == [2, 3]  # 2.0 and 2.5 Å, 3.0 to 4.0 Å
