@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from made_results import made_result
+
+from heterodft.analysis.charges import LayerCharges
+from heterodft.analysis.result import SiteValues
+from heterodft.errors import ReaderError
+from heterodft.structures import Block, build_material, build_superlattice, enumerate_defects
+
+STO, LAO = build_material("SrTiO3"), build_material("LaAlO3")
+STACK = build_superlattice([Block(STO, 4), Block(LAO, 2)])
+BULK = build_superlattice([Block(STO, 1)])
+ELECTRONS = {"Sr": 10.0, "Ti": 11.0, "O": 6.5, "La": 10.5, "Al": 2.5}
+
+
+def charges_of(structure, **added):
+    """Bulk charges with what is added to single sites, named s3."""
+    values = [ELECTRONS[site.specie.symbol] for site in structure]
+    for name, more in added.items():
+        values[int(name[1:])] += more
+    return values
+
+
+def titanium(structure, layer):
+    labels = zip(structure.site_properties["material"], structure.site_properties["layer"], structure, strict=True)
+    return next(i for i, (m, n, s) in enumerate(labels) if (m, n, s.specie.symbol) == ("SrTiO3", layer, "Ti"))
+
+
+def test_an_electron_more_on_one_titanium_is_found_in_its_layer():
+    site = titanium(STACK, 4)
+    result = made_result(STACK, charges=charges_of(STACK, **{f"s{site}": 0.3}))
+    bulk = made_result(BULK, charges=charges_of(BULK))
+    charges = LayerCharges.from_result(result, reference=bulk)
+    assert charges.reference == "bulk"
+    assert charges.transfer[:4, 0] == pytest.approx([0, 0, 0, 0.3])
+    assert np.isnan(charges.transfer[4:]).all()
+    assert "no bulk reference for LaAlO3" in charges.notes
+    assert charges.valence[3, 0, charges.cations.index("Ti")] == pytest.approx(-0.3)
+    assert charges.cations == ("Sr", "Ti", "La", "Al")
+    assert charges.missing == pytest.approx([1.0])
+
+
+def test_without_a_bulk_the_inner_layers_of_the_block_are_the_reference_and_named():
+    site = titanium(STACK, 1)
+    charges = LayerCharges.from_result(made_result(STACK, charges=charges_of(STACK, **{f"s{site}": -0.2})))
+    assert charges.reference == "inner layers of the same block"
+    assert charges.transfer[:4, 0] == pytest.approx([-0.2, 0, 0, 0])
+    assert np.isnan(charges.transfer[4:]).all()
+    assert "LaAlO3 has 2 layers, none of them inner; give a bulk calculation as reference" in charges.notes
+    planes = LayerCharges.from_result(made_result(STACK, charges=charges_of(STACK, **{f"s{site}": -0.2})), by="plane")
+    assert planes.transfer[:8, 0] == pytest.approx([0, -0.2, 0, 0, 0, 0, 0, 0])
+
+
+def test_references_by_material_are_results_electrons_by_element_or_a_formula_unit():
+    result = made_result(STACK, charges=charges_of(STACK))
+    bulk = made_result(BULK, charges=charges_of(BULK))
+    unit = ELECTRONS["La"] + ELECTRONS["Al"] + 3 * ELECTRONS["O"]
+    for lao in (ELECTRONS, unit):
+        charges = LayerCharges.from_result(result, reference={"SrTiO3": bulk, "LaAlO3": lao})
+        assert charges.transfer[:, 0] == pytest.approx(np.zeros(6))
+    charges = LayerCharges.from_result(result, reference={"LaAlO3": unit + 0.1})
+    assert charges.transfer[4:, 0] == pytest.approx([-0.1, -0.1])
+
+
+def test_a_vacancy_takes_no_electrons_from_the_atoms_that_stay():
+    host = build_superlattice([Block(STO, 2), Block(LAO, 2)], supercell=(2, 2))
+    defect = enumerate_defects(host, "V_O", where="all")[0].structure
+    result = made_result(defect, charges=charges_of(defect))
+    charges = LayerCharges.from_result(result, reference={"SrTiO3": ELECTRONS, "LaAlO3": ELECTRONS})
+    assert charges.transfer[:, 0] == pytest.approx(np.zeros(4))
+    units = LayerCharges.from_result(result, reference={"SrTiO3": 40.5, "LaAlO3": 32.5})
+    assert any("is no whole number of SrTiO3" in note for note in units.notes)
+    assert np.isnan(units.transfer[:, 0]).sum() == 1
+
+
+def test_a_bulk_cell_is_compared_with_its_own_mean():
+    structure = build_superlattice([Block(STO, 2)])
+    charges = LayerCharges.from_result(made_result(structure, charges=charges_of(structure, s0=0.2)))
+    assert charges.transfer[:, 0] == pytest.approx([0.1, -0.1])
+
+
+def test_a_kind_that_the_bulk_does_not_have_is_not_compared():
+    values = SiteValues("Löwdin", tuple(charges_of(STACK)), None)
+    both = made_result(STACK, sites={"Löwdin": values, "sphere": values})
+    bulk = made_result(BULK, charges=charges_of(BULK), kind="Löwdin")
+    charges = LayerCharges.from_result(both, reference=bulk)
+    assert charges.kinds == ("sphere", "Löwdin")
+    assert np.isnan(charges.transfer[0, 0])
+    assert charges.transfer[0, 1] == pytest.approx(0)
+
+
+def test_tables_and_data_name_the_kind_and_the_reference():
+    charges = LayerCharges.from_result(made_result(STACK))
+    frame = charges.to_frame()
+    assert {"sphere charge (electrons)", "sphere transfer (electrons)"} < set(frame)
+    assert "sphere valence change of Ti (e)" in frame
+    assert frame.attrs["reference"] == charges.reference
+    data = json.loads(json.dumps(charges.to_dict(), allow_nan=False))
+    assert data["transfer"][-1] == [None]
+
+
+def test_where_nothing_can_be_compared_the_charges_are_drawn():
+    thin = build_superlattice([Block(STO, 1), Block(LAO, 1)])
+    charges = LayerCharges.from_result(made_result(thin))
+    assert charges.quantity == "valence electrons"
+    assert charges.values.tolist() == charges.charges.tolist()
+    assert LayerCharges.from_result(made_result(STACK)).quantity == "electrons against inner layers of the same block"
+
+
+def test_a_material_that_is_not_there_is_told():
+    with pytest.raises(ReaderError, match="reference: SrTi03 is not in the stack; did you mean 'SrTiO3'"):
+        LayerCharges.from_result(made_result(STACK), reference={"SrTi03": 40.0})
