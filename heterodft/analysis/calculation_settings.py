@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.result import Result
 
-__all__ = ["ESSENTIAL", "physical_raw", "settings_of"]
+__all__ = ["ESSENTIAL", "is_without_width", "physical_raw", "settings_of"]
 
 ESSENTIAL = {
     "xc": "functional",
@@ -42,6 +42,12 @@ _ELEMENT = re.compile(r"[A-Z][a-z]?")
 _CHOICES = ("xc", "cutoff", "density_cutoff", "kpoints", "shift", "smearing", "smearing_width")
 
 
+def is_without_width(smearing: object) -> bool:
+    """Whether occupations are fixed or integrated with tetrahedra, so that the width of a smearing does nothing."""
+    name = str(smearing).lower()
+    return name.startswith(("fixed", "tetrahedr")) and "fermi" not in name
+
+
 def physical_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the raw settings that decide an energy, in lower case.
 
@@ -69,8 +75,8 @@ def settings_of(result: Result, *, ours: bool | None = None) -> dict[str, Any]:
         ``code``, ``version``, ``xc``, ``cutoff`` and ``density_cutoff`` (eV), ``kpoints`` (a list of three, or the
         number of points), ``shift``, ``smearing``, ``smearing_width`` (eV), ``hubbard`` and ``pseudopotentials`` (in
         words, by element), ``precision``, ``projectors``, ``dipole``, ``raw`` (what in it decides an energy),
-        ``charge``, ``noncollinear``, ``spin_orbit``, ``relaxed``, ``elements``, ``cell`` (Å, shape (3, 3), from which
-        the run started where that is known) and ``ours``.
+        ``charge``, ``noncollinear``, ``spin_orbit``, ``dispersion``, ``relaxed``, ``elements``, ``cell`` (Å,
+        shape (3, 3), from which the run started where that is known) and ``ours``.
     """
     body = result.request.get("request") or {}
     told = _of_request(body) if (bool(body) if ours is None else ours) else _of_outputs(result)
@@ -91,6 +97,7 @@ def _of_request(body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "ours": True,
         **{name: settings.get(name) for name in (*_CHOICES, *names)},
+        "dispersion": None,
         "kpoints": None if settings.get("kpoints") is None else [int(n) for n in settings["kpoints"]],
         "hubbard": _hubbard_of_request(body.get("hubbard") or []),
         "pseudopotentials": body.get("pseudopotentials"),
@@ -120,11 +127,17 @@ def _hubbard_of_request(entries: Iterable[Any]) -> dict[str, str]:
 def _of_outputs(result: Result) -> dict[str, Any]:
     method = result.method
     names = ("precision", "projectors", "dipole", "charge", "noncollinear", "spin_orbit")
+    hubbard = method.get("hubbard")
+    if hubbard is None and result.code == "espresso" and "cutoff" in method:
+        hubbard = {}  # pw.x writes U wherever there is one
     return {
         "ours": False,
         **{name: method.get(name) for name in (*_CHOICES, *names)},
         "kpoints": _points(method.get("kpoints")),
-        "hubbard": None if method.get("hubbard") is None else _hubbard_of_outputs(method["hubbard"], result),
+        "shift": method.get("kpoints_shift"),
+        "dispersion": method.get("dispersion", "none"),
+        "smearing_width": None if is_without_width(method.get("smearing")) else method.get("smearing_width"),
+        "hubbard": None if hubbard is None else _hubbard_of_outputs(hubbard, result),
         "pseudopotentials": _pseudopotentials(method.get("pseudopotentials"), result),
         "raw": physical_raw(method.get("raw") or {}),
         "relaxed": None,
@@ -139,16 +152,25 @@ def _points(told: Any) -> Any:
 
 
 def _hubbard_of_outputs(told: Any, result: Result) -> dict[str, str]:
-    """Return U in words by element, from values by kind (``Fe``, ``Fe1``, ``Ni-3d``) or by site."""
+    """Return U in words by element, from values by kind (``Fe``, ``Fe1``, ``Ni-3d``) or by site.
+
+    A value is U in eV, or holds ``U`` and ``J``.
+    """
     if isinstance(told, dict):
         pairs = [(match[0], value) for kind, value in told.items() if (match := _ELEMENT.match(str(kind)))]
     else:
         pairs = [(site.specie.symbol, value) for site, value in zip(result.structure, told, strict=False)]
     values: dict[str, set[str]] = {}
     for element, value in pairs:
-        text = f"{float(value):.4g} eV" if isinstance(value, int | float) else str(value)
-        values.setdefault(element, set()).add(text)
+        values.setdefault(element, set()).add(_u_in_words(value))
     return {element: " and ".join(sorted(found)) for element, found in values.items() if found != {"0 eV"}}
+
+
+def _u_in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        hund = f", J {float(value['J']):.4g} eV" if value.get("J") else ""
+        return f"{float(value.get('U', 0.0)):.4g} eV{hund}"
+    return f"{float(value):.4g} eV" if isinstance(value, int | float) else str(value)
 
 
 def _pseudopotentials(told: Any, result: Result) -> dict[str, str] | None:

@@ -110,6 +110,7 @@ class ChemicalPotentials:
         if missing:
             left = f" ({'; '.join(notes)})" if notes else ""
             raise ReaderError(f"no usable energy of the element {' and '.join(missing)}{left}; compute it too")
+        notes += _polymorphs(host, usable)
         heats = {name: _heat(one, references) for name, one in compounds.items()}
         amounts = {name: _amounts(one) for name, one in compounds.items()}
         limits, statement = _limits(_formula(host), amounts, heats, list(references))
@@ -177,6 +178,13 @@ def _usable(host: Result, phases: Sequence[Result], trust: bool) -> tuple[list[R
         else:
             notes.append(f"{_formula(phase)} is left out: {found.reason(trust=trust)}")
     return usable, list(dict.fromkeys(notes))
+
+
+def _polymorphs(host: Result, usable: Sequence[Result]) -> list[str]:
+    """Say where another structure of the host lies lower."""
+    lowest = min((_per_atom(phase) for phase in usable if _formula(phase) == _formula(host)), default=np.inf)
+    apart = _per_atom(host) - lowest
+    return [f"another structure of {_formula(host)} lies {apart:.3f} eV an atom lower"] if apart > _SAME else []
 
 
 def _references(usable: Sequence[Result]) -> dict[str, float]:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from heterodft.analysis.calculation_settings import ESSENTIAL, settings_of
+from heterodft.analysis.calculation_settings import ESSENTIAL, is_without_width, settings_of
 from heterodft.analysis.corrections import incomparable_reason
 from heterodft.analysis.vacuum import has_vacuum
 
@@ -52,13 +52,13 @@ _PLAIN = {
     "projectors": "projectors",
     "noncollinear": "noncollinear moments",
     "spin_orbit": "spin-orbit coupling",
+    "dispersion": "dispersion correction",
 }
 """Settings that must agree whatever is subtracted, in words."""
 _EV = ("cutoff", "density_cutoff", "smearing_width")
 _SAME_LENGTH = 2e-3
 _SAME_NUMBER = 1e-4
-_SLACK = 1.1
-"""Meshes that a user rounds to the nearest division still come from one k-spacing."""
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,8 @@ def compare(
         f"unknown: {ESSENTIAL[key]} of {name}"
         for name, one in zip(names, (first, second), strict=True)
         for key in ESSENTIAL
-        if one[key] is None and not (key == "smearing_width" and one["smearing"] in ("fixed", "tetrahedra", None))
+        if one[key] is None
+        and not (key == "smearing_width" and (one["smearing"] is None or is_without_width(one["smearing"])))
     ]
     told = [f"{name} {fault}" for name, one in zip(names, (a, b), strict=True) for fault in faults(one)]
     told += [*_plain(first, second), *_by_element(first, second), *_raw(first, second, kind)]
@@ -283,7 +284,7 @@ def _spacings(one: Any, other: Any, structures: tuple[Structure, Structure]) -> 
             if not has_vacuum(structure, axis):
                 low.append(length / number)
                 high.append(length / (number - 1) if number > 1 else np.inf)
-    if not low or max(low) <= _SLACK * min(high):
+    if not low or max(low) < min(high) * (1 - _ROUNDING):
         return []
     return [f"k-mesh {_dense(one, structures[0])} against {_dense(other, structures[1])}"]
 

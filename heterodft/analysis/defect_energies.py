@@ -37,6 +37,7 @@ __all__ = ["UNCORRECTED", "DefectFormation", "DefectRow", "TransitionLevel", "na
 
 UNCORRECTED = "uncorrected"
 _NEUTRAL = "none needed"
+_WHOLE = 1e-3
 _CHARGE = re.compile(r": [+-]?\d+$")
 
 
@@ -162,7 +163,8 @@ class DefectFormation:
         Raises
         ------
         ReaderError
-            If the chemical potentials have no limit, as the host is not stable.
+            If the chemical potentials have no limit, as the host is not stable, an element has none, or a charge is
+            not whole.
         """
         if not potentials.limits:
             raise ReaderError(
@@ -171,7 +173,7 @@ class DefectFormation:
         top, gap = _edges(host, valence_maximum)
         rows: list[DefectRow] = []
         for name, result in defects.items():
-            charge = _charge(result, (charges or {}).get(name))
+            charge = _charge(name, result, (charges or {}).get(name))
             corrected = _corrected(result, charge, dielectric, scheme, (alignments or {}).get(name))
             reason, notes = _hindered(name, result, host, charge=charge, top=top, trust=trust)
             for limit in potentials.limits:
@@ -286,8 +288,10 @@ def _edges(host: Result, given: float | None) -> tuple[float | None, float | Non
     return (max(tops, default=None) if given is None else given), gap.value
 
 
-def _charge(result: Result, given: int | None) -> int | None:
+def _charge(name: str, result: Result, given: int | None) -> int | None:
     told = settings_of(result)["charge"] if given is None else given
+    if told is not None and abs(told - round(told)) > _WHOLE:
+        raise ReaderError(f"{name}: a charge of {told:+g} e is not a whole number; give it as charges")
     return None if told is None else round(told)
 
 

@@ -7,13 +7,12 @@ see `heterodft.analysis.comparability`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.calculation_settings import settings_of
 from heterodft.analysis.comparability import compare, faults
-from heterodft.analysis.corrections import incomparable_reason
+from heterodft.analysis.comparison_keys import comparison_key, relative_energies
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.states import asked_order, find_states
 
@@ -322,37 +321,3 @@ def _about_state(name: str, asked: str, state: State) -> tuple[str, ...]:
 def _says_other(name: str, asked: str, state: State) -> bool:
     """Whether a name is that of an order, and the state reached is known to be another."""
     return bool(state.name) and state.name != name and (name == asked or name in ("FM", "NM"))
-
-
-def comparison_key(result: Result) -> str | None:
-    """Return a text, equal for results whose energies may be subtracted; None of unknown settings, of charges
-    and where a correction changed what must agree.
-    """
-    request = result.request.get("request")
-    if request is None or request.get("charge") or incomparable_reason(result.corrections):
-        return None
-    told = settings_of(result, ours=True)
-    cell = [[round(float(x), 3) + 0.0 for x in vector] for vector in told.pop("cell")]
-    version = str(told.pop("version")).split(".")[0]
-    return json.dumps([result.structure.composition.formula, version, cell, told], sort_keys=True)
-
-
-def relative_energies(results: Sequence[Result | None]) -> list[float | None]:
-    """Return each energy relative to the lowest comparable one.
-
-    Returns
-    -------
-    list of float or None
-        eV a cell; None where there is no energy, no convergence, or nothing to compare with.
-    """
-    groups: dict[str, list[float]] = {}
-    keys = [comparison_key(r) if r is not None and r.energy is not None and r.converged else None for r in results]
-    for key, result in zip(keys, results, strict=True):
-        if key is not None and result is not None and result.energy is not None:
-            groups.setdefault(key, []).append(result.energy)
-    return [
-        result.energy - min(groups[key])
-        if key is not None and result is not None and result.energy is not None and len(groups[key]) > 1
-        else None
-        for key, result in zip(keys, results, strict=True)
-    ]

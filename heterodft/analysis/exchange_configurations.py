@@ -97,13 +97,20 @@ def gather(
         if not reason and zero is not None and i != zero:
             kind = "same cell" if cells[i] == cells[zero] else "formation"
             found = compare(result, results[zero], kind, names=(name, called[zero] or "the first"))  # type: ignore[arg-type]
-            reason, notes = found.reason(trust=trust), found.caveats(trust=trust) + notes
+            reason = _other_crystal(result, results[zero]) or found.reason(trust=trust)
+            notes = found.caveats(trust=trust) + notes
         energy = None if result.energy is None or not state.sites else result.energy / len(state.sites)
         moments = state.moments or ()
         signs = tuple(1 if moment > 0 else -1 for moment in moments)
         configurations.append(Configuration(name, energy, cells[i], state.sites, signs, moments, None, reason, notes))
     usable = [i for i, one in enumerate(configurations) if not one.reason]
     return _with_sizes(configurations, usable, results), usable
+
+
+def _other_crystal(result: Result, zero: Result) -> str:
+    """Return how the atoms of two cells differ that should be cells of one crystal; empty where they do not."""
+    one, other = (each.structure.composition.reduced_formula for each in (result, zero))
+    return f"atoms {one} against {other}" if one != other else ""
 
 
 def _cells(results: Sequence[Result]) -> list[int]:

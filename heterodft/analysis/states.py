@@ -28,8 +28,8 @@ _NONE = 0.1
 """μB; a smaller moment counts as none."""
 _LARGE = 0.3
 """Of the largest moment: a site with less carries an induced moment, unless a moment was asked for there."""
-_SAME, _SAME_PART = 0.2, 0.15
-"""μB, and part of the moment, by which moments of one state may differ; U or a relaxation moves them a little."""
+_SAME, _SAME_PART, _SAME_OF_LARGEST = 0.05, 0.15, 0.05
+"""μB, part of the moment, and part of the largest one, by which moments of one state may differ."""
 _LONGEST = 12
 
 
@@ -87,8 +87,12 @@ def reached_moments(result: Result) -> tuple[NDArray[np.float64], str] | None:
 
 
 def same_state(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
-    """Whether two sets of moments (μB) agree up to turning all of them over, within 0.2 μB or 15 %."""
-    allowed = np.maximum(_SAME, _SAME_PART * np.maximum(np.abs(first), np.abs(second)))
+    """Whether two sets of moments (μB) agree up to turning all of them over.
+
+    They may differ by 15 %, by 5 % of the largest one in the cell, or by 0.05 μB: a relaxation moves them a little.
+    """
+    sizes = np.maximum(np.abs(first), np.abs(second))
+    allowed = np.maximum(_SAME_PART * sizes, max(_SAME, _SAME_OF_LARGEST * float(sizes.max(initial=0.0))))
     return any(bool((np.abs(first - sign * second) <= allowed).all()) for sign in (1, -1))
 
 

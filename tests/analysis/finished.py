@@ -34,7 +34,8 @@ def make_result(
     **changes,
 ):
     """Return a result with the settings above, changed as told; keys of a request that are no settings go there."""
-    body = {key: changes.pop(key) for key in ("hubbard", "charge", "parent", "step", "spin_orbit") if key in changes}
+    of_request = ("hubbard", "charge", "parent", "step", "spin_orbit")
+    body = {key: changes.pop(key) for key in of_request if key in changes}
     elements = sorted({site.specie.symbol for site in structure})
     body = (
         {
@@ -53,8 +54,9 @@ def make_result(
     if moments is not None:
         sites["sphere"] = SiteValues("sphere", tuple(1.0 for _ in structure), tuple(map(float, moments)))
     return Result(
-        code, version, "static", structure, electrons, energy, (0.0,), None if moments is None else float(sum(moments)),
-        None, sites, converged, 5, 0.0, 1.0, 1.0, bands=bands, request=request if ours else {},
+        code, version, "static", structure, electrons, energy, (0.0,),
+        None if moments is None else float(sum(moments)), None,
+        sites, converged, 5, 0.0, 1.0, 1.0, bands=bands, request=request if ours else {},
         corrections=list(corrections), method={k: v for k, v in told.items() if v is not None} if not ours else {},
         ended=ended,
     )  # fmt: skip

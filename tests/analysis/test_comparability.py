@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import pytest
 from finished import make_result
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from heterodft.analysis.calculation_settings import settings_of
 from heterodft.analysis.comparability import compare, differences, faults
+from heterodft.templates.kpoints import k_mesh
 
 NIO = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.18), ["Ni", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 BULK = Structure.from_spacegroup("Pm-3m", Lattice.cubic(4.0), ["Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -133,6 +136,17 @@ class TestFormation:
         found = differences(result(NIO * (2, 2, 2), kpoints=[1, 1, 1]), result(), "formation")
         assert found == ["k-mesh 1×1×1 (0.75 1/Å apart) against 4×4×4 (0.38 1/Å apart)"]
 
+    @pytest.mark.parametrize("number", [1, 2, 3, 5, 6, 8])
+    def test_another_mesh_of_the_same_cell_never_agrees(self, result, number):
+        assert differences(result(kpoints=[number] * 3), result(), "formation")
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.lists(st.floats(2.5, 5.9), min_size=6, max_size=6), st.floats(0.1, 1.0))
+    def test_meshes_made_by_one_spacing_agree_whatever_the_cells(self, result, lengths, spacing):
+        cells = [Structure(Lattice.orthorhombic(*abc), ["O"], [[0, 0, 0]]) for abc in (lengths[:3], lengths[3:])]
+        one, other = (result(cell, kpoints=list(k_mesh(cell, spacing))) for cell in cells)
+        assert differences(one, other, "formation") == []
+
     def test_the_direction_of_the_vacuum_of_a_slab_is_free(self, result):
         slab = Structure(Lattice.tetragonal(4.18, 15.0), ["Ni", "O"], [[0, 0, 0], [0.5, 0.5, 0]])
         assert differences(result(slab, kpoints=[4, 4, 1]), result(), "formation") == []
@@ -163,3 +177,26 @@ def test_a_defect_may_differ_from_its_host_in_atoms_and_charge_and_not_in_its_ce
 def test_faults_are_told_of_one_result(result):
     assert faults(result()) == []
     assert faults(result(converged=None)) == ["does not tell whether it converged"]
+
+
+def test_what_the_readers_of_both_codes_tell_is_understood(result):
+    """VASP tells U and J by species and writes no U as empty; pw.x leaves out what is not there."""
+    vasp = {
+        "hubbard": {"Ni": {"shell": "d", "L": 2, "U": 5.0, "J": 0.5}},
+        "smearing": "tetrahedra",
+        "smearing_width": 0.2,
+    }
+    told = settings_of(result(ours=False, method=vasp))
+    assert (told["hubbard"], told["smearing_width"]) == ({"Ni": "5 eV, J 0.5 eV"}, None)
+    assert (
+        differences(result(ours=False, method=vasp), result(ours=False, method=vasp | {"smearing_width": 0.05})) == []
+    )
+    espresso = result(ours=False, method={"hubbard": None, "kpoints_shift": [1, 1, 1]}, code="espresso")
+    assert settings_of(espresso)["hubbard"] == {}
+    assert settings_of(espresso)["shift"] == [1, 1, 1]
+
+
+def test_a_dispersion_correction_counts_where_one_side_has_none(result):
+    assert differences(result(ours=False), result(ours=False, method={"dispersion": "IVDW 11"})) == [
+        "dispersion correction none against IVDW 11"
+    ]

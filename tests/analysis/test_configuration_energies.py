@@ -70,6 +70,20 @@ def test_two_states_of_one_pattern_are_told_apart_by_the_size_of_their_moments()
     assert {row.name: row.state for row in rows} == {"high spin": "FM", "low spin": "FM (2)"}
 
 
+def test_small_moments_are_no_state_without_moments_nor_another_order():
+    """Ta carries some 0.1 μB."""
+    small = [0.124, 0.124, 0.12, 0.12, 0, 0, 0, 0]
+    turned = [0.124, 0.124, -0.12, -0.12, 0, 0, 0, 0]
+    rows = table(
+        [
+            configuration("FM", -40.0, small),
+            configuration("AFM-A", -40.1, turned),
+            configuration("", -39.9, [0.0] * 8),
+        ]
+    )
+    assert [row.state for row in rows.values()] == ["AFM-A", "FM", "NM"]
+
+
 def test_a_state_without_moments_is_nonmagnetic_and_an_unknown_pattern_shows_its_signs():
     rows = table(
         [

@@ -117,6 +117,10 @@ class TestChemicalPotentials:
         assert found.notes == ("Ti2O3 is left out: cutoff 300 eV against 520 eV",)
         assert "Ti2O3" not in found.formation_energies
 
+    def test_another_structure_of_the_host_that_lies_lower_is_told(self):
+        found = potentials(phases={**OXIDES, "SrTiO3": -17.5})
+        assert found.notes == ("another structure of SrTiO3 lies 0.100 eV an atom lower",)
+
     def test_an_element_that_is_missing_or_unusable_is_named(self):
         with pytest.raises(ReaderError, match="no usable energy of the element O "):
             ChemicalPotentials.from_results(
@@ -240,6 +244,11 @@ def test_an_element_without_a_chemical_potential_is_named():
         DefectFormation.from_results(
             {"V_O": vacancy(0.0)}, host(), ChemicalPotentials.given({"Ti": -7.8}, {"x": {"Ti": 0.0}})
         )
+
+
+def test_a_fractional_charge_is_refused():
+    with pytest.raises(ReaderError, match="not a whole number"):
+        DefectFormation.from_results({"V_O": vacancy(0.0, charge=0.5)}, host(), two_limits())
 
 
 def test_computed_limits_lead_to_the_formation_energy_of_the_limit():

@@ -249,6 +249,14 @@ def test_configurations_that_lost_their_state_or_differ_in_settings_are_left_out
     assert [one.reason == "" for one in taken.configurations] == [True, True, True, True, False, False]
 
 
+def test_another_crystal_is_left_out():
+    cell = SIMPLE_CUBIC * (2, 2, 2)
+    results = [configuration(cell, s, brute_energy(cell, s, {3.0: 0.01})) for s in (np.ones(8), [1, -1] * 4)]
+    results.append(configuration(NIO, np.ones(4), -50.0))
+    found = ExchangeConstants.from_results(results, reach=3.1)
+    assert found.configurations[2].reason == "atoms NiO against Fe"
+
+
 def test_moments_of_another_size_are_noted():
     cell = SIMPLE_CUBIC * (2, 2, 2)
     rng = np.random.default_rng(7)
