@@ -259,7 +259,8 @@ def _kpoints(
         if numbers:
             return [], [f"unknown: k-mesh of {name} (only the number of its points is told)" for name in numbers], []
         told = _spacings(one, other, (both[0].structure, both[1].structure))
-        return told, [], []
+        shifted = [name for name, each in zip(names, (first, second), strict=True) if any(each["shift"] or ())]
+        return told, [], [f"the k-mesh of {shifted[0]} alone is shifted"] if len(shifted) == 1 else []
     same = one == other and list(first["shift"] or (0, 0, 0)) == list(second["shift"] or (0, 0, 0))
     if same:
         return [], [], []

@@ -7,7 +7,7 @@ see `heterodft.analysis.comparability`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.calculation_settings import settings_of
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from heterodft.analysis.states import State
 
 __all__ = ["ConfigurationEnergies", "ConfigurationEnergy", "comparison_key", "relative_energies"]
+
+
+_APART = 1.0
+"""meV per formula unit by which two runs in one state may differ without a word."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +236,7 @@ def _ranked(family: str, own: Sequence[tuple[str, Result]], reference: str, trus
     for one, state in zip(own, states, strict=True):
         rows.append(_row(family, one, state, None if zero is None else (own[zero], states[zero]), trust))
     rows.sort(key=_rank)
-    seen: dict[str, str] = {}
+    seen: dict[str, ConfigurationEnergy] = {}
     return [_told_once(row, seen) for row in rows]
 
 
@@ -243,12 +247,15 @@ def _rank(row: ConfigurationEnergy) -> tuple[float, float]:
     return (infinite if row.relative is None else row.relative, energy)
 
 
-def _told_once(row: ConfigurationEnergy, seen: dict[str, str]) -> ConfigurationEnergy:
+def _told_once(row: ConfigurationEnergy, seen: dict[str, ConfigurationEnergy]) -> ConfigurationEnergy:
     if not row.state or row.relative is None or row.state not in seen:
         if row.relative is not None:
-            seen.setdefault(row.state, row.name)
+            seen.setdefault(row.state, row)
         return row
-    return ConfigurationEnergy(**(vars(row) | {"same_as": seen[row.state]}))
+    other = seen[row.state]
+    apart = 1000 * (row.relative - other.relative) / row.formula_units if other.relative is not None else 0.0
+    more = (f"the same moments as {other.name}, {apart:.1f} meV per formula unit apart",) if apart > _APART else ()
+    return replace(row, same_as=other.name, notes=row.notes + more)
 
 
 def _reference(names: Sequence[str], results: Sequence[Result], states: Sequence[State], wanted: str) -> int | None:
@@ -314,7 +321,7 @@ def _difference(
 
 def _about_state(name: str, asked: str, state: State) -> tuple[str, ...]:
     if not state.name:
-        return ("the state reached is not known: no moments are told",)
+        return ("the state reached is not known: no collinear moments are told",)
     return (f"reached {state.name}, not {name}",) if _says_other(name, asked, state) else ()
 
 

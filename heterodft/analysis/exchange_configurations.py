@@ -138,7 +138,7 @@ def _refused(result: Result, state: State, reached: bool) -> str:
     if result.method.get("noncollinear") or any(values.vectors is not None for values in result.sites.values()):
         return "its moments are not collinear"
     if state.moments is None:
-        return "the state reached is not known: no moments are told"
+        return "the state reached is not known: no collinear moments are told"
     if not state.sites or any(abs(moment) < _NONE for moment in state.moments):
         return "a moment vanished" if state.sites else "it has no moments"
     return (

@@ -30,6 +30,8 @@ _LARGE = 0.3
 """Of the largest moment: a site with less carries an induced moment, unless a moment was asked for there."""
 _SAME, _SAME_PART, _SAME_OF_LARGEST = 0.05, 0.15, 0.05
 """μB, part of the moment, and part of the largest one, by which moments of one state may differ."""
+_CANTED = 0.1
+"""Of the largest moment, beside the common axis of a state that is collinear."""
 _LONGEST = 12
 
 
@@ -76,14 +78,36 @@ def asked_moments(result: Result) -> NDArray[np.float64] | None:
 
 
 def reached_moments(result: Result) -> tuple[NDArray[np.float64], str] | None:
-    """Return the moments (μB) by site and their kind, those in spheres where there are any."""
+    """Return the moments (μB) by site and their kind, those in spheres where there are any.
+
+    Those of a noncollinear run are taken along the axis that they share; None where they share none.
+    """
     for kind in ("sphere", "Löwdin"):
         values = result.sites.get(kind)
-        if values is not None and values.moments is not None:
-            return np.array(values.moments, dtype=np.float64), kind
-    told = any(values.moments is None for values in result.sites.values())
-    unpolarized = told and result.total_moment is None
-    return (np.zeros(len(result.structure)), next(iter(result.sites))) if unpolarized else None
+        if values is None or values.moments is None:
+            continue
+        moments = np.array(values.moments, dtype=np.float64)
+        along = moments if values.vectors is None else _along_one_axis(np.asarray(values.vectors))
+        return None if along is None else (along, kind)
+    return (np.zeros(len(result.structure)), "") if _is_unpolarized(result) else None
+
+
+def _is_unpolarized(result: Result) -> bool:
+    """Whether a run had no spins at all, so that it is known to have no moments."""
+    if result.total_moment is not None or result.method.get("noncollinear") or result.method.get("spin_orbit"):
+        return False
+    body = result.request.get("request") or {}
+    if "moments" in body:
+        return body["moments"] is None and not body.get("spin_orbit")
+    return result.bands is not None and result.bands.energies.shape[0] == 1
+
+
+def _along_one_axis(vectors: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return moments along the axis that all share, None where they do not."""
+    axis = np.linalg.svd(vectors)[2][0]
+    along = vectors @ axis
+    aside = np.linalg.norm(vectors - np.outer(along, axis), axis=1).max(initial=0.0)
+    return None if aside > max(_NONE, _CANTED * float(np.abs(along).max(initial=0.0))) else np.asarray(along)
 
 
 def same_state(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:

@@ -140,7 +140,7 @@ class TestFormation:
     def test_another_mesh_of_the_same_cell_never_agrees(self, result, number):
         assert differences(result(kpoints=[number] * 3), result(), "formation")
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.lists(st.floats(2.5, 5.9), min_size=6, max_size=6), st.floats(0.1, 1.0))
     def test_meshes_made_by_one_spacing_agree_whatever_the_cells(self, result, lengths, spacing):
         cells = [Structure(Lattice.orthorhombic(*abc), ["O"], [[0, 0, 0]]) for abc in (lengths[:3], lengths[3:])]

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from finished import make_result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
@@ -52,7 +54,9 @@ def test_a_run_that_fell_into_another_order_is_named_after_the_order_it_reached(
     assert rows["AFM-C"].state == "AFM-A"
     assert rows["AFM-C"].verdict == "flipped"
     assert rows["AFM-C"].same_as == "AFM-A"
-    assert "reached AFM-A, not AFM-C" in rows["AFM-C"].notes
+    assert rows["AFM-C"].notes == (
+        "reached AFM-A, not AFM-C", "the same moments as AFM-A, 25.0 meV per formula unit apart",
+    )  # fmt: skip
 
 
 def test_a_ferromagnet_that_was_lost_is_no_reference():
@@ -68,6 +72,13 @@ def test_two_states_of_one_pattern_are_told_apart_by_the_size_of_their_moments()
         [configuration("FM", -40.0, low), configuration("FM", -40.5, FM)], names=["low spin", "high spin"]
     ).rows
     assert {row.name: row.state for row in rows} == {"high spin": "FM", "low spin": "FM (2)"}
+
+
+def test_a_run_without_spins_is_known_to_be_nonmagnetic():
+    ours = make_result(NIO, -39.0, about={"name": "nio", "order": "NM"})
+    theirs = make_result(NIO, -39.0, ours=False)
+    assert table([ours])["NM"].state == "NM"
+    assert table([theirs])["configuration 1"].state == ""  # nothing is told of its spins
 
 
 def test_small_moments_are_no_state_without_moments_nor_another_order():
@@ -95,6 +106,21 @@ def test_a_state_without_moments_is_nonmagnetic_and_an_unknown_pattern_shows_its
     assert rows["configuration 2"].state == "+ - - -"
 
 
+def test_moments_of_a_noncollinear_run_count_along_the_axis_they_share():
+    """A magnet that lies in the plane has no z components and is no nonmagnet."""
+    results = []
+    for vectors in (
+        np.outer(AFM, [1.0, 0, 0]),
+        np.outer(FM, [0.6, 0.8, 0]),
+        np.array([[1.6, 0, 0], [0, 1.6, 0]] * 4),
+    ):
+        one = make_result(NIO, -40.0, moments=vectors[:, 2], about={"name": "nio"})
+        one.sites["sphere"] = replace(one.sites["sphere"], vectors=vectors)
+        results.append(one)
+    rows = table(results, names=["in plane", "along", "canted"])
+    assert (rows["in plane"].state, rows["along"].state, rows["canted"].state) == ("+ + - -", "FM", "")
+
+
 def test_what_may_not_be_subtracted_says_why():
     rows = table(
         [
@@ -106,7 +132,7 @@ def test_what_may_not_be_subtracted_says_why():
     assert rows["AFM-A"].relative is None
     assert rows["AFM-A"].reason == "cutoff 400 eV against 520 eV"
     assert rows["AFM-C"].reason == "AFM-C did not converge"
-    assert "no moments are told" in rows["AFM-C"].notes[0]
+    assert "no collinear moments are told" in rows["AFM-C"].notes[0]
 
 
 def test_structures_and_u_are_ranked_apart():
@@ -139,6 +165,7 @@ def test_the_table_has_units_and_the_data_is_plain():
     assert (energies.names, energies.values, energies.reference) == (["FM", "AFM-A"], [0.0, None], "FM")
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3), st.integers(1, 3), st.floats(-0.5, 0.5))
 def test_a_supercell_gives_the_same_energies_per_formula_unit(x, z, apart):
     def difference(repeats):
@@ -156,6 +183,7 @@ def test_a_supercell_gives_the_same_energies_per_formula_unit(x, z, apart):
     assert difference((x, 1, z)) == pytest.approx(difference((1, 1, 1)), abs=1e-6)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(3)))
 def test_the_order_in_which_results_come_does_not_matter(order):
     results = [

@@ -249,6 +249,13 @@ def test_configurations_that_lost_their_state_or_differ_in_settings_are_left_out
     assert [one.reason == "" for one in taken.configurations] == [True, True, True, True, False, False]
 
 
+def test_one_configuration_determines_nothing_and_says_so():
+    found = fitted(SIMPLE_CUBIC * (2, 2, 2), [np.ones(8)], {3.0: 0.01}, reach=3.1)
+    assert found.constants[0].value is None
+    assert "is in no difference of energies" in found.undetermined[0]
+    assert found.ordering_temperature is None
+
+
 def test_another_crystal_is_left_out():
     cell = SIMPLE_CUBIC * (2, 2, 2)
     results = [configuration(cell, s, brute_energy(cell, s, {3.0: 0.01})) for s in (np.ones(8), [1, -1] * 4)]
