@@ -22,6 +22,8 @@ from heterodft.errors import ReaderError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pathlib import Path
+
     from numpy.typing import NDArray
     from pandas import DataFrame
 
@@ -115,6 +117,19 @@ class ChemicalPotentials:
         amounts = {name: _amounts(one) for name, one in compounds.items()}
         limits, statement = _limits(_formula(host), amounts, heats, list(references))
         return cls(_formula(host), references, limits, heats, statement, tuple(notes))
+
+    @classmethod
+    def read(cls, host: Path, phases: Sequence[Path], *, trust: bool = False) -> ChemicalPotentials:
+        """Find the limits from folders, see `from_results`.
+
+        Raises
+        ------
+        ReaderError
+            If a folder cannot be read, or an element has no usable reference.
+        """
+        from heterodft.analysis.readers import read_folder
+
+        return cls.from_results(read_folder(host), [read_folder(folder) for folder in phases], trust=trust)
 
     @classmethod
     def given(cls, references: Mapping[str, float], deltas: Mapping[str, Mapping[str, float]]) -> ChemicalPotentials:

@@ -25,6 +25,8 @@ from heterodft.errors import ReaderError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pathlib import Path
+
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
     from pandas import DataFrame
@@ -192,6 +194,31 @@ class DefectFormation:
                     )
                 )
         return cls(tuple(rows), top, gap, potentials.statement)
+
+    @classmethod
+    def read(
+        cls,
+        folders: Sequence[Path],
+        host: Path,
+        potentials: ChemicalPotentials,
+        *,
+        dielectric: ArrayLike | None = None,
+        scheme: Scheme = "lany-zunger",
+        trust: bool = False,
+    ) -> DefectFormation:
+        """Compute formation energies from folders, the defects named by their requests; see `from_results`.
+
+        Raises
+        ------
+        ReaderError
+            If a folder cannot be read, or the chemical potentials have no limit.
+        """
+        from heterodft.analysis.readers import read_folder
+
+        defects = name_defects([read_folder(folder) for folder in folders])
+        return cls.from_results(
+            defects, read_folder(host), potentials, dielectric=dielectric, scheme=scheme, trust=trust
+        )
 
     def transition_levels(self) -> tuple[TransitionLevel, ...]:
         """Return where the stable charge of each defect changes: ε(q/q') = (E_f(q) - E_f(q')) / (q' - q), E_F = 0."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
     from pandas import DataFrame
 
@@ -239,6 +240,12 @@ class ExchangeConstants:
             data[key] = list(data[key])
         data["configurations"] = [one.to_dict() for one in self.configurations]
         return data | {"convention": CONVENTION}
+
+    def plot(self) -> Figure:
+        """Draw the constants against the length of the bond."""
+        from heterodft.analysis.exchange_figure import draw_exchange_constants
+
+        return draw_exchange_constants(self)
 
 
 def _fit(

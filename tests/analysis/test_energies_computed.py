@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from heterodft.analysis.chemical_potentials import ChemicalPotentials
+from heterodft.analysis.defect_energies import DefectFormation
 from heterodft.analysis.energies import ConfigurationEnergies
 from heterodft.analysis.formation import SuperlatticeFormation
 from heterodft.analysis.readers import read_folder
@@ -54,6 +56,13 @@ def test_a_coarser_mesh_is_not_subtracted_and_its_energy_would_have_been_wrong(f
     assert found.reason.startswith("k-mesh 1×1×1")
     results = {name: read_folder(folder) for name, folder in folders.items()}
     assert abs(results["coarse"].energy - 2 * results["one"].energy) > 0.1
+
+
+def test_a_cell_against_itself_has_a_formation_energy_of_nothing(folders):
+    """A defect that is none: no atoms exchanged, no charge."""
+    potentials = ChemicalPotentials.given({}, {"any": {}})
+    (row,) = DefectFormation.read([folders["one"]], folders["one"], potentials).rows
+    assert (row.energy, row.exchanged, row.corrected) == (0.0, {}, "none needed")
 
 
 def test_configurations_of_different_cells_are_tables_of_their_own(folders):

@@ -307,5 +307,14 @@ def test_the_data_is_plain_and_states_the_convention():
     assert found.configurations_frame()["fit minus energy (meV per magnetic ion)"].notna().all()
 
 
+def test_the_figure_shows_what_is_determined():
+    orders = patterns(ROCKSALT)
+    results = [
+        configuration(ROCKSALT, s, brute_energy(ROCKSALT, s, {2.956: 0.002, 4.18: -0.02})) for s in orders.values()
+    ]
+    (axis,) = ExchangeConstants.from_results(results).plot().axes
+    assert list(axis.containers[0][0].get_ydata()) == pytest.approx([2.0, -20.0])
+
+
 def test_sums_are_written_as_people_write_them():
     assert in_words([2.0, 0.0, -1.0], ["J1", "J2", "J3"]) == "2 J1 - J3"
