@@ -21,7 +21,6 @@ from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
     from pathlib import Path
 
     from numpy.typing import NDArray
