@@ -33,6 +33,11 @@ def test_moments_and_the_way_to_convergence_do_not_hinder_a_comparison():
     assert relative_energies([result(-9.0, moments=[1.0]), result(-10.0, moments=None, mixing=0.1)]) == [1.0, 0.0]
 
 
+def test_parallel_settings_and_a_minor_version_do_not_hinder_a_comparison():
+    found = relative_energies([result(-9.0), result(-10.0, raw={"NCORE": 4, "KPAR": 2}), result(-8.0, version="6.8")])
+    assert found == pytest.approx([1.0, 0.0, 2.0])
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -1,0 +1,209 @@
+"""The magnetic states that calculations reached: which are the same, and what to call them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from heterodft.analysis.result import Result
+
+__all__ = [
+    "State",
+    "asked_moments",
+    "asked_order",
+    "find_states",
+    "reached_moments",
+    "same_state",
+    "state_note",
+]
+
+_NONE = 0.1
+"""μB; a smaller moment counts as none."""
+_LARGE = 0.3
+"""Of the largest moment: a site with less carries an induced moment, unless a moment was asked for there."""
+_SAME, _SAME_PART, _SAME_OF_LARGEST = 0.05, 0.15, 0.05
+"""μB, part of the moment, and part of the largest one, by which moments of one state may differ."""
+_CANTED = 0.1
+"""Of the largest moment, beside the common axis of a state that is collinear."""
+_LONGEST = 12
+
+
+@dataclass(frozen=True)
+class State:
+    """A magnetic state that a calculation reached.
+
+    Attributes
+    ----------
+    name
+        The order it is, ``FM``, ``AFM-G``; ``NM`` without moments; else its signs, ``+ + - 0``, by magnetic site;
+        ``FM (2)`` where another state of those signs lies lower; empty where no moments are told.
+    sites
+        Indices of the magnetic sites.
+    moments
+        μB of these; None where the code told none.
+    kind
+        ``sphere`` or ``Löwdin``: what moments these are; empty where there are none.
+    """
+
+    name: str
+    sites: tuple[int, ...]
+    moments: tuple[float, ...] | None
+    kind: str = ""
+
+
+def asked_order(result: Result) -> str:
+    """Return the name of the order that was asked for, empty for a folder of others."""
+    return str(result.request.get("about", {}).get("order", ""))
+
+
+def state_note(result: Result) -> tuple[str, ...]:
+    """Return one note where the state that was asked for was not reached, else none."""
+    verdict = result.request.get("state", {}).get("verdict", "")
+    if verdict not in ("flipped", "collapsed", "other"):
+        return ()
+    return (f"not in the state asked for ({asked_order(result) or 'its moments'}): {verdict}",)
+
+
+def asked_moments(result: Result) -> NDArray[np.float64] | None:
+    """Return the starting moments (μB) by site, None where they are not known or there are none."""
+    moments = (result.request.get("request") or {}).get("moments")
+    return None if moments is None else np.array(moments, dtype=np.float64)
+
+
+def reached_moments(result: Result) -> tuple[NDArray[np.float64], str] | None:
+    """Return the moments (μB) by site and their kind, those in spheres where there are any.
+
+    Those of a noncollinear run are taken along the axis that they share; None where they share none.
+    """
+    for kind in ("sphere", "Löwdin"):
+        values = result.sites.get(kind)
+        if values is None or values.moments is None:
+            continue
+        moments = np.array(values.moments, dtype=np.float64)
+        along = moments if values.vectors is None else _along_one_axis(np.asarray(values.vectors))
+        return None if along is None else (along, kind)
+    return (np.zeros(len(result.structure)), "") if _is_unpolarized(result) else None
+
+
+def _is_unpolarized(result: Result) -> bool:
+    """Whether a run had no spins at all, so that it is known to have no moments."""
+    if result.total_moment is not None or result.method.get("noncollinear") or result.method.get("spin_orbit"):
+        return False
+    body = result.request.get("request") or {}
+    if "moments" in body:
+        return body["moments"] is None and not body.get("spin_orbit")
+    return result.bands is not None and result.bands.energies.shape[0] == 1
+
+
+def _along_one_axis(vectors: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return moments along the axis that all share, None where they do not."""
+    axis = np.linalg.svd(vectors)[2][0]
+    along = vectors @ axis
+    aside = np.linalg.norm(vectors - np.outer(along, axis), axis=1).max(initial=0.0)
+    return None if aside > max(_NONE, _CANTED * float(np.abs(along).max(initial=0.0))) else np.asarray(along)
+
+
+def same_state(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
+    """Whether two sets of moments (μB) agree up to turning all of them over.
+
+    They may differ by 15 %, by 5 % of the largest one in the cell, or by 0.05 μB: a relaxation moves them a little.
+    """
+    sizes = np.maximum(np.abs(first), np.abs(second))
+    allowed = np.maximum(_SAME_PART * sizes, max(_SAME, _SAME_OF_LARGEST * float(sizes.max(initial=0.0))))
+    return any(bool((np.abs(first - sign * second) <= allowed).all()) for sign in (1, -1))
+
+
+def find_states(results: Sequence[Result]) -> list[State]:
+    """Return the state that each result of one cell reached.
+
+    Parameters
+    ----------
+    results
+        Of one cell with its sites in one order.
+
+    Returns
+    -------
+    list of State
+        Results in the same state carry the same name, whatever was asked of them.
+    """
+    reached = [reached_moments(result) for result in results]
+    sites = _magnetic_sites(results, [None if one is None else one[0] for one in reached])
+    known = {
+        asked_order(result): _signs(asked) for result in results if (asked := _asked_on(result, sites)) is not None
+    }
+    found: list[tuple[NDArray[np.float64], str]] = []
+    names: dict[int, str] = {}
+    lowest_first = sorted(range(len(results)), key=lambda i: _energy(results[i]))
+    for i in lowest_first:
+        one = reached[i]
+        if one is not None:
+            names[i] = _name(one[0][sites], known, found)
+    return [
+        State(names[i], tuple(sites), tuple(map(float, one[0][sites])), one[1])
+        if one is not None
+        else State("", tuple(sites), None)
+        for i, one in enumerate(reached)
+    ]
+
+
+def _energy(result: Result) -> float:
+    return float("inf") if result.energy is None else result.energy
+
+
+def _magnetic_sites(results: Sequence[Result], reached: Sequence[NDArray[np.float64] | None]) -> list[int]:
+    """Return the sites where a moment was asked for, or where a large one is."""
+    number = len(results[0].structure) if results else 0
+    magnetic = np.zeros(number, dtype=bool)
+    for result, moments in zip(results, reached, strict=True):
+        asked = asked_moments(result)
+        if asked is not None:
+            magnetic |= asked != 0
+        if moments is not None:
+            sizes = np.abs(moments)
+            magnetic |= sizes > max(_LARGE * float(sizes.max(initial=0.0)), _NONE)
+    return [int(i) for i in np.flatnonzero(magnetic)]
+
+
+def _asked_on(result: Result, sites: Sequence[int]) -> NDArray[np.float64] | None:
+    asked = asked_moments(result)
+    return None if asked is None or not asked_order(result) else asked[list(sites)]
+
+
+def _signs(moments: NDArray[np.float64]) -> tuple[int, ...]:
+    """Return the signs, the first of them +."""
+    signs = np.where(np.abs(moments) < _NONE, 0, np.sign(moments)).astype(int)
+    first = next((sign for sign in signs if sign), 1)
+    return tuple(int(sign * first) for sign in signs)
+
+
+def _name(
+    moments: NDArray[np.float64], known: dict[str, tuple[int, ...]], found: list[tuple[NDArray[np.float64], str]]
+) -> str:
+    """Return the name of a state; a new one is added to those found."""
+    for other, name in found:
+        if same_state(moments, other):
+            return name
+    base = _order_of(_signs(moments), known)
+    namesakes = sum(name == base or name.startswith(f"{base} (") for _, name in found)
+    name = f"{base} ({namesakes + 1})" if namesakes else base
+    found.append((moments, name))
+    return name
+
+
+def _order_of(signs: tuple[int, ...], known: dict[str, tuple[int, ...]]) -> str:
+    if not any(signs):
+        return "NM"
+    for order, pattern in known.items():
+        if pattern == signs:
+            return order
+    if all(sign == 1 for sign in signs):
+        return "FM"
+    text = " ".join("0+-"[sign] for sign in signs[:_LONGEST])
+    return text if len(signs) <= _LONGEST else f"{text} …"
