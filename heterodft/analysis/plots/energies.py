@@ -46,7 +46,8 @@ def draw_energies(table: EnergyTable) -> Figure:
         axis.set_yticks(places, names)
         axis.tick_params(axis="y", length=0)
         axis.set_ylim(len(names) - 0.5, -0.5)
-        axis.set_xlabel(f"energy from {_middle_out(pretty(table.reference), 24)} ({table.unit})")
+        zero, unit = _middle_out(pretty(table.reference), 40), table.unit
+        axis.set_xlabel(f"energy from {zero}{' ' if len(zero) + len(unit) < 36 else chr(10)}({unit})")
     return figure
 
 
