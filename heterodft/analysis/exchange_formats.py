@@ -79,9 +79,7 @@ def to_pymatgen_bands(result: Result) -> BandStructure:
         "lattice": result.structure.lattice.reciprocal_lattice,
         "efermi": result.fermi_level,
         "structure": result.structure,
-        "projections": None
-        if bands.projections is None
-        else _by_spin(_projections(bands.projections, bands.orbitals)),
+        "projections": parts,
     }
     if named:
         return BandStructureSymmLine(bands.kpoints, labels_dict=named, **arguments)
