@@ -84,11 +84,11 @@ class FolderOverview:
             If the folder cannot be read. What cannot be made from it is told in `missing` instead.
         """
         result = read_folder(folder)
-        if result.bands is not None and result.bands.labels is not None:
-            options: dict[str, Any] = {"projections": True}
-            result = read_folder(folder, **options)
         missing: dict[str, str] = {}
         layering = _layering(result, layers, axis, missing)
+        if result.bands is not None and result.bands.labels is not None and layering is not None:
+            options: dict[str, Any] = {"projections": True}
+            result = read_folder(folder, **options)
         source = Source(folder, result, layering, by, bulks or {})
         gap = None
         try:
@@ -182,19 +182,24 @@ def _layering(result: Result, layers: str | None, axis: str | None, missing: dic
 
 
 def _make_all(source: Source, missing: dict[str, str]) -> tuple[dict[str, Any], dict[str, Sequence[float]]]:
+    """Make every quantity; what cannot be made goes to `missing` with the reason."""
     quantities: dict[str, Any] = {}
     columns: dict[str, Sequence[float]] = {}
     for section in SECTIONS:
         try:
-            quantity = section.make(source)
+            variants = section.variants(source)
         except HeterodftError as error:
             missing[section.words] = str(error)
             continue
-        if quantity is None:
-            continue
-        quantities[section.name] = quantity
-        if section.columns is not None and source.layering is not None:
-            columns |= section.columns(quantity, source)
+        for end, make in variants.items():
+            try:
+                quantity = make()
+            except HeterodftError as error:
+                missing[f"{section.words}{end.replace('-', ' ', 1)}"] = str(error)
+                continue
+            quantities[section.name + end] = quantity
+            if section.columns is not None and source.layering is not None:
+                columns |= section.columns(quantity, source)
     return quantities, columns
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.layers import Layering, SiteGroup
     from heterodft.analysis.result import Result
+
+    Variants: TypeAlias = Mapping[str, Callable[[], Any]]
 
 __all__ = ["SECTIONS", "WINDOW", "Section", "Source", "table_columns"]
 
@@ -61,7 +64,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Section:
-    """One quantity.
+    """One kind of quantity.
 
     Attributes
     ----------
@@ -69,40 +72,46 @@ class Section:
         Of its files, and its key in JSON.
     words
         What it is, for the line that says why there is none.
-    module, kind
-        Its module in `heterodft.analysis` and its class, with ``from_result(result, layering=…, by=…)``.
+    variants
+        How to make it: one function or several by what to append to the name (an element); none where the question
+        makes no sense. Making them, or calling one, raises `ReaderError` with the reason why it cannot be made.
     columns
         Numbers for the layer table by the name of their column, one a group; None where there are none.
-    applies
-        Whether the question makes sense for a result at all.
-    options
-        What else ``from_result`` is given.
     """
 
     name: str
     words: str
-    module: str
-    kind: str
+    variants: Callable[[Source], Variants]
     columns: Callable[[Any, Source], Mapping[str, Sequence[float]]] | None = None
-    applies: Callable[[Result], bool] = lambda _: True
-    options: Callable[[Source], Mapping[str, Any]] = lambda _: {}
 
-    def make(self, source: Source) -> Any:
-        """Make the quantity; None where it does not apply or this version has none.
 
-        Raises
-        ------
-        ReaderError
-            If it cannot be made, with the reason.
-        """
-        if not self.applies(source.result) or find_spec(f"heterodft.analysis.{self.module}") is None:
-            return None
-        kind = getattr(import_module(f"heterodft.analysis.{self.module}"), self.kind, None)
-        if kind is None or not hasattr(kind, "from_result"):
-            return None
-        if source.layering is None:
+def _find(module: str, kind: str, maker: str = "from_result") -> Any:
+    """Return a quantity's class, None where this version has none."""
+    if find_spec(f"heterodft.analysis.{module}") is None:
+        return None
+    found = getattr(import_module(f"heterodft.analysis.{module}"), kind, None)
+    return found if hasattr(found, maker) else None
+
+
+def _by_layer(
+    module: str,
+    kind: str,
+    *,
+    applies: Callable[[Result], bool] = lambda _: True,
+    options: Callable[[Source], Mapping[str, Mapping[str, Any]]] = lambda _: {"": {}},
+) -> Callable[[Source], Variants]:
+    """Return the variants of a quantity of ``from_result(result, layering=…, by=…)``, one for each set of options."""
+
+    def variants(source: Source) -> Variants:
+        found = _find(module, kind) if applies(source.result) else None
+        if found is None:
+            return {}
+        if source.layering is None and module != "bands":
             raise ReaderError("it needs the layers, which cannot be told")
-        return kind.from_result(source.result, layering=source.layering, by=source.by, **self.options(source))
+        same = {"layering": source.layering, "by": source.by}
+        return {end: partial(found.from_result, source.result, **same, **own) for end, own in options(source).items()}
+
+    return variants
 
 
 def _frame_columns(pattern: str = "") -> Callable[[Any, Source], Mapping[str, Sequence[float]]]:
@@ -166,38 +175,71 @@ def _has_defect(result: Result) -> bool:
     return bool(result.request.get("about", {}).get("defect") or result.structure.properties.get("defect"))
 
 
-def _against_bulks(source: Source) -> Mapping[str, Any]:
-    return {"bulks": source.bulks} if source.bulks else {}
+def _has_orbitals(result: Result) -> bool:
+    return result.dos is not None and bool(_transition_metals(result)) and "dz2" in result.dos.orbitals
+
+
+def _transition_metals(result: Result) -> list[str]:
+    return [element.symbol for element in result.structure.elements if element.is_transition_metal]
+
+
+def _elements(source: Source) -> Mapping[str, Mapping[str, Any]]:
+    return {f"-{symbol}": {"element": symbol} for symbol in _transition_metals(source.result)}
+
+
+def _against_bulks(source: Source) -> Mapping[str, Mapping[str, Any]]:
+    return {"": {"bulks": source.bulks} if source.bulks else {}}
+
+
+def _grid_averages(source: Source) -> Variants:
+    """Average each kind of grid that lies in the folder, the first file of a kind."""
+    average = _find("potentials", "PlanarAverage", "from_grid")
+    if average is None or not source.folder.is_dir():
+        return {}
+    files = import_module("heterodft.analysis.readers.grid_files")
+    kinds: dict[str, Any] = {}
+    for grid in files.read_grids(source.folder) if files.find_grids(source.folder) else ():
+        kinds.setdefault(grid.quantity, grid)
+    kinds.pop("magnetization", None)
+    return {
+        f"-{kind.replace(' ', '-')}": partial(average.from_grid, grid, layering=source.layering)
+        for kind, grid in kinds.items()
+    }
+
+
+def _average_columns(average: Any, source: Source) -> Mapping[str, Sequence[float]]:
+    """Mean over each layer; planes are too thin for one."""
+    if source.by != "layer":
+        return {}
+    means = {layer.label: layer.mean for layer in average.layers}
+    name = f"mean {average.quantity} ({average.unit})"
+    return {name: [means.get(group.label, np.nan) for group in source.groups]} if means else {}
 
 
 SECTIONS: tuple[Section, ...] = (
-    Section("moments", "moments by layer", "moments", "LayerMoments", _frame_columns("moment")),
+    Section("moments", "moments by layer", _by_layer("moments", "LayerMoments"), _frame_columns("moment")),
     Section(
         "charges",
         "charges by layer",
-        "charges",
-        "LayerCharges",
+        _by_layer("charges", "LayerCharges", options=_against_bulks),
         _frame_columns("charge|electrons"),
-        options=_against_bulks,
     ),
-    Section("dos", "density of states by layer", "pdos", "LayerDos", _window_columns),
-    Section("band-edges", "band edges by layer", "band_edges", "BandEdges", _frame_columns("edge")),
-    Section("carriers", "sheet carriers", "carriers", "SheetCarriers", _frame_columns("cm²")),
+    Section("dos", "density of states by layer", _by_layer("pdos", "LayerDos"), _window_columns),
+    Section("band-edges", "band edges by layer", _by_layer("band_edges", "BandEdges"), _frame_columns("edge")),
+    Section("carriers", "sheet carriers", _by_layer("carriers", "SheetCarriers"), _frame_columns("cm²")),
     Section(
         "orbital-polarization",
         "orbital polarization",
-        "orbitals",
-        "OrbitalPolarization",
-        _frame_columns("polarization"),
+        _by_layer("orbitals", "OrbitalPolarization", applies=_has_orbitals, options=_elements),
     ),
     Section(
         "structure",
         "tilts, displacements and spacings",
-        "structure",
-        "StructureProfile",
+        _by_layer("structure", "StructureProfile"),
         _frame_columns("tilt|displacement|spacing"),
     ),
-    Section("defect", "neighbours of the defect", "local", "DefectNeighbours", applies=_has_defect),
-    Section("bands", "bands along the path", "bands", "LayerBands", applies=_has_path),
+    Section("defect", "neighbours of the defect", _by_layer("local", "DefectNeighbours", applies=_has_defect)),
+    Section("average", "averages of grids", _grid_averages, _average_columns),
+    Section("bands", "bands along the path", _by_layer("bands", "LayerBands", applies=_has_path)),
 )
 """In the order they are shown."""

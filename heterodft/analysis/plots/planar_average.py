@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
 from heterodft.analysis.plots.style import COLUMN, PALETTE, shade_blocks, style
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
     from heterodft.analysis.plots.quantities import HeightProfile
@@ -22,7 +24,7 @@ def draw_planar_average(average: HeightProfile) -> Figure:
     Parameters
     ----------
     average
-        With the layers' bounds as its groups; without groups nothing is shaded.
+        With its ``groups`` (or ``layers``), whose bounds are marked; without them nothing is shaded.
     """
     heights = average.heights
     with style():
@@ -34,8 +36,9 @@ def draw_planar_average(average: HeightProfile) -> Figure:
         if average.macroscopic is not None:
             axis.plot(heights, average.macroscopic, color=PALETTE[1], linewidth=1.3, label="macroscopic average")
             figure.legend(loc="outside lower center", ncols=2)
-        if len(average.groups):
-            _mark_layers(axis, average)
+        layers = tuple(getattr(average, "groups", None) or getattr(average, "layers", ()))
+        if layers:
+            _mark_layers(axis, layers)
         low, high = axis.get_ylim()
         if low < 0 < high:
             axis.axhline(0, color="black", linewidth=0.4, zorder=0)
@@ -44,9 +47,8 @@ def draw_planar_average(average: HeightProfile) -> Figure:
     return figure
 
 
-def _mark_layers(axis: Axes, average: HeightProfile) -> None:
+def _mark_layers(axis: Axes, groups: Sequence[Any]) -> None:
     """Shade the blocks; the part of a layer that reaches over an end of the cell is drawn at the other end too."""
-    groups = list(average.groups)
     period = groups[-1].top - groups[0].bottom
     left, right = axis.get_xlim()
     entries = [

@@ -119,7 +119,7 @@ class BandLines(Protocol):
 
 
 class HeightProfile(Protocol):
-    """A quantity averaged over the planes parallel to the interfaces."""
+    """A quantity averaged over the planes parallel to the interfaces; its ``groups`` or ``layers`` are shaded."""
 
     @property
     def heights(self) -> NDArray[Any]:
@@ -132,10 +132,6 @@ class HeightProfile(Protocol):
     @property
     def macroscopic(self) -> NDArray[Any] | None:
         """Averaged over a period of the material too, shape (height,)."""
-
-    @property
-    def groups(self) -> Sequence[Any]:
-        """Layers with their bounds; may be empty."""
 
     @property
     def quantity(self) -> str:
