@@ -149,9 +149,9 @@ def table_columns(frame: DataFrame, labels: Sequence[str]) -> dict[str, list[flo
     parts = frame.groupby(words, sort=False) if words else [((), frame)]
     for combination, part in parts:
         rows = part.drop_duplicates(key).set_index(key)
-        said = " ".join(map(str, combination))
+        said = "".join(f", {word}" for word in combination)
         for name in numbers:
-            column = f"{said} {name}".strip()
+            column = f"{name}{said}"
             found[column] = [float(rows.at[label, name]) if label in rows.index else np.nan for label in labels]
     return {name: values for name, values in found.items() if not np.isnan(values).all()}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+import shutil
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["print_energies", "print_overview"]
 
+_Columns: TypeAlias = dict[str, list[str]]
+_WIDTH, _HEADER = 120, 16
+"""Letters: of a table where there is no window, and of a line of a column's name."""
 _CODES = {"vasp": "VASP", "espresso": "Quantum ESPRESSO"}
 
 
@@ -89,16 +94,41 @@ def _spin(spin: SpinGap) -> str:
 
 
 def _print_layers(overview: FolderOverview) -> None:
-    """Print the layer table, the top of the cell on top."""
-    groups, layering, columns = overview.source.groups, overview.source.layering, overview.columns
+    """Print the layer table, the top of the cell on top, in as many pieces as the window needs."""
+    groups, layering = overview.source.groups, overview.source.layering
     how = {"labels": "as built", "composition": "found from the structure", "given": "as given"}
     found = how.get(layering.source, layering.source) if layering is not None else ""
-    rows = [
-        [group.label, group.formula, f"{group.height:.2f}", *(_number(values[i], 3) for values in columns.values())]
-        for i, group in enumerate(groups)
-    ]
-    names = [overview.source.by, "formula", ">height (Å)", *(f">{name}" for name in columns)]
-    print_table(f"{len(groups)} {overview.source.by}s, {found}; from the top down", names, rows[::-1])
+    click.echo(f"  {len(groups)} {overview.source.by}s, {found}; the top of the cell on top")
+    first = {
+        overview.source.by: [group.label for group in groups],
+        "formula": [group.formula for group in groups],
+        ">height (Å)": [f"{group.height:.2f}" for group in groups],
+    }
+    rest = {_header(name): [_number(v, 3) for v in values] for name, values in overview.columns.items()}
+    for columns in _pieces(first, rest):
+        print_table("", list(columns), list(zip(*columns.values(), strict=True))[::-1])
+
+
+def _header(name: str) -> str:
+    return ">" + "\n".join(wrap(name, _HEADER))
+
+
+def _pieces(first: _Columns, rest: _Columns) -> list[_Columns]:
+    """Share columns out among tables that fit the window, each with the same first columns."""
+    room = shutil.get_terminal_size((_WIDTH, 24)).columns - sum(_width(*column) for column in first.items())
+    pieces, left = [dict(first)], room
+    for name, cells in rest.items():
+        width = _width(name, cells)
+        if width > left and len(pieces[-1]) > len(first):
+            pieces.append(dict(list(first.items())[:1]))
+            left = room
+        pieces[-1][name] = cells
+        left -= width
+    return pieces
+
+
+def _width(name: str, cells: list[str]) -> int:
+    return 2 + max(map(len, [*name.lstrip(">").split("\n"), *cells]))
 
 
 def print_energies(energies: Any) -> None:

@@ -36,7 +36,7 @@ def draw_planar_average(average: HeightProfile) -> Figure:
         if average.macroscopic is not None:
             axis.plot(heights, average.macroscopic, color=PALETTE[1], linewidth=1.3, label="macroscopic average")
             figure.legend(loc="outside lower center", ncols=2)
-        layers = tuple(getattr(average, "groups", None) or getattr(average, "layers", ()))
+        layers = getattr(average, "groups", None) or getattr(average, "layers", None) or ()
         if layers:
             _mark_layers(axis, layers)
         low, high = axis.get_ylim()
