@@ -98,7 +98,9 @@ def _print_layers(overview: FolderOverview) -> None:
     groups, layering = overview.source.groups, overview.source.layering
     how = {"labels": "as built", "composition": "found from the structure", "given": "as given"}
     found = how.get(layering.source, layering.source) if layering is not None else ""
-    click.echo(f"  {len(groups)} {overview.source.by}s, {found}; the top of the cell on top")
+    zero = next((q.reference_name for q in overview.quantities.values() if hasattr(q, "reference_name")), "")
+    energies = f"; energies from the {zero}" if zero else ""
+    click.echo(f"  {len(groups)} {overview.source.by}s, {found}; the top of the cell on top{energies}")
     first = {
         overview.source.by: [group.label for group in groups],
         "formula": [group.formula for group in groups],

@@ -10,7 +10,16 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from heterodft.analysis.plots.style import COLUMN, PALETTE, block_of, layer_colors, layer_of, pretty, style
+from heterodft.analysis.plots.style import (
+    COLUMN,
+    PALETTE,
+    block_of,
+    layer_colors,
+    layer_of,
+    legend_columns,
+    pretty,
+    style,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,7 +144,7 @@ def _draw_plain(axis: Axes, layer_bands: BandLines) -> list[_Entry]:
 
 def _add_legend(figure: Figure, entries: Sequence[_Entry]) -> None:
     handles = [Line2D([], [], color=c, linestyle=dash, linewidth=w, label=name) for name, c, dash, w in entries]
-    ncols = 4 if max(len(name) for name, *_ in entries) <= 16 else 2
+    ncols = min(legend_columns([name for name, *_ in entries]), 4)
     figure.legend(handles=handles, loc="outside lower center", ncols=ncols)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from heterodft.analysis.plots.style import COLUMN, PALETTE, SMALL, pretty, style
+from heterodft.analysis.plots.style import COLUMN, PALETTE, SMALL, fold, legend_columns, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +28,10 @@ _DASHES = ("-", "--", "-.", ":")
 
 def draw_energies(table: EnergyTable) -> Figure:
     """Draw the energies of configurations as bars; what may not be compared says so in place of its bar."""
-    names = [_middle_out(pretty(name), _LONGEST_NAME) for name in table.names]
+    names = [_middle_out(name, _LONGEST_NAME) for name in table.names]
     values = [np.nan if value is None else float(value) for value in table.values]
     with style():
-        figure = Figure(figsize=(COLUMN, 0.17 * len(names) + 0.65), layout="constrained")
+        figure = Figure(figsize=(COLUMN, 0.17 * len(names) + 0.7), layout="constrained")
         axis = figure.subplots()
         places = np.arange(len(names))
         colors = [PALETTE[1] if value < 0 else PALETTE[0] for value in values]
@@ -46,8 +46,8 @@ def draw_energies(table: EnergyTable) -> Figure:
         axis.set_yticks(places, names)
         axis.tick_params(axis="y", length=0)
         axis.set_ylim(len(names) - 0.5, -0.5)
-        zero, unit = _middle_out(pretty(table.reference), 40), table.unit
-        axis.set_xlabel(f"energy from {zero}{' ' if len(zero) + len(unit) < 36 else chr(10)}({unit})")
+        zero = _middle_out(table.reference, 60)
+        figure.supxlabel(fold(f"energy from {zero} ({table.unit})", height=COLUMN - 0.1), fontsize=7)
     return figure
 
 
@@ -93,7 +93,7 @@ def draw_against_u(table: AgainstU) -> Figure:
                 "marker": _MARKERS[number % len(_MARKERS)],
                 "linestyle": _DASHES[number % len(_DASHES)],
             }
-            above.plot(u, _numbers(table.moments, chosen), label=pretty(line), **look)
+            above.plot(u, _numbers(table.moments, chosen), label=line, **look)
             gaps = _numbers(table.gaps, chosen)
             below.plot(u, gaps, **look)
             metal = [k for k, i in enumerate(chosen) if table.metals[i]]
@@ -108,7 +108,7 @@ def draw_against_u(table: AgainstU) -> Figure:
         for axis in (above, below):
             axis.margins(x=0.06, y=0.12)
         if len(lines) > 1 or lines != [""]:
-            figure.legend(loc="outside upper center", ncols=min(len(lines), 4))
+            figure.legend(loc="outside upper center", ncols=legend_columns(lines))
     return figure
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from heterodft.analysis.plots.style import COLUMN, PALETTE, SMALL, pretty, pretty_orbital, style
+from heterodft.analysis.plots.style import COLUMN, PALETTE, SMALL, legend_columns, pretty, pretty_orbital, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,9 @@ def draw_layer_dos(layer_dos: DosStack | LayerDos, *, window: tuple[float, float
             patches = [
                 Patch(facecolor=(colors[i], 0.4), edgecolor=colors[i], label=pretty_orbital(columns[i])) for i in used
             ]
-            figure.legend(handles=patches, loc="outside upper center", ncols=min(len(used), 6))
+            figure.legend(
+                handles=patches, loc="outside upper center", ncols=legend_columns([columns[i] for i in used])
+            )
         axes[-1].set_xlim(*window)
         axes[-1].set_xlabel(f"energy from the {layer_dos.reference_name} (eV)")
         spins = ", spin up above, down below" if values.shape[2] == 2 else ""

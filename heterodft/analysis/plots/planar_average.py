@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from heterodft.analysis.plots.style import COLUMN, PALETTE, shade_blocks, style
+from heterodft.analysis.plots.style import COLUMN, PALETTE, fold, shade_blocks, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ def draw_planar_average(average: HeightProfile) -> Figure:
         if low < 0 < high:
             axis.axhline(0, color="black", linewidth=0.4, zorder=0)
         axis.set_xlabel("height (Å)")
-        axis.set_ylabel(f"{average.quantity} ({average.unit})")
+        axis.set_ylabel(fold(f"{average.quantity} ({average.unit})", height=1.5))
     return figure
 
 

@@ -14,6 +14,8 @@ from heterodft.analysis.plots.style import (
     PALETTE,
     SMALL,
     block_of,
+    fold,
+    legend_columns,
     pretty,
     shade_blocks,
     style,
@@ -57,9 +59,9 @@ def draw_profile(profile: LayerProfile) -> Figure:
         shade_blocks(axis, labels, [(place - 0.5, place + 0.5) for place in places])
         unit = f" ({profile.unit})" if profile.unit else ""
         only = f", {profile.columns[0]}" if series == 1 and profile.columns[0] != profile.quantity else ""
-        axis.set_ylabel(f"{profile.quantity}{only}{unit}")
+        axis.set_ylabel(fold(f"{profile.quantity}{only}{unit}", height=1.5))
         if series > 1:
-            figure.legend(loc="outside lower center", ncols=min(series, 4))
+            figure.legend(loc="outside lower center", ncols=legend_columns(profile.columns))
     return figure
 
 
@@ -69,6 +71,8 @@ def _limits(axis: Axes, profile: LayerProfile) -> None:
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     if len(profile.columns) == 1 or high - low > 0.2 * max(abs(low), abs(high)):
         low, high = min(low, 0.0), max(high, 0.0)
+    if low == high == 0:
+        high = 1.0
     margin = 0.08 * (high - low) or 0.1 * max(abs(high), 1e-3)
     axis.set_ylim(low - margin * (low < 0 or low > 0), high + margin * (high > 0 or low == high))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from heterodft.analysis.plots.style import style
 from heterodft.files import atomic_writer, make_folder, write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from matplotlib.figure import Figure
@@ -63,9 +65,23 @@ def save_figure(figure: Figure, frame: DataFrame, path: Path) -> list[Path]:
     make_folder(path.parent)
     named = isinstance(frame.index.name, str) or frame.index.nlevels > 1
     written = [write_text(path.with_name(f"{path.name}.csv"), frame.to_csv(index=named, lineterminator="\n"))]
-    for kind in ("pdf", "svg", "png"):
-        target = path.with_name(f"{path.name}.{kind}")
-        with atomic_writer(target) as stream:
-            stream.write(to_svg(figure).encode() if kind == "svg" else _render(figure, kind))
-        written.append(target)
+    with _laid_out(figure):
+        for kind in ("pdf", "svg", "png"):
+            target = path.with_name(f"{path.name}.{kind}")
+            with atomic_writer(target) as stream:
+                stream.write(to_svg(figure).encode() if kind == "svg" else _render(figure, kind))
+            written.append(target)
     return written
+
+
+@contextmanager
+def _laid_out(figure: Figure) -> Iterator[None]:
+    """Arrange the parts of a figure once for all formats, which is most of the work."""
+    engine = figure.get_layout_engine()
+    with style():
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)

@@ -79,12 +79,13 @@ def _name_planes(
     axis: Axes, planes: Sequence[AtomicPlane], colors: dict[str, str], places: tuple[float, float], points: float
 ) -> None:
     """Write the formula of each plane where there is room for it, and each layer once; `points` an Å."""
-    heights = [plane.height for plane in planes]
+    period = planes[-1].top - planes[0].bottom
+    heights = [_inside(plane.height, period) for plane in planes]
     room = min(np.diff(sorted(heights)), default=np.inf) * points
-    for plane in planes if room >= SMALL else ():
-        axis.text(places[0], plane.height, pretty(plane.formula), va="center", fontsize=7)
+    for plane, height in zip(planes, heights, strict=True) if room >= SMALL else ():
+        axis.text(places[0], height, pretty(plane.formula), va="center", fontsize=7)
     for layer in dict.fromkeys(plane.layer for plane in planes):
-        height = float(np.mean([plane.height for plane in planes if plane.layer == layer]))
+        height = _inside(float(np.mean([plane.height for plane in planes if plane.layer == layer])), period)
         dark = tuple(0.75 * part for part in to_rgb(colors[layer]))
         axis.text(places[1], height, pretty(layer), va="center", fontsize=SMALL, color=dark)
 
@@ -99,6 +100,11 @@ def _projected_cell(structure: Structure) -> NDArray[np.float64]:
     axes = np.array([matrix[0] / np.linalg.norm(matrix[0]), normal / np.linalg.norm(normal)])
     axes += np.outer(_OBLIQUE, np.cross(axes[1], axes[0]))
     return np.asarray(matrix @ axes.T)
+
+
+def _inside(height: float, period: float) -> float:
+    """Return where in the cell a height is, as its atoms are drawn."""
+    return float(np.mod(height + 1e-3 * period, period) - 1e-3 * period)
 
 
 def _draw_atom(

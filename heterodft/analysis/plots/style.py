@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import groupby
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +27,10 @@ __all__ = [
     "SMALL",
     "block_of",
     "block_runs",
+    "fold",
     "layer_colors",
     "layer_of",
+    "legend_columns",
     "material_colors",
     "pretty",
     "pretty_orbital",
@@ -40,6 +43,8 @@ COLUMN, PAGE = 3.4, 7.0
 """Inches: the widths of one and of two columns of a journal."""
 SMALL = 6.0
 """Points: the smallest text."""
+_LETTER = 3.6
+"""Points: the mean width of its letters."""
 _SLIVER = 9.0
 """Points: a stretch too narrow for its name, such as the end of a layer that begins at the other end of the cell."""
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5d4a8a", "#7f7f7f")
@@ -104,6 +109,17 @@ def pretty_orbital(name: str) -> str:
     ('dx²−y²', 't₂g')
     """
     return pretty(re.sub(r"(?<=[xyz])[23]", lambda power: "²³"[power[0] == "3"], name).replace("-", "−"))
+
+
+def legend_columns(names: Sequence[str], *, width: float = COLUMN) -> int:
+    """Return how many entries of a legend fit side by side into a width in inches."""
+    entry = max((len(name) for name in names), default=1) * _LETTER + 24
+    return max(1, min(len(names), int(72 * width / entry), 6))
+
+
+def fold(text: str, *, height: float) -> str:
+    """Break the name of an axis into lines that fit into a height (or width) in inches."""
+    return "\n".join(wrap(text, max(int(72 * height / (_LETTER * 7 / SMALL)), 8), break_long_words=False))
 
 
 def block_of(label: str) -> str:
