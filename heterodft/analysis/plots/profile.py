@@ -43,7 +43,9 @@ def draw_profile(profile: LayerProfile) -> Figure:
     places = np.arange(count)
     with style():
         wide = count > _MOST_IN_A_COLUMN
-        figure = Figure(figsize=(PAGE if wide else COLUMN, 2.1), layout="constrained")
+        beside = legend_columns(profile.columns)
+        rows = -(-series // beside) if series > 1 else 0
+        figure = Figure(figsize=(PAGE if wide else COLUMN, 1.95 + 0.13 * rows), layout="constrained")
         axis = figure.subplots()
         axis.set_xlim(-0.5, count - 0.5)
         if series == 1:
@@ -61,7 +63,7 @@ def draw_profile(profile: LayerProfile) -> Figure:
         only = f", {profile.columns[0]}" if series == 1 and profile.columns[0] != profile.quantity else ""
         axis.set_ylabel(fold(f"{profile.quantity}{only}{unit}", height=1.5))
         if series > 1:
-            figure.legend(loc="outside lower center", ncols=legend_columns(profile.columns))
+            figure.legend(loc="outside lower center", ncols=beside)
     return figure
 
 
