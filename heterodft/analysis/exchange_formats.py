@@ -19,17 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["to_ase", "to_pymatgen_bands", "to_pymatgen_dos"]
 
-_PYMATGEN_NAMES = {
-    "dx2-y2": "dx2",
-    "fy(3x2-y2)": "f_3",
-    "fxyz": "f_2",
-    "fyz2": "f_1",
-    "fz3": "f0",
-    "fxz2": "f1",
-    "fz(x2-y2)": "f2",
-    "fx(x2-3y2)": "f3",
-}
-"""What pymatgen calls those of our orbitals that have another name there."""
+_PYMATGEN_ORDER = (
+    "s", "py", "pz", "px", "dxy", "dyz", "dz2", "dxz", "dx2-y2",
+    "fy(3x2-y2)", "fxyz", "fyz2", "fz3", "fxz2", "fz(x2-y2)", "fx(x2-3y2)",
+)  # fmt: skip
+"""The values of pymatgen's ``Orbital``, the order of VASP; some of its names changed between versions."""
 
 
 def to_pymatgen_dos(result: Result) -> CompleteDos:
@@ -127,7 +121,7 @@ def _by_spin(values: NDArray[np.float64]) -> dict[Any, Any]:
 def _orbital(name: str) -> Any:
     from pymatgen.electronic_structure.core import Orbital
 
-    return Orbital[_PYMATGEN_NAMES.get(name, name)]
+    return Orbital(_PYMATGEN_ORDER.index(name))
 
 
 def _projections(values: NDArray[np.float64], orbitals: tuple[str, ...]) -> NDArray[np.float64]:
@@ -135,4 +129,4 @@ def _projections(values: NDArray[np.float64], orbitals: tuple[str, ...]) -> NDAr
     moved = values.transpose(0, 2, 1, 4, 3)
     if not set(orbitals) - set(SHELLS):
         return moved
-    return moved[:, :, :, np.argsort([_orbital(name).value for name in orbitals])]
+    return moved[:, :, :, np.argsort([_PYMATGEN_ORDER.index(name) for name in orbitals])]
