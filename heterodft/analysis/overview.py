@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from heterodft.analysis.gaps import Gap, find_gap
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.readers import read_folder
@@ -164,7 +166,7 @@ class FolderOverview:
             view = draw_side_view(self.result.structure, self.source.layering)
             written += save_figure(view, _site_frame(self.result.structure, self.source.layering), folder / "cell")
         for name, quantity in self.quantities.items():
-            if hasattr(quantity, "plot"):
+            if _can_be_drawn(quantity):
                 written += save_figure(quantity.plot(), quantity.to_frame(), folder / name)
         return written
 
@@ -201,6 +203,12 @@ def _make_all(source: Source, missing: dict[str, str]) -> tuple[dict[str, Any], 
             if section.columns is not None and source.layering is not None:
                 columns |= section.columns(quantity, source)
     return quantities, columns
+
+
+def _can_be_drawn(quantity: Any) -> bool:
+    """Whether there is a number to draw: charges are drawn against a bulk, which may not be given."""
+    values = getattr(quantity, "values", None)
+    return hasattr(quantity, "plot") and not (values is not None and np.size(values) and np.isnan(values).all())
 
 
 def _site_frame(structure: Any, layering: Layering) -> DataFrame:

@@ -46,6 +46,8 @@ class Source:
         ``layer`` or ``plane``.
     bulks
         Results of bulk materials by name, to compare layers with.
+    grids
+        By quantity, filled when they are first asked for.
     """
 
     folder: Path
@@ -53,6 +55,7 @@ class Source:
     layering: Layering | None
     by: Literal["layer", "plane"] = "layer"
     bulks: Mapping[str, Result] = field(default_factory=dict)
+    grids: dict[str, Any] = field(default_factory=dict)
 
     @property
     def groups(self) -> Sequence[SiteGroup]:
@@ -188,41 +191,86 @@ def _elements(source: Source) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _against_bulks(source: Source) -> Mapping[str, Mapping[str, Any]]:
-    return {"": {"bulks": source.bulks} if source.bulks else {}}
+    return {"": {"reference": source.bulks} if source.bulks else {}}
 
 
-def _grid_averages(source: Source) -> Variants:
-    """Average each kind of grid that lies in the folder, the first file of a kind."""
-    average = _find("potentials", "PlanarAverage", "from_grid")
-    if average is None or not source.folder.is_dir():
+def _defect(source: Source) -> Variants:
+    found = _find("local", "DefectNeighbours") if _has_defect(source.result) else None
+    return {} if found is None else {"": partial(found.from_result, source.result)}
+
+
+def _grids(source: Source) -> dict[str, Any]:
+    """Return a grid of each quantity that lies in the folder, the first file of a quantity, read once."""
+    if find_spec("heterodft.analysis.readers.grid_files") is None or not source.folder.is_dir():
         return {}
     files = import_module("heterodft.analysis.readers.grid_files")
-    kinds: dict[str, Any] = {}
-    for grid in files.read_grids(source.folder) if files.find_grids(source.folder) else ():
-        kinds.setdefault(grid.quantity, grid)
-    kinds.pop("magnetization", None)
+    if not source.grids and files.find_grids(source.folder):
+        for grid in files.read_grids(source.folder):
+            source.grids.setdefault(grid.quantity, grid)
+    return source.grids
+
+
+def _averages(source: Source) -> Variants:
+    found = _find("potentials", "PlanarAverage", "from_grid")
+    if found is None:
+        return {}
     return {
-        f"-{kind.replace(' ', '-')}": partial(average.from_grid, grid, layering=source.layering)
-        for kind, grid in kinds.items()
+        f"-{quantity.replace(' ', '-')}": partial(found.from_grid, grid, layering=source.layering)
+        for quantity, grid in _grids(source).items()
+        if quantity != "magnetization"
     }
 
 
 def _average_columns(average: Any, source: Source) -> Mapping[str, Sequence[float]]:
-    """Mean over each layer; planes are too thin for one."""
-    if source.by != "layer":
+    """Mean potential of each layer; planes are too thin for one, and densities are integrated instead."""
+    if source.by != "layer" or average.quantity != "potential":
         return {}
     means = {layer.label: layer.mean for layer in average.layers}
     name = f"mean {average.quantity} ({average.unit})"
     return {name: [means.get(group.label, np.nan) for group in source.groups]} if means else {}
 
 
+def _slabs(source: Source) -> Variants:
+    found = _find("densities", "SlabIntegrals", "from_grid")
+    if found is None or source.layering is None:
+        return {}
+    return {
+        f"-{quantity.replace(' ', '-')}": partial(
+            found.from_grid, grid, layering=source.layering, planes=source.by == "plane"
+        )
+        for quantity, grid in _grids(source).items()
+        if quantity != "potential"
+    }
+
+
+def _slab_columns(slabs: Any, source: Source) -> Mapping[str, Sequence[float]]:
+    found = table_columns(slabs.to_frame(), [group.label for group in source.groups])
+    return {f"slab {name}": values for name, values in found.items() if re.match("moment|charge", name)}
+
+
+def _slices(source: Source) -> Variants:
+    """Cut the spin density through the atom with the largest moment."""
+    found = _find("slices", "DensitySlice", "from_grid")
+    told = next((v for v in source.result.sites.values() if v.moments is not None), None)
+    grid = None if found is None or told is None else _grids(source).get("spin density")
+    if found is None or told is None or told.moments is None or grid is None:
+        return {}
+    site = int(np.argmax(np.abs(told.moments)))
+    return {"-spin-density": partial(found.from_grid, grid, through=site)}
+
+
 SECTIONS: tuple[Section, ...] = (
-    Section("moments", "moments by layer", _by_layer("moments", "LayerMoments"), _frame_columns("moment")),
+    Section(
+        "moments",
+        "moments by layer",
+        _by_layer("moments", "LayerMoments"),
+        _frame_columns(r"^(\S+ )?moment \("),
+    ),
     Section(
         "charges",
         "charges by layer",
         _by_layer("charges", "LayerCharges", options=_against_bulks),
-        _frame_columns("charge|electrons"),
+        _frame_columns("charge|transfer"),
     ),
     Section("dos", "density of states by layer", _by_layer("pdos", "LayerDos"), _window_columns),
     Section("band-edges", "band edges by layer", _by_layer("band_edges", "BandEdges"), _frame_columns("edge")),
@@ -238,8 +286,10 @@ SECTIONS: tuple[Section, ...] = (
         _by_layer("structure", "StructureProfile"),
         _frame_columns("tilt|displacement|spacing"),
     ),
-    Section("defect", "neighbours of the defect", _by_layer("local", "DefectNeighbours", applies=_has_defect)),
-    Section("average", "averages of grids", _grid_averages, _average_columns),
+    Section("defect", "neighbours of the defect", _defect),
+    Section("average", "averages of grids", _averages, _average_columns),
+    Section("slabs", "densities integrated over layers", _slabs, _slab_columns),
+    Section("slice", "slice", _slices),
     Section("bands", "bands along the path", _by_layer("bands", "LayerBands", applies=_has_path)),
 )
 """In the order they are shown."""

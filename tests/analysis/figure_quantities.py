@@ -85,8 +85,10 @@ def density(quantity="spin density"):
     values = np.exp(-((across - 2) ** 2) - (up - 4) ** 2)
     if quantity == "spin density":
         values -= 0.6 * np.exp(-((across - 2) ** 2) - (up - 12) ** 2)
-    atoms = (("Ti", 2.0, 4.0), ("O", 0.0, 4.0))
-    return SimpleNamespace(values=values, extent=(0.0, 4.0, 0.0, 16.0), atoms=atoms, quantity=quantity, unit="μB/Å³")
+    atoms = [SimpleNamespace(element=e, x=x, y=y) for e, x, y in (("Ti", 2.0, 4.0), ("O", 0.0, 4.0))]
+    return SimpleNamespace(
+        x=across[0], y=up[:, 0], values=values, atoms=atoms, quantity=quantity, unit="μB/Å³"
+    )  # fmt: skip
 
 
 def shells():

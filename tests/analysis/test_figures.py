@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import figure_quantities as given
 import numpy as np
@@ -20,8 +21,9 @@ def texts_in_pixels(figure):
     for axis in figure.axes:
         shown = [*axis.texts, axis.xaxis.label, axis.yaxis.label, axis.title]
         for part, limits in ((axis.xaxis, axis.get_xlim()), (axis.yaxis, axis.get_ylim())):
-            places = zip(part.get_majorticklocs(), part.get_majorticklabels(), strict=True)
-            shown += [label for place, label in places if min(limits) <= place <= max(limits)]
+            ticks = part.get_major_ticks()
+            shown += [tick.label1 for tick in ticks if min(limits) <= tick.get_loc() <= max(limits)]
+            shown += [tick.label2 for tick in ticks if tick.label2.get_visible()]
         found += [(text.get_text(), text.get_window_extent()) for text in shown if text.get_text()]
     for legend in figure.legends:
         found += [(text.get_text(), text.get_window_extent()) for text in legend.get_texts()]
@@ -190,3 +192,22 @@ def test_a_legend_has_as_many_columns_as_fit():
     assert legend_columns(["s", "p", "d"]) == 3
     assert legend_columns(["valence, spin down", "conduction, spin down"] * 2) == 2
     assert legend_columns(["x" * 200]) == 1
+
+
+def test_slabs_are_drawn_as_a_profile():
+    labels = [group.label for group in given.groups(8)]
+    slabs = SimpleNamespace(labels=labels, values=np.arange(8.0), quantity="spin density", unit="μB")
+    axis = plots.draw_slab_integrals(slabs).axes[0]
+    assert [bar.get_height() for bar in axis.patches[:8]] == slabs.values.tolist()
+    assert axis.get_ylabel() == "moment, integral of the\ndensity (μB)"
+    slabs.values = np.arange(24.0).reshape(8, 3)
+    assert [text.get_text() for text in plots.draw_slab_integrals(slabs).legends[0].get_texts()] == ["x", "y", "z"]
+
+
+def test_shells_of_a_density_and_of_sites_are_drawn_alike():
+    sites, density = given.shells(), given.shells()
+    density.inside = density.__dict__.pop("cumulative")
+    density.quantity = "spin density"
+    for shells in (plots.draw_shells(sites), plots.draw_defect_shells(density)):
+        assert np.array_equal(shells.axes[0].lines[0].get_ydata(), sites.cumulative)
+        assert shells.axes[0].get_ylabel() == "moment inside (μB)"

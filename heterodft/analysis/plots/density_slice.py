@@ -23,7 +23,7 @@ _BAR = 0.75
 def draw_density_slice(density: DensitySlice) -> Figure:
     """Draw a slice with its atoms; a spin density in colours that diverge from white at zero."""
     values = np.asarray(density.values)
-    left, right, bottom, top = density.extent
+    extent = left, right, bottom, top = _extent(density)
     signed = density.quantity != "charge density" and bool((values < 0).any())
     size = float(np.abs(values).max()) or 1.0
     with style():
@@ -34,22 +34,24 @@ def draw_density_slice(density: DensitySlice) -> Figure:
         image = axis.imshow(
             values,
             origin="lower",
-            extent=density.extent,
+            extent=extent,
             cmap="RdBu_r" if signed else "viridis",
             vmin=-size if signed else min(float(values.min()), 0.0),
             vmax=size,
             interpolation="bilinear",
         )
-        seen: set[tuple[float, float]] = set()
-        for symbol, across, up in density.atoms:
-            if (round(across, 1), round(up, 1)) in seen:
-                continue
-            seen.add((round(across, 1), round(up, 1)))
-            halo = [withStroke(linewidth=1.4, foreground="white")]
-            axis.text(across, up, symbol, ha="center", va="center", fontsize=SMALL, path_effects=halo)
+        halo = [withStroke(linewidth=1.4, foreground="white")]
+        for element, x, y in sorted({(atom.element, round(atom.x, 1), round(atom.y, 1)) for atom in density.atoms}):
+            axis.text(x, y, element, ha="center", va="center", fontsize=SMALL, path_effects=halo)
         axis.set_xlabel("Å")
         axis.set_ylabel("Å")
         figure.colorbar(
             image, ax=axis, label=f"{density.quantity} ({density.unit})", shrink=min(0.9, 2.5 / height), aspect=25
         )
     return figure
+
+
+def _extent(density: DensitySlice) -> tuple[float, float, float, float]:
+    """Return the edges of the picture; a point is in the middle of its square."""
+    (x, y), half = (density.x, density.y), [0.5 * float(a[1] - a[0]) for a in (density.x, density.y)]
+    return float(x[0]) - half[0], float(x[-1]) + half[0], float(y[0]) - half[1], float(y[-1]) + half[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,9 +26,9 @@ from heterodft.analysis.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from heterodft.analysis.plots.quantities import LayerProfile
+    from heterodft.analysis.plots.quantities import LayerProfile, SlabProfile
 
-__all__ = ["draw_profile"]
+__all__ = ["draw_profile", "draw_slab_integrals"]
 
 _MOST_IN_A_COLUMN = 26
 _MARKERS = "os^Dv<>P"
@@ -88,3 +89,21 @@ def _name_groups(axis: Axes, labels: list[str]) -> None:
     planes = " " in labels[0] if labels else False
     if any(map(block_of, labels)):
         axis.set_xlabel("plane" if planes else "layer")
+
+
+def draw_slab_integrals(slabs: SlabProfile) -> Figure:
+    """Draw a density integrated over each layer or plane; of a magnetization its three components."""
+    values = np.asarray(slabs.values)
+    columns = ("x", "y", "z") if values.ndim == 2 else ("integral of the density",)
+    name = {"spin density": "moment", "magnetization": "moment", "charge density": "electrons"}
+    groups = [SimpleNamespace(label=label) for label in slabs.labels]
+    quantity = name.get(slabs.quantity, slabs.quantity)
+    return draw_profile(
+        SimpleNamespace(
+            groups=groups,
+            columns=columns,
+            values=values.reshape(len(groups), -1),
+            quantity=quantity,
+            unit="" if quantity == "electrons" else slabs.unit,
+        )
+    )

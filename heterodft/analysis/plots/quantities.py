@@ -19,6 +19,8 @@ __all__ = [
     "HeightProfile",
     "LayerProfile",
     "ShellMoments",
+    "SlabProfile",
+    "SliceAtom",
 ]
 
 
@@ -190,20 +192,40 @@ class AgainstU(Protocol):
         """The line each entry is on: ``FM``, ``AFM-G``."""
 
 
+class SliceAtom(Protocol):
+    """An atom in a slice."""
+
+    @property
+    def element(self) -> str:
+        """Symbol."""
+
+    @property
+    def x(self) -> float:
+        """Å across."""
+
+    @property
+    def y(self) -> float:
+        """Å up."""
+
+
 class DensitySlice(Protocol):
     """A density on a plane through the cell."""
 
     @property
+    def x(self) -> NDArray[Any]:
+        """Å across, evenly spaced, shape (nx,)."""
+
+    @property
+    def y(self) -> NDArray[Any]:
+        """Å up, evenly spaced, shape (ny,)."""
+
+    @property
     def values(self) -> NDArray[Any]:
-        """Shape (up, across)."""
+        """Shape (ny, nx)."""
 
     @property
-    def extent(self) -> tuple[float, float, float, float]:
-        """Å: left, right, bottom, top."""
-
-    @property
-    def atoms(self) -> Sequence[tuple[str, float, float]]:
-        """Symbol and place (Å, across and up) of the atoms in the plane."""
+    def atoms(self) -> Sequence[SliceAtom]:
+        """The atoms in the plane."""
 
     @property
     def quantity(self) -> str:
@@ -215,19 +237,35 @@ class DensitySlice(Protocol):
 
 
 class ShellMoments(Protocol):
-    """What is inside spheres of growing radius around a place."""
+    """What growing spheres around a place hold, as ``inside`` (of a density) or ``cumulative`` (of sites)."""
 
     @property
     def radii(self) -> NDArray[Any]:
         """Å, shape (radius,)."""
 
     @property
-    def cumulative(self) -> NDArray[Any]:
-        """Integrated out to each radius, shape (radius,)."""
+    def quantity(self) -> str:
+        """``spin density`` or ``moment``."""
+
+    @property
+    def unit(self) -> str:
+        """``μB``."""
+
+
+class SlabProfile(Protocol):
+    """A density integrated from the bottom to the top of each layer or plane."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Of the layers or planes from the bottom up."""
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """Shape (group,), or (group, 3) of a magnetization."""
 
     @property
     def quantity(self) -> str:
-        """``moment``."""
+        """``spin density``."""
 
     @property
     def unit(self) -> str:
