@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from heterodft.analysis.gaps import Gap, find_gap
 from heterodft.analysis.layers import find_layering
@@ -86,11 +84,27 @@ class FolderOverview:
             If the folder cannot be read. What cannot be made from it is told in `missing` instead.
         """
         result = read_folder(folder)
+        if result.bands is not None and result.bands.labels is not None:  # a path is drawn by layer
+            more: dict[str, Any] = {"projections": True}
+            result = read_folder(folder, **more)
+        return cls.from_result(result, folder=folder, by=by, layers=layers, axis=axis, bulks=bulks)
+
+    @classmethod
+    def from_result(
+        cls,
+        result: Result,
+        *,
+        folder: Path,
+        by: Literal["layer", "plane"] = "layer",
+        layers: str | None = None,
+        axis: str | None = None,
+        bulks: Mapping[str, Result] | None = None,
+    ) -> FolderOverview:
+        """Make every quantity that can be made of a result; `folder` may hold grids. See `read`."""
         missing: dict[str, str] = {}
         layering = _layering(result, layers, axis, missing)
-        if result.bands is not None and result.bands.labels is not None and layering is not None:
-            options: dict[str, Any] = {"projections": True}
-            result = read_folder(folder, **options)
+        if layering is None and result.bands is not None:  # bands without layers are bands all the same
+            result = replace(result, bands=replace(result.bands, projections=None))
         source = Source(folder, result, layering, by, bulks or {})
         gap = None
         try:
@@ -166,8 +180,13 @@ class FolderOverview:
             view = draw_side_view(self.result.structure, self.source.layering)
             written += save_figure(view, _site_frame(self.result.structure, self.source.layering), folder / "cell")
         for name, quantity in self.quantities.items():
-            if _can_be_drawn(quantity):
-                written += save_figure(quantity.plot(), quantity.to_frame(), folder / name)
+            try:
+                figure = quantity.plot()
+            except HeterodftError:  # there is nothing to draw: charges without a bulk to compare them with
+                table = quantity.to_frame().to_csv(index=False, lineterminator="\n")
+                written.append(write_text(folder / f"{name}.csv", table))
+            else:
+                written += save_figure(figure, quantity.to_frame(), folder / name)
         return written
 
 
@@ -203,12 +222,6 @@ def _make_all(source: Source, missing: dict[str, str]) -> tuple[dict[str, Any], 
             if section.columns is not None and source.layering is not None:
                 columns |= section.columns(quantity, source)
     return quantities, columns
-
-
-def _can_be_drawn(quantity: Any) -> bool:
-    """Whether there is a number to draw: charges are drawn against a bulk, which may not be given."""
-    values = getattr(quantity, "values", None)
-    return hasattr(quantity, "plot") and not (values is not None and np.size(values) and np.isnan(values).all())
 
 
 def _site_frame(structure: Any, layering: Layering) -> DataFrame:
@@ -266,10 +279,15 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
     >>> distinct_names([Path("/r/sl/FM/static"), Path("/r/sl/AFM-G/static")])
     ['FM', 'AFM-G']
     """
-    parts = [path.resolve().parts for path in paths]
+    places = [path.resolve().parent if path.is_file() else path.resolve() for path in paths]
+    parts = [place.parts for place in places]
     if len(set(parts)) < 2:
-        return [path.resolve().name or "root" for path in paths]
-    shortest = min(map(len, parts))
-    first = next((i for i in range(shortest) if len({p[i] for p in parts}) > 1), shortest - 1)
-    last = next((i for i in range(1, shortest - first + 1) if len({p[-i] for p in parts}) > 1), 1)
-    return ["_".join(p[first : len(p) - last + 1]) or p[-1] for p in parts]
+        names = [place.name or "root" for place in places]
+    else:
+        shortest = min(map(len, parts))
+        first = next((i for i in range(shortest) if len({p[i] for p in parts}) > 1), shortest - 1)
+        last = next((i for i in range(1, shortest - first + 1) if len({p[-i] for p in parts}) > 1), 1)
+        names = ["_".join(p[first : len(p) - last + 1]) or p[-1] for p in parts]
+    return [
+        name if names.index(name) == i else f"{name}-{names[: i + 1].count(name)}" for i, name in enumerate(names)
+    ]

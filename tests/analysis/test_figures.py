@@ -10,6 +10,7 @@ from matplotlib.collections import LineCollection
 
 from heterodft.analysis import plots
 from heterodft.analysis.plots.style import COLUMN, PAGE, SMALL, block_runs, legend_columns
+from heterodft.errors import ReaderError
 
 SIZES = (2, 8, 24)
 
@@ -52,7 +53,7 @@ def outside(figure):
 def all_figures():
     for layers in SIZES:
         for by in ("layers", "planes"):
-            for spins in (1, 2):
+            for spins in (1, 2) if by == "layers" else (2,):
                 yield f"dos {layers} {by} {spins}", plots.draw_layer_dos(given.dos(layers, by, spins))
             yield f"profile {layers} {by}", plots.draw_profile(given.profile(layers, by))
             yield f"bars {layers} {by}", plots.draw_profile(given.profile(layers, by, columns=("sphere",)))
@@ -118,11 +119,23 @@ def test_blocks_are_named_above_a_profile():
     assert written == ["SrTiO₃[1]", "LaAlO₃[1]", "SrTiO₃[2]", "LaAlO₃[2]"]
 
 
-def test_a_profile_of_zeros_or_of_gaps_is_drawn():
+@pytest.mark.parametrize("noise", [0.0, 4e-16])
+def test_a_profile_of_zeros_has_an_axis_that_shows_zeros(noise):
     profile = given.profile()
-    profile.values[:] = 0.0
-    plots.draw_profile(profile).draw_without_rendering()
+    profile.values = profile.values * noise
+    assert plots.draw_profile(profile).axes[0].get_ylim() == pytest.approx((0.0, 1.08))
+
+
+def test_a_profile_without_numbers_says_that_there_is_nothing_to_draw():
+    profile = given.profile()
     profile.values[:] = np.nan
+    with pytest.raises(ReaderError, match="moment of no layer is known"):
+        plots.draw_profile(profile)
+
+
+def test_layers_without_a_number_are_left_out_of_a_profile():
+    profile = given.profile()
+    profile.values[0] = np.nan
     plots.draw_profile(profile).draw_without_rendering()
 
 

@@ -22,6 +22,7 @@ from heterodft.analysis.plots.style import (
     style,
     tick_text,
 )
+from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_profile", "draw_slab_integrals"]
 
 _MOST_IN_A_COLUMN = 26
+_ROUNDING = 1e-9
+"""What is smaller in every layer is drawn as zero."""
 _MARKERS = "os^Dv<>P"
 
 
@@ -38,7 +41,14 @@ def draw_profile(profile: LayerProfile) -> Figure:
     """Draw a profile along the layers from the bottom of the cell (left) to its top, materials shaded.
 
     One series is drawn as bars, several as points with lines. Up to 26 groups fit one column; more take two.
+
+    Raises
+    ------
+    ReaderError
+        If there is no number to draw.
     """
+    if not np.isfinite(profile.values).any():
+        raise ReaderError(f"the {profile.quantity} of no layer is known, so there is nothing to draw")
     labels = [group.label for group in profile.groups]
     count, series = len(labels), len(profile.columns)
     places = np.arange(count)
@@ -71,13 +81,13 @@ def draw_profile(profile: LayerProfile) -> Figure:
 def _limits(axis: Axes, profile: LayerProfile) -> None:
     """Show zero where it is near; elsewhere, as with charges, the range of the values."""
     finite = profile.values[np.isfinite(profile.values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    low, high = float(finite.min()), float(finite.max())
     if len(profile.columns) == 1 or high - low > 0.2 * max(abs(low), abs(high)):
         low, high = min(low, 0.0), max(high, 0.0)
-    if low == high == 0:
-        high = 1.0
-    margin = 0.08 * (high - low) or 0.1 * max(abs(high), 1e-3)
-    axis.set_ylim(low - margin * (low < 0 or low > 0), high + margin * (high > 0 or low == high))
+    if max(abs(low), abs(high)) < _ROUNDING:
+        low, high = 0.0, 1.0
+    margin = 0.08 * (high - low) or 0.1 * abs(high)
+    axis.set_ylim(low - margin * (low != 0), high + margin * (high != 0))
 
 
 def _name_groups(axis: Axes, labels: list[str]) -> None:
