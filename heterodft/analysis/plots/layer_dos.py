@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from heterodft.analysis.plots.style import COLUMN, PALETTE, SMALL, legend_columns, pretty, pretty_orbital, style
+from heterodft.analysis.plots.style import COLUMN, PALETTE, SMALL, fold, legend_columns, pretty, pretty_orbital, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +66,9 @@ def draw_layer_dos(layer_dos: DosStack | LayerDos, *, window: tuple[float, float
             )
         axes[-1].set_xlim(*window)
         axes[-1].set_xlabel(f"energy from the {layer_dos.reference_name} (eV)")
-        spins = ", spin up above, down below" if values.shape[2] == 2 else ""
-        figure.supylabel(f"density of states (1/eV){spins if panel * len(groups) > 2 else ''}", fontsize=7)
+        spins = ", spin up above, down below" if values.shape[2] == 2 and panel * len(groups) > 2 else ""
+        name = fold(f"density of states (1/eV){spins}", height=panel * len(groups) + 0.2)
+        figure.supylabel(name, fontsize=7, multialignment="center")
     return figure
 
 
