@@ -26,6 +26,7 @@ _COMMANDS = {
     "resume": "Let paused calculations run again.",
     "retry": "Put failed or cancelled calculations back into the queue.",
     "lpad": "FireWorks' lpad on the queue: heterodft lpad get_fws -s READY -d ids",
+    "analyze": "Say what any finished VASP or Quantum ESPRESSO folder holds, by layer.",
     "report": "Tables, figures and one HTML page from the finished folders.",
     "pseudos": "Show and install pseudopotentials.",
 }

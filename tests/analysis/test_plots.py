@@ -9,6 +9,7 @@ from matplotlib.patches import Circle
 from heterodft.analysis.layers import find_planes
 from heterodft.analysis.pdos import SHELLS, LayerDos
 from heterodft.analysis.plots import draw_layer_dos, draw_side_view, layer_colors, to_svg
+from heterodft.analysis.plots.style import pretty
 from heterodft.structures import Block, build_material, build_superlattice, enumerate_defects
 
 STO, LAO = build_material("SrTiO3"), build_material("LaAlO3")
@@ -36,7 +37,7 @@ def texts(svg):
 def test_a_layer_dos_is_valid_svg_with_a_panel_a_plane_top_plane_first(spins):
     figure = draw_layer_dos(layer_dos(spins))
     labels = [axis.texts[0].get_text() for axis in figure.axes]
-    assert labels == ["AlO2   LaAlO3:1", "LaO   LaAlO3:1", "TiO2   SrTiO3:1", "SrO   SrTiO3:1"]
+    assert labels == ["AlO₂   LaAlO₃:1", "LaO   LaAlO₃:1", "TiO₂   SrTiO₃:1", "SrO   SrTiO₃:1"]
     written = texts(to_svg(figure))
     assert set(labels) <= set(written)
     assert "energy from the middle of the gap (eV)" in written
@@ -68,8 +69,8 @@ def test_a_side_view_is_valid_svg_that_names_planes_and_layers(normal):
     structure = stack(normal, sto=2)
     written = texts(to_svg(draw_side_view(structure)))
     for plane in find_planes(structure):
-        assert plane.formula in written
-        assert plane.layer in written
+        assert pretty(plane.formula) in written
+        assert pretty(plane.layer) in written
     assert "V" not in written
 
 

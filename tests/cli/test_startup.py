@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-HEAVY = ("numpy", "pymatgen", "fireworks", "pymongo", "mongomock", "matplotlib", "ase", "scipy", "pydantic")
+HEAVY = ("numpy", "pymatgen", "fireworks", "pymongo", "mongomock", "matplotlib", "ase", "scipy", "pydantic", "pandas")
 
 
-@pytest.mark.parametrize("words", ["['--help']", "['status']"])
+@pytest.mark.parametrize("words", ["['--help']", "['status']", "['analyze', '--help']"])
 def test_what_a_user_waits_for_imports_nothing_heavy(words, tmp_path):
     code = (
         "import sys\n"

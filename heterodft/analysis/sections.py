@@ -1,0 +1,295 @@
+"""What `heterodft analyze` makes of a folder: one entry a quantity, each with its columns of the layer table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from heterodft.errors import ReaderError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from pandas import DataFrame
+
+    from heterodft.analysis.layers import Layering, SiteGroup
+    from heterodft.analysis.result import Result
+
+    Variants: TypeAlias = Mapping[str, Callable[[], Any]]
+
+__all__ = ["SECTIONS", "WINDOW", "Section", "Source", "table_columns"]
+
+WINDOW = (-2.0, 0.0)
+"""eV from the reference: where the electrons of the layer table are counted."""
+_MOST_SERIES = 8
+"""A frame with more numbers a layer than this is no profile."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a quantity may be made from.
+
+    Attributes
+    ----------
+    folder, result
+        The folder, and what was read from it.
+    layering
+        None where the layers cannot be told.
+    by
+        ``layer`` or ``plane``.
+    bulks
+        Results of bulk materials by name, to compare layers with.
+    grids
+        By quantity, filled when they are first asked for.
+    """
+
+    folder: Path
+    result: Result
+    layering: Layering | None
+    by: Literal["layer", "plane"] = "layer"
+    bulks: Mapping[str, Result] = field(default_factory=dict)
+    grids: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def groups(self) -> Sequence[SiteGroup]:
+        """The layers or planes; empty where they cannot be told."""
+        if self.layering is None:
+            return ()
+        return self.layering.layers if self.by == "layer" else self.layering.planes
+
+
+@dataclass(frozen=True)
+class Section:
+    """One kind of quantity.
+
+    Attributes
+    ----------
+    name
+        Of its files, and its key in JSON.
+    words
+        What it is, for the line that says why there is none.
+    variants
+        How to make it: one function or several by what to append to the name (an element); none where the question
+        makes no sense. Making them, or calling one, raises `ReaderError` with the reason why it cannot be made.
+    columns
+        Numbers for the layer table by the name of their column, one a group; None where there are none.
+    """
+
+    name: str
+    words: str
+    variants: Callable[[Source], Variants]
+    columns: Callable[[Any, Source], Mapping[str, Sequence[float]]] | None = None
+
+
+def _find(module: str, kind: str, maker: str = "from_result") -> Any:
+    """Return a quantity's class, None where this version has none."""
+    if find_spec(f"heterodft.analysis.{module}") is None:
+        return None
+    found = getattr(import_module(f"heterodft.analysis.{module}"), kind, None)
+    return found if hasattr(found, maker) else None
+
+
+def _by_layer(
+    module: str,
+    kind: str,
+    *,
+    applies: Callable[[Result], bool] = lambda _: True,
+    options: Callable[[Source], Mapping[str, Mapping[str, Any]]] = lambda _: {"": {}},
+) -> Callable[[Source], Variants]:
+    """Return the variants of a quantity of ``from_result(result, layering=…, by=…)``, one for each set of options."""
+
+    def variants(source: Source) -> Variants:
+        found = _find(module, kind) if applies(source.result) else None
+        if found is None:
+            return {}
+        if source.layering is None and module != "bands":
+            raise ReaderError("it needs the layers, which cannot be told")
+        same = {"layering": source.layering, "by": source.by}
+        return {end: partial(found.from_result, source.result, **same, **own) for end, own in options(source).items()}
+
+    return variants
+
+
+def _frame_columns(pattern: str = "") -> Callable[[Any, Source], Mapping[str, Sequence[float]]]:
+    """Return a function that takes the columns of a quantity's frame whose names match a regular expression."""
+
+    def columns(quantity: Any, source: Source) -> Mapping[str, Sequence[float]]:
+        found = table_columns(quantity.to_frame(), [group.label for group in source.groups])
+        return {name: values for name, values in found.items() if re.search(pattern, name)}
+
+    return columns
+
+
+def table_columns(frame: DataFrame, labels: Sequence[str]) -> dict[str, list[float]]:
+    """Return the numbers of a frame that belong to layers, one list a column in the order of `labels`.
+
+    Parameters
+    ----------
+    frame
+        With a column (or index) ``layer`` or ``plane``. Several rows a layer, told apart by other columns of words
+        such as the spin, become several columns; numbers that say where a layer is are left out.
+    labels
+        Of the layers or planes.
+    """
+    frame = frame.reset_index() if frame.index.name in ("layer", "plane") else frame
+    key = next((name for name in ("plane", "layer") if name in frame and set(frame[name]) >= set(labels)), None)
+    if key is None or not labels or len(frame) > _MOST_SERIES * len(labels):
+        return {}
+    numbers = [name for name in frame.select_dtypes("number") if name != "number" and "height" not in name]
+    words = [
+        name
+        for name in frame.columns.difference([key, *numbers, *frame.select_dtypes("bool")], sort=False)
+        if frame.groupby(key)[name].nunique(dropna=False).max() > 1
+    ]
+    found: dict[str, list[float]] = {}
+    parts = frame.groupby(words, sort=False) if words else [((), frame)]
+    for combination, part in parts:
+        rows = part.drop_duplicates(key).set_index(key)
+        said = "".join(f", {word}" for word in combination)
+        for name in numbers:
+            column = f"{name}{said}"
+            found[column] = [float(rows.at[label, name]) if label in rows.index else np.nan for label in labels]
+    return {name: values for name, values in found.items() if not np.isnan(values).all()}
+
+
+def _window_columns(layer_dos: Any, source: Source) -> Mapping[str, Sequence[float]]:
+    """Electrons of each layer in the window below the reference."""
+    from heterodft.analysis.pdos import electrons_between
+
+    electrons = electrons_between(layer_dos, *WINDOW)
+    name = f"electrons {WINDOW[0]:g} to {WINDOW[1]:g} eV"
+    if electrons.shape[1] != 2:
+        return {name: electrons[:, 0].tolist()}
+    return {f"{name}, up": electrons[:, 0].tolist(), f"{name}, down": electrons[:, 1].tolist()}
+
+
+def _has_path(result: Result) -> bool:
+    return result.bands is not None and result.bands.labels is not None
+
+
+def _has_defect(result: Result) -> bool:
+    return bool(result.request.get("about", {}).get("defect") or result.structure.properties.get("defect"))
+
+
+def _has_orbitals(result: Result) -> bool:
+    return result.dos is not None and bool(_transition_metals(result)) and "dz2" in result.dos.orbitals
+
+
+def _transition_metals(result: Result) -> list[str]:
+    return [element.symbol for element in result.structure.elements if element.is_transition_metal]
+
+
+def _elements(source: Source) -> Mapping[str, Mapping[str, Any]]:
+    return {f"-{symbol}": {"element": symbol} for symbol in _transition_metals(source.result)}
+
+
+def _against_bulks(source: Source) -> Mapping[str, Mapping[str, Any]]:
+    return {"": {"reference": source.bulks} if source.bulks else {}}
+
+
+def _defect(source: Source) -> Variants:
+    found = _find("local", "DefectNeighbours") if _has_defect(source.result) else None
+    return {} if found is None else {"": partial(found.from_result, source.result)}
+
+
+def _grids(source: Source) -> dict[str, Any]:
+    """Return a grid of each quantity that lies in the folder, the first file of a quantity, read once."""
+    if find_spec("heterodft.analysis.readers.grid_files") is None or not source.folder.is_dir():
+        return {}
+    files = import_module("heterodft.analysis.readers.grid_files")
+    if not source.grids and files.find_grids(source.folder):
+        for grid in files.read_grids(source.folder):
+            source.grids.setdefault(grid.quantity, grid)
+    return source.grids
+
+
+def _averages(source: Source) -> Variants:
+    found = _find("potentials", "PlanarAverage", "from_grid")
+    if found is None:
+        return {}
+    return {
+        f"-{quantity.replace(' ', '-')}": partial(found.from_grid, grid, layering=source.layering)
+        for quantity, grid in _grids(source).items()
+        if quantity != "magnetization"
+    }
+
+
+def _average_columns(average: Any, source: Source) -> Mapping[str, Sequence[float]]:
+    """Mean potential of each layer; planes are too thin for one, and densities are integrated instead."""
+    if source.by != "layer" or average.quantity != "potential":
+        return {}
+    means = {layer.label: layer.mean for layer in average.layers}
+    name = f"mean {average.quantity} ({average.unit})"
+    return {name: [means.get(group.label, np.nan) for group in source.groups]} if means else {}
+
+
+def _slabs(source: Source) -> Variants:
+    found = _find("densities", "SlabIntegrals", "from_grid")
+    if found is None or source.layering is None:
+        return {}
+    return {
+        f"-{quantity.replace(' ', '-')}": partial(
+            found.from_grid, grid, layering=source.layering, planes=source.by == "plane"
+        )
+        for quantity, grid in _grids(source).items()
+        if quantity != "potential"
+    }
+
+
+def _slab_columns(slabs: Any, source: Source) -> Mapping[str, Sequence[float]]:
+    found = table_columns(slabs.to_frame(), [group.label for group in source.groups])
+    return {f"slab {name}": values for name, values in found.items() if re.match("moment|charge", name)}
+
+
+def _slices(source: Source) -> Variants:
+    """Cut the spin density through the atom with the largest moment."""
+    found = _find("slices", "DensitySlice", "from_grid")
+    told = next((v for v in source.result.sites.values() if v.moments is not None), None)
+    grid = None if found is None or told is None else _grids(source).get("spin density")
+    if found is None or told is None or told.moments is None or grid is None:
+        return {}
+    site = int(np.argmax(np.abs(told.moments)))
+    return {"-spin-density": partial(found.from_grid, grid, through=site)}
+
+
+SECTIONS: tuple[Section, ...] = (
+    Section(
+        "moments",
+        "moments by layer",
+        _by_layer("moments", "LayerMoments"),
+        _frame_columns(r"^(\S+ )?moment \("),
+    ),
+    Section(
+        "charges",
+        "charges by layer",
+        _by_layer("charges", "LayerCharges", options=_against_bulks),
+        _frame_columns("charge|transfer"),
+    ),
+    Section("dos", "density of states by layer", _by_layer("pdos", "LayerDos"), _window_columns),
+    Section("band-edges", "band edges by layer", _by_layer("band_edges", "BandEdges"), _frame_columns("edge")),
+    Section("carriers", "sheet carriers", _by_layer("carriers", "SheetCarriers"), _frame_columns("cm²")),
+    Section(
+        "orbital-polarization",
+        "orbital polarization",
+        _by_layer("orbitals", "OrbitalPolarization", applies=_has_orbitals, options=_elements),
+    ),
+    Section(
+        "structure",
+        "tilts, displacements and spacings",
+        _by_layer("structure", "StructureProfile"),
+        _frame_columns("tilt|displacement|spacing"),
+    ),
+    Section("defect", "neighbours of the defect", _defect),
+    Section("average", "averages of grids", _averages, _average_columns),
+    Section("slabs", "densities integrated over layers", _slabs, _slab_columns),
+    Section("slice", "slice", _slices),
+    Section("bands", "bands along the path", _by_layer("bands", "LayerBands", applies=_has_path)),
+)
+"""In the order they are shown."""

@@ -1,0 +1,123 @@
+"""``heterodft analyze``: what any finished folder of VASP or Quantum ESPRESSO says, layer by layer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from heterodft.cli.common import echo_json, json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from heterodft.analysis.overview import FolderOverview
+    from heterodft.analysis.result import Result
+
+__all__ = ["command"]
+
+_UNREADABLE = 3
+
+
+@click.command("analyze")
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--by", type=click.Choice(["layer", "plane"]), default="layer", show_default=True, help="Resolve by.")
+@click.option(
+    "--layers",
+    metavar="SPEC",
+    help="Atoms of each layer, counted from 1: '1-5,6-10' or a YAML file; or labels, composition, planes.",
+)
+@click.option("--axis", type=click.Choice(["a", "b", "c"]), help="The vector the layers are stacked along.")
+@click.option(
+    "--bulk", "bulks", metavar="MATERIAL=DIR", multiple=True, help="A bulk run to compare the layers' charges with."
+)
+@click.option(
+    "--reference", metavar="NAME", help="Of several DIRs, the one whose energy is zero; else FM or the lowest."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write figures, their numbers and JSON there.")
+@json_option
+def command(
+    folders: Sequence[Path],
+    *,
+    by: Literal["layer", "plane"],
+    layers: str | None,
+    axis: str | None,
+    bulks: Sequence[str],
+    reference: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Say what is in finished folders of VASP or Quantum ESPRESSO, ours or not; nothing is written into them.
+
+    DIR may also be one file, such as a vasprun.xml. Several DIRs are compared: their energies are subtracted only
+    where they may be.
+
+    \b
+      heterodft analyze runs/demo/sl/FM/U0/static
+      heterodft analyze FM/ AFM/ --by plane -o figures
+
+    Exit codes: 0 done, 1 nothing could be read, 2 wrong usage, 3 some of the folders could not be read.
+    """  # noqa: D301, the backspace tells click to keep the lines
+    from heterodft.analysis.overview import FolderOverview, compare_energies, distinct_names, plain
+    from heterodft.errors import ReaderError
+
+    wanted: dict[str, Any] = {
+        "by": by,
+        "axis": axis,
+        "layers": layers,
+        "bulks": _read_bulks(bulks),
+    }
+    found: dict[str, FolderOverview] = {}
+    failed: dict[str, str] = {}
+    for name, folder in zip(distinct_names(folders), folders, strict=True):
+        try:
+            found[name] = FolderOverview.read(folder, **wanted)
+        except ReaderError as error:
+            failed[str(folder)] = str(error)
+            click.echo(f"heterodft: {error}", err=True)
+    energies = compare_energies(found, reference=reference) if len(found) > 1 else None
+    files = {} if output is None else _write(found, energies, output)
+    if as_json:
+        told = [overview.to_dict() | {"name": name, "files": files.get(name, [])} for name, overview in found.items()]
+        compared = None if energies is None else plain(energies.to_dict())
+        echo_json({"folders": told, "energies": compared, "unreadable": failed})
+    else:
+        _print(found, energies, output)
+    if failed:
+        sys.exit(_UNREADABLE if found else 1)
+
+
+def _read_bulks(entries: Sequence[str]) -> dict[str, Result]:
+    """Read the bulk runs, given as MATERIAL=DIR."""
+    from heterodft.analysis.readers import read_folder
+
+    bulks = {}
+    for entry in entries:
+        name, equals, folder = entry.partition("=")
+        if not (name and equals and folder):
+            raise click.BadParameter(f"'{entry}' is not MATERIAL=DIR", param_hint="--bulk")
+        bulks[name] = read_folder(Path(folder))
+    return bulks
+
+
+def _write(found: dict[str, FolderOverview], energies: Any, output: Path) -> dict[str, list[str]]:
+    """Write the files of each folder into a folder of its name, and the comparison beside them."""
+    files = {name: [str(path) for path in overview.save(output / name)] for name, overview in found.items()}
+    if energies is not None:
+        from heterodft.analysis.plots import save_figure
+
+        save_figure(energies.plot(), energies.to_frame(), output / "energies")
+    return files
+
+
+def _print(found: dict[str, FolderOverview], energies: Any, output: Path | None) -> None:
+    from heterodft.cli.analyze_text import print_energies, print_overview
+
+    for overview in found.values():
+        print_overview(overview)
+    if energies is not None:
+        print_energies(energies)
+    if output is not None and found:
+        click.echo(f"Figures and numbers: {output.resolve()}")

@@ -1,0 +1,104 @@
+"""`heterodft analyze` on folders made by others; what it makes of them is tested in tests/analysis."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+
+@pytest.fixture
+def superlattice(shared_data, tmp_path):
+    """A real pw.x and projwfc.x run of NiO on CrN, as pw.x left it."""
+    folder = tmp_path / "run" / "nc"
+    (folder / "nc.save").mkdir(parents=True)
+    for path in (shared_data / "qe" / "nio_crn_superlattice_v67").iterdir():
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        name = {"scf.out": "pw.out", "data-file-schema.xml": "nc.save/data-file-schema.xml"}
+        plain = path.name.removesuffix(".gz")
+        (folder / name.get(plain, plain)).write_bytes(data)
+    return folder
+
+
+def stamps(folder):
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
+
+
+def test_a_folder_of_others_is_told(superlattice, heterodft_inside):
+    before = stamps(superlattice)
+    said = heterodft_inside("analyze", str(superlattice)).stdout
+    assert "Quantum ESPRESSO 6.7" in said
+    assert "Cr2 Ni2 N2 O2 (8 atoms), finished, converged" in said
+    assert "Energy: -10503.26" in said
+    assert "Fermi level: 14.2760 eV" in said
+    assert "of its absolute value 9.741 μB" in said
+    assert "Moments of the sites, sphere" in said
+    assert stamps(superlattice) == before
+
+
+def test_json_has_plain_keys(superlattice, heterodft_inside):
+    data = json.loads(heterodft_inside("analyze", str(superlattice), "--json").stdout)
+    (told,) = data["folders"]
+    assert told["energy"] == pytest.approx(-771.97554371 * 13.605693122994, abs=1e-5)
+    assert (told["code"], told["converged"], told["atoms"], told["name"]) == ("espresso", True, 8, "nc")
+    assert told["moment"] == pytest.approx(0.0, abs=0.01)
+    assert told["fermi_level"] == pytest.approx(14.2760, abs=1e-4)
+    assert told["gap"] is not None
+    assert data["energies"] is None
+    assert data["unreadable"] == {}
+
+
+def test_figures_and_json_go_to_the_folder_asked_for(superlattice, heterodft_inside):
+    before = stamps(superlattice)
+    said = heterodft_inside("analyze", str(superlattice), "-o", "out", "--json").stdout
+    out = heterodft_inside.folder / "out" / "nc"
+    (told,) = json.loads(said)["folders"]
+    assert sorted(told["files"]) == sorted(f"out/nc/{path.name}" for path in out.iterdir())
+    written = json.loads((out / "analysis.json").read_text())
+    assert written == {key: value for key, value in told.items() if key not in ("name", "files")}
+    assert stamps(superlattice) == before
+
+
+def test_a_folder_that_cannot_be_read_is_one_line_and_the_others_are_told(superlattice, heterodft_inside):
+    (heterodft_inside.folder / "empty").mkdir()
+    done = heterodft_inside("analyze", "empty", str(superlattice), code=3)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("heterodft: ")
+    assert "empty" in done.stderr
+    assert "Quantum ESPRESSO" in done.stdout
+    data = json.loads(heterodft_inside("analyze", "empty", str(superlattice), "--json", code=3).stdout)
+    assert list(data["unreadable"]) == ["empty"]
+    assert len(data["folders"]) == 1
+
+
+def test_several_folders_are_compared_where_they_may_be(superlattice, heterodft_inside):
+    said = heterodft_inside("analyze", str(superlattice), str(superlattice)).stdout
+    assert said.count("Quantum ESPRESSO 6.7") == 2
+
+
+def test_nothing_readable_is_exit_code_one(heterodft_inside):
+    (heterodft_inside.folder / "empty").mkdir()
+    done = heterodft_inside("analyze", "empty", "nowhere", code=1)
+    assert done.stderr.count("heterodft: ") == 2
+    assert done.stdout == ""
+    data = json.loads(heterodft_inside("analyze", "empty", "--json", code=1).stdout)
+    assert data["folders"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["analyze"], "Missing argument"),
+        (["analyze", ".", "--by", "atom"], "'atom' is not one of"),
+        (["analyze", ".", "--bulk", "SrTiO3"], "is not MATERIAL=DIR"),
+    ],
+)
+def test_wrong_usage_is_told(words, said, heterodft_inside):
+    assert said in heterodft_inside(*words, code=2).stderr
+
+
+def test_a_bulk_that_cannot_be_read_stops_before_anything_is_read(heterodft_inside):
+    done = heterodft_inside("analyze", ".", "--bulk", "NiO=nowhere", code=1)
+    assert done.stderr.count("\n") == 1
+    assert "nowhere" in done.stderr
