@@ -52,7 +52,7 @@ def bits(values) -> list[bytes]:
 def decode(rows: list[str], like: str | None = None):
     form = RowFormat.of((like or rows[0]).encode())
     assert form is not None
-    return decode_rows("".join(rows).encode(), 0, len(rows), form, first=first)
+    return decode_rows("".join(rows).encode(), 0, len(rows), form)
 
 
 def check(rows: list[list[str]], pattern: str) -> None:

@@ -129,16 +129,16 @@ class Vasprun:
     @cached_property
     def version(self) -> str:
         """Version of VASP, such as ``6.4.1``."""
-        return str(self._settings("generator").get("version", "")) if self._find("generator") else ""
+        return str(self._settings("generator").get("VERSION", "")) if self._find("generator") else ""
 
     @cached_property
     def incar(self) -> dict[str, Any]:
-        """What the INCAR set: bool, int, float, str or lists of them."""
+        """What the INCAR set, by names in capitals: bool, int, float, str or lists of them."""
         return self._settings("incar") if self._find("incar") is not None else {}
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """All settings with their defaults; of a name that comes twice (NELM) the first one."""
+        """All settings with their defaults, by names in capitals; of one that comes twice (NELM) the first one."""
         return self._settings("parameters")
 
     def _settings(self, tag: str) -> dict[str, Any]:
@@ -193,13 +193,13 @@ class Vasprun:
     def mesh(self) -> tuple[int, int, int] | None:
         """Divisions of a regular mesh; None for a list or a path."""
         element = self._find("kpoints")
-        return read_mesh(self._text, element) if element is not None else None
+        return element and self._try("the mesh of k-points is", lambda: read_mesh(self._text, element))
 
     @cached_property
     def path_ends(self) -> NDArray[np.float64] | None:
         """Ends of the lines of a path, fractional, shape (points, 3); their labels are in KPOINTS only."""
         element = self._find("kpoints")
-        return read_path(self._text, element) if element is not None else None
+        return element and self._try("the path of k-points is", lambda: read_path(self._text, element))
 
     @property
     def path_labels(self) -> None:

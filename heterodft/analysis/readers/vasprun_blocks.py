@@ -289,6 +289,8 @@ def read_dos(text: Text, element: Element, sites: int, *, totals: bool = True) -
     parts = {part.tag: part for part in found}
     fermi_level = None
     if "i" in parts:
+        if not parts["i"].complete:
+            raise CutOffError("within the Fermi level", parts["i"].start)
         level = bytes(text.bytes[parts["i"].start : parts["i"].end])
         try:
             fermi_level = parse_number(level)

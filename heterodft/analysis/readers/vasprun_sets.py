@@ -87,6 +87,8 @@ def read_rows(text: Text, start: int, end: int, columns: int | None = None) -> t
     try:
         return decode_rows(text.bytes, start, layout.rows, layout.form)
     except BadNumberError as error:
+        if _uneven(text, start, layout):
+            return _read_slowly(text, start, end, columns)
         raise _damaged(error, start + error.row * layout.form.length) from error
 
 
@@ -117,6 +119,12 @@ def _layout(text: Text, start: int, end: int, columns: int | None) -> _Layout | 
         if form is not None and _ROW.fullmatch(line) and columns in (None, len(form.ends)):
             return _Layout(form, rows)
     return None
+
+
+def _uneven(text: Text, start: int, layout: _Layout) -> bool:
+    """Whether the rows only seemed to be of equal length."""
+    lines = bytes(text.bytes[start : start + layout.size]).splitlines()
+    return len({len(line) for line in lines}) > 1
 
 
 def _read_slowly(text: Text, start: int, end: int, columns: int | None) -> tuple[NDArray[np.float64], int]:
@@ -243,11 +251,15 @@ class Sets:
         alike = self._alike(match, footer, most, size)
         rows = self._gather(match.end(), layout, alike, size)
         try:
+            repeated = first == 0 or self._repeats(*rows, layout, alike, first)
             values, unknown = decode_rows(*rows, alike * layout.rows, layout.form, first=first)
         except BadNumberError as error:
             block, row = divmod(error.row, layout.rows)
+            if _uneven(self._text, match.end() + block * size, layout):
+                self._layout = None
+                return None
             raise _damaged(error, match.end() + block * size + row * layout.form.length) from error
-        if first and not self._repeats(*rows, layout, alike, first):
+        if not repeated:
             raise DamageError("the first column is not that of the sets before", match.end())
         self.unknown += unknown
         self._text.release(match.start(), match.start() + alike * size)

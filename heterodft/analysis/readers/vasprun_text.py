@@ -31,6 +31,8 @@ _SETTING = re.compile(
     rb"\s*(?:<i((?:\s+\w+=\"[^\"<>]*\")*)\s*>([^\n]*?)</i>|<v((?:\s+\w+=\"[^\"<>]*\")*)\s*>([^<]*)</v>"
     rb"|<separator(?:\s+name=\"[^\"<>]*\")?\s*>|</separator>)"
 )
+_SMALL = 1 << 16
+"""Bytes up to which an element is searched for another one of its kind."""
 _TRUE, _FALSE = ("T", ".TRUE."), ("F", ".FALSE.")
 
 
@@ -156,6 +158,8 @@ def children(text: Text, start: int, end: int, *, open_end: bool, long: str = ""
         close = _close(text, tag, match.end(), end, near_end=tag == long.encode("ascii"))
         if close < 0 and not open_end:
             raise DamageError(f"<{tag.decode('ascii')}> has no end", start)
+        if 0 <= close - match.end() < _SMALL and _opens_again(text, tag, match.end(), close):
+            raise DamageError(f"<{tag.decode('ascii')}> begins again before its end", start)
         stop = close if close >= 0 else end
         yield Element(tag.decode("ascii"), attributes, match.end(), stop, close >= 0)
         start = stop + len(tag) + 3 if close >= 0 else end
@@ -167,6 +171,12 @@ def _close(text: Text, tag: bytes, start: int, end: int, *, near_end: bool) -> i
     near = max(start, end - 100)
     close = int(text.bytes.find(tag, near, end)) if near_end else -1
     return close if close >= 0 else int(text.bytes.find(tag, start, end))
+
+
+def _opens_again(text: Text, tag: bytes, start: int, end: int) -> bool:
+    """Whether an element reaches into the next one of its kind, for want of its own end."""
+    at = text.bytes.find(b"<" + tag, start, end)
+    return at >= 0 and text.bytes[at + len(tag) + 1 : at + len(tag) + 2] in (b" ", b">")
 
 
 def _shown(text: Text, position: int) -> str:
@@ -185,7 +195,7 @@ def read_settings(text: Text, element: Element) -> tuple[dict[str, Any], list[st
     Returns
     -------
     tuple
-        Values as bool, int, float, str or lists of them by name, and words on those that cannot be read.
+        Values as bool, int, float, str or lists of them by name in capitals, and words on those that cannot be read.
 
     Raises
     ------
@@ -208,7 +218,7 @@ def read_settings(text: Text, element: Element) -> tuple[dict[str, Any], list[st
         except (BadNumberError, ValueError):
             doubts.append(f"{name} in <{element.tag}> is {_decoded(value)!r}, which is no {kind}; it is left out")
             continue
-        settings.setdefault(name, read)
+        settings.setdefault(name.upper(), read)
     if text.bytes[position : element.end].strip():
         if element.complete:
             raise DamageError(f"{_shown(text, position)} in <{element.tag}> is no setting", position)
