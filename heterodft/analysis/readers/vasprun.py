@@ -193,13 +193,17 @@ class Vasprun:
     def mesh(self) -> tuple[int, int, int] | None:
         """Divisions of a regular mesh; None for a list or a path."""
         element = self._find("kpoints")
-        return element and self._try("the mesh of k-points is", lambda: read_mesh(self._text, element))
+        if element is None:
+            return None
+        return self._try("the mesh of k-points is", lambda: read_mesh(self._text, element))
 
     @cached_property
     def path_ends(self) -> NDArray[np.float64] | None:
         """Ends of the lines of a path, fractional, shape (points, 3); their labels are in KPOINTS only."""
         element = self._find("kpoints")
-        return element and self._try("the path of k-points is", lambda: read_path(self._text, element))
+        if element is None:
+            return None
+        return self._try("the path of k-points is", lambda: read_path(self._text, element))
 
     @property
     def path_labels(self) -> None:
@@ -248,7 +252,7 @@ class Vasprun:
 
     def _step(self, number: int, element: Element) -> IonicStep:
         parts: list[Element] = []
-        walk = children(self._text, element.start, element.end, open_end=not element.complete)
+        walk = children(self._text, element.start, element.end, open_end=not element.complete, long="projected")
         complete = element.complete
         try:
             for part in walk:
@@ -379,7 +383,7 @@ class Vasprun:
             weights,
             None if read is None else read.energies,
             None if dos is None else self._dos(dos, f"{what} the density of states is", partial=True),
-            projected and self._projections(projected, f"{what} the projections are"),
+            None if projected is None else self._projections(projected, f"{what} the projections are"),
         )
 
     def _parts(self, element: Element) -> dict[str, Element]:
