@@ -45,6 +45,8 @@ class Procar:
         its x, y and z magnetization; None when not asked for.
     columns
         VASP's names along the last axis.
+    sites
+        Number of atoms it says there are.
     """
 
     energies: NDArray[np.float64]
@@ -53,6 +55,7 @@ class Procar:
     weights: NDArray[np.float64]
     projections: NDArray[np.float64] | None
     columns: tuple[str, ...]
+    sites: int
 
 
 def read_procar(path: Path, *, projections: bool = True) -> Procar:
@@ -86,7 +89,7 @@ def read_procar(path: Path, *, projections: bool = True) -> Procar:
         values, columns = _projections(path, text, [match.end() for match in found], sites)
         values = np.moveaxis(values.reshape(*shape, *values.shape[1:]), 3, 1)
         values = values[:, 0] if values.shape[1] == 1 else values[0]
-    return Procar(states[..., 0], states[..., 1], coordinates, weights, values, columns)
+    return Procar(states[..., 0], states[..., 1], coordinates, weights, values, columns, sites)
 
 
 def _projections(

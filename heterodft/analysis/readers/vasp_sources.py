@@ -1,0 +1,372 @@
+"""Each file of a VASP folder as one `Source`: the same fields, None where the file is silent."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heterodft.analysis.readers.doscar import read_doscar
+from heterodft.analysis.readers.file_text import mapped
+from heterodft.analysis.readers.oszicar import read_oszicar
+from heterodft.analysis.readers.outcar import KILOBAR, read_outcar
+from heterodft.analysis.readers.poscar import read_poscar
+from heterodft.analysis.readers.procar import read_procar
+from heterodft.analysis.readers.vasp_method import VaspSettings
+from heterodft.analysis.readers.vasp_orbitals import in_our_order, shells_of
+from heterodft.analysis.readers.vaspout import read_vaspout
+from heterodft.analysis.result import Bands, ProjectedDos, SiteValues
+from heterodft.errors import ReaderError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from heterodft.analysis.readers.outcar import Ending, ShellTable
+
+__all__ = [
+    "Source",
+    "from_doscar",
+    "from_oszicar",
+    "from_outcar",
+    "from_poscar",
+    "from_procar",
+    "from_vaspout",
+    "from_vasprun",
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one file says of one ionic step, sites in VASP's order; units as in `Result`.
+
+    Attributes
+    ----------
+    name
+        Of the file.
+    whole
+        Whether it was written to its end.
+    rough
+        Whether its positions have few decimals.
+    ionic_steps
+        How many ended.
+    cycle_converged
+        Whether the last self-consistent cycle did; None where the file does not tell.
+    relaxed
+        Whether the structure reached its tolerance; None where the file does not tell.
+    ending
+        Of an OUTCAR.
+    """
+
+    name: str
+    whole: bool = True
+    version: str | None = None
+    settings: VaspSettings = field(default_factory=VaspSettings)
+    elements: tuple[str, ...] | None = None
+    sites: int | None = None
+    lattice: NDArray[np.float64] | None = None
+    fractional: NDArray[np.float64] | None = None
+    rough: bool = False
+    ionic_steps: int | None = None
+    energy: float | None = None
+    iterations: int | None = None
+    accuracy: float | None = None
+    cycle_converged: bool | None = None
+    relaxed: bool | None = None
+    ending: Ending | None = None
+    electrons: float | None = None
+    fermi_level: float | None = None
+    moment: tuple[float, ...] | None = None
+    sphere: SiteValues | None = None
+    forces: NDArray[np.float64] | None = None
+    stress: NDArray[np.float64] | None = None
+    bands: Bands | None = None
+    dos: ProjectedDos | None = None
+    cpu_seconds: float | None = None
+    wall_seconds: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+# vasprun.xml
+
+
+def from_vasprun(path: Path, *, projections: bool) -> Source:
+    """Read ``vasprun.xml`` as far as it goes."""
+    from heterodft.analysis.readers.vasprun import Vasprun
+
+    run = Vasprun.open(path)
+    ended = [step for step in run.ionic_steps if step.complete]
+    last = ended[-1] if ended else None
+    lattice, fractional = run.final_structure() if ended else run.initial_structure()
+    tags = {**run.incar, **run.parameters}
+    counts, valences = _species_of(path)
+    mesh = tuple(run.mesh) if run.mesh is not None else None if run.kpoints is None else len(run.kpoints)
+    found: dict[str, Any] = {}
+    if last is not None:
+        found = _cycle(last, int(tags.get("NELM", 0)), len(ended) == len(run.ionic_steps))
+        found |= {"forces": last.forces, "stress": None if last.stress is None else -KILOBAR * last.stress}
+        found |= {"relaxed": _seems_relaxed(tags, len(ended), last.forces, whole=run.complete)}
+        found |= _arrays(path, run, projections=projections)
+    return Source(
+        name=path.name,
+        whole=run.complete,
+        version=run.version.strip(),
+        settings=VaspSettings(tags, tuple(run.pseudopotentials), valences, counts, mesh),
+        elements=tuple(run.elements),
+        lattice=lattice,
+        fractional=fractional,
+        ionic_steps=len(ended),
+        electrons=_maybe_float(tags.get("NELECT")),
+        fermi_level=run.fermi_level if ended else None,
+        **found,
+    )
+
+
+def _arrays(path: Path, run: Any, *, projections: bool) -> dict[str, Any]:
+    """Read bands and densities of states; what is damaged is left out and told."""
+    found: dict[str, Any] = {"notes": ()}
+    readers = {"bands": lambda: _xml_bands(run, projections=projections), "dos": lambda: _xml_dos(run)}
+    for name, read in readers.items():
+        try:
+            found[name] = read()
+        except ReaderError as error:
+            found["notes"] += (f"the {name} of {path.name} were left out: {error}",)
+    return found
+
+
+def _maybe_float(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _cycle(step: Any, most: int, last_ended: bool) -> dict[str, Any]:
+    """Return the energy and the end of a cycle.
+
+    The energy is that of its last electronic step, moved by what was added outside the cycle (dispersion): in older
+    versions the energy(sigma→0) of the ionic step as a whole is zero, or that without entropy.
+    """
+    free, zero = float(step.free_energies[-1]), float(step.energies_zero[-1])
+    outside = float(step.block_energy.get("e_fr_energy", free)) - free
+    found = {"energy": round(zero + outside, 8), "iterations": len(step.free_energies)}
+    if len(step.free_energies) > 1:
+        found["accuracy"] = abs(free - float(step.free_energies[-2]))
+    if most:
+        found["cycle_converged"] = len(step.free_energies) < most and last_ended
+    return found
+
+
+def _seems_relaxed(
+    tags: dict[str, Any], steps: int, forces: NDArray[np.float64] | None, *, whole: bool
+) -> bool | None:
+    """Tell whether a relaxation ended before its last step; None where that is not the same as being relaxed."""
+    most, tolerance = int(tags.get("NSW", 0)), float(tags.get("EDIFFG", 0))
+    if most <= 1:
+        return None
+    if tolerance < 0 and forces is not None and np.linalg.norm(forces, axis=1).max(initial=0) <= -tolerance:
+        return whole
+    return whole and steps < most
+
+
+def _species_of(path: Path) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Return the numbers of sites and of valence electrons of each species."""
+    with mapped(path) as data:
+        head = bytes(data[: 1 << 22])
+    table = re.search(rb'<array name="atomtypes".*?</array>', head, flags=re.DOTALL)
+    rows = re.findall(rb"<rc><c>([^<]*)</c><c>[^<]*</c><c>[^<]*</c><c>([^<]*)</c>", table[0]) if table else []
+    try:
+        return tuple(int(count) for count, _ in rows), tuple(float(valence) for _, valence in rows)
+    except ValueError:
+        return (), ()
+
+
+def _xml_bands(run: Any, *, projections: bool) -> Bands | None:
+    eigenvalues = run.eigenvalues()
+    if eigenvalues is None or run.kpoints is None or run.weights is None:
+        return None
+    bands = Bands(*eigenvalues, np.asarray(run.kpoints), np.asarray(run.weights) / np.sum(run.weights))
+    return _projected(bands, *(run.projections() or (None, ()))) if projections else bands
+
+
+def _projected(bands: Bands, values: NDArray[np.float64] | None, columns: Sequence[str]) -> Bands:
+    if values is None:
+        return bands
+    projections, orbitals = in_our_order(values, columns[: values.shape[-1]], axis=-1)
+    return replace(bands, projections=projections, orbitals=orbitals)
+
+
+def _xml_dos(run: Any) -> ProjectedDos | None:
+    found = run.dos()
+    if found is None:
+        return None
+    return _dos(found.energies, found.total, found.partial, found.columns, sites=len(run.elements))
+
+
+def _dos(
+    energies: NDArray[np.float64],
+    total: NDArray[np.float64],
+    partial: NDArray[np.float64] | None,
+    columns: Sequence[str] | None,
+    *,
+    sites: int,
+) -> ProjectedDos:
+    if partial is None or not columns:
+        return ProjectedDos(energies, np.zeros((sites, 0, len(total), len(energies))), total, ())
+    values, orbitals = in_our_order(partial, columns, axis=1)
+    return ProjectedDos(energies, values, total, orbitals)
+
+
+# vaspout.h5
+
+
+def from_vaspout(path: Path, *, projections: bool) -> Source:
+    """Read ``vaspout.h5``."""
+    data = read_vaspout(path, projections=projections)
+    tags, bands, dos = dict(data.incar), None, None
+    arrays = (data.eigenvalues, data.occupations, data.kpoints, data.weights)
+    if not any(array is None for array in arrays):
+        bands = _projected(Bands(*arrays), data.projections, data.columns)  # type: ignore[arg-type]
+        tags.setdefault("ISPIN", len(bands.energies))
+    if data.dos is not None and data.dos_energies is not None:
+        names = data.columns[: data.dos_partial.shape[1]] if data.dos_partial is not None else ()
+        dos = _dos(data.dos_energies, data.dos, data.dos_partial, names, sites=len(data.elements or ()))
+    if data.moments is not None and len(data.moments) == 3:
+        tags.setdefault("LNONCOLLINEAR", True)
+    most = tags.get("NSW", 0)
+    return Source(
+        name=path.name,
+        version=data.version,
+        settings=VaspSettings(
+            tags, data.titles, data.valences, data.counts, None if data.kpoints is None else len(data.kpoints)
+        ),
+        elements=data.elements,
+        lattice=data.lattice,
+        fractional=data.fractional,
+        ionic_steps=data.ionic_steps,
+        energy=None if data.energy is None else round(data.energy, 8),
+        relaxed=_seems_relaxed(tags, data.ionic_steps, data.forces, whole=True) if most else None,
+        electrons=data.electrons,
+        fermi_level=data.fermi_level,
+        sphere=_vaspout_sphere(data.shells, data.charges, data.moments),
+        forces=data.forces,
+        stress=data.stress,
+        bands=bands,
+        dos=dos,
+    )
+
+
+def _vaspout_sphere(
+    shells: tuple[str, ...], charges: NDArray[np.float64] | None, moments: NDArray[np.float64] | None
+) -> SiteValues | None:
+    if charges is None:
+        return None
+    totals = None if moments is None else [component.sum(axis=1) for component in moments]
+    each = None if moments is None else [shells_of(component, shells) for component in moments]
+    return _sphere(charges.sum(axis=1), shells_of(charges, shells), totals, each)
+
+
+def _sphere(
+    charges: NDArray[np.float64],
+    shell_charges: NDArray[np.float64],
+    moments: list[NDArray[np.float64]] | None,
+    shell_moments: list[NDArray[np.float64]] | None,
+) -> SiteValues:
+    """Return the numbers in spheres; of a noncollinear run z is the moment, and the vectors are there too."""
+    return SiteValues(
+        "sphere",
+        tuple(map(float, charges)),
+        None if not moments else tuple(map(float, moments[-1])),
+        vectors=np.stack(moments, axis=1) if moments and len(moments) == 3 else None,
+        shell_charges=shell_charges,
+        shell_moments=shell_moments[-1] if shell_moments else None,
+    )
+
+
+# Text files
+
+
+def from_outcar(path: Path, *, step: int | None = None) -> Source:
+    """Read OUTCAR, of one ionic step."""
+    data = read_outcar(path, step=step)
+    tags = dict(data.settings)
+    fractional = None
+    if data.positions is not None and data.lattice is not None and abs(np.linalg.det(data.lattice)) > 1e-3:
+        fractional = data.positions @ np.linalg.inv(data.lattice)
+    ended = data.energy_zero if data.energy_zero is not None else data.cycle_energy
+    known = data.ionic_step is not None or data.ending.finished
+    return Source(
+        name=path.name,
+        whole=data.ending.finished,
+        version=data.version,
+        settings=VaspSettings(tags, data.titles, data.valences, data.counts, data.mesh or tags.get("NKPTS")),
+        elements=data.elements,
+        sites=tags.get("NIONS"),
+        lattice=data.lattice,
+        fractional=fractional,
+        rough=True,
+        ionic_steps=data.ionic_step,
+        energy=ended,
+        iterations=data.iterations,
+        accuracy=data.accuracy,
+        cycle_converged=data.ending.electrons_converged if known else None,
+        relaxed=data.ending.relaxed if known else None,
+        ending=data.ending,
+        electrons=tags.get("NELECT"),
+        fermi_level=data.fermi_level,
+        moment=data.moment,
+        sphere=_outcar_sphere(data.charges, data.moments),
+        forces=data.forces,
+        stress=data.stress,
+        cpu_seconds=data.cpu_seconds,
+        wall_seconds=data.wall_seconds,
+        notes=data.notes,
+    )
+
+
+def _outcar_sphere(charges: ShellTable | None, moments: tuple[ShellTable, ...]) -> SiteValues | None:
+    if charges is None:
+        return None
+    each = [shells_of(table.values, table.shells) for table in moments]
+    return _sphere(charges.total, shells_of(charges.values, charges.shells), [t.total for t in moments], each)
+
+
+def from_oszicar(path: Path) -> Source:
+    """Read OSZICAR: the last ionic step that ended."""
+    steps = read_oszicar(path)
+    if not steps:
+        return Source(path.name, whole=False, notes=(f"{path.name} holds no ionic step that ended",))
+    last = steps[-1]
+    accuracy = abs(last.electronic[-1].change) if last.electronic else math.nan
+    return Source(
+        path.name,
+        ionic_steps=last.index,
+        energy=last.energy_zero,
+        iterations=last.electronic[-1].index if last.electronic else None,
+        accuracy=accuracy if math.isfinite(accuracy) else None,
+        moment=last.moment or None,
+    )
+
+
+def from_doscar(path: Path, *, noncollinear: bool | None) -> Source:
+    """Read DOSCAR."""
+    data = read_doscar(path, noncollinear=noncollinear)
+    dos = _dos(data.energies, data.total, data.partial, data.columns, sites=data.sites)
+    return Source(path.name, sites=data.sites, fermi_level=data.fermi_level, dos=dos)
+
+
+def from_procar(path: Path, *, projections: bool) -> Source:
+    """Read PROCAR; its sites are known once its projections are."""
+    data = read_procar(path, projections=projections)
+    bands = Bands(data.energies, data.occupations, data.kpoints, data.weights / data.weights.sum())
+    return Source(path.name, sites=data.sites, bands=_projected(bands, data.projections, data.columns))
+
+
+def from_poscar(path: Path) -> Source:
+    """Read POSCAR or CONTCAR."""
+    data = read_poscar(path)
+    return Source(
+        path.name, sites=data.sites, elements=data.elements, lattice=data.lattice, fractional=data.fractional
+    )
