@@ -229,6 +229,9 @@ def _why_unfinished(folder: Path) -> str | None:
     except ReaderError as error:
         words = _last_words(folder)
         return f"{f'VASP ended early: {words}' if words else error}"
+    if result.ended in ("crashed", "cut off"):
+        words = _last_words(folder)
+        return f"VASP ended early{f': {words}' if words else ''}"
     if stopped:
         return "VASP was stopped by STOPCAR before it was done"
     if not cycle or (result.converged is False and result.step not in RELAXATIONS):

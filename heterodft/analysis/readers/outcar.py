@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.readers.file_text import Mapped
 
-__all__ = ["KILOBAR", "Ending", "OutcarData", "ShellTable", "ending_of", "read_ending", "read_outcar"]
+__all__ = ["KILOBAR", "Ending", "OutcarData", "ShellTable", "ending_of", "find_step", "read_ending", "read_header", "read_outcar"]
 
 KILOBAR = 1 / 1602.1766208
 """eV/Å³."""
 _COMPONENTS = (b"magnetization (x)", b"magnetization (y)", b"magnetization (z)")
 _CYCLE_END = b"aborting loop"
 _HEADER = 1 << 22
+_BLOCK = 1 << 18
 _TAIL = 1 << 16
 _SUM_ERROR = 0.0007
 """Of each of the rounded numbers that are added up, with some room."""
@@ -174,9 +175,9 @@ def read_outcar(path: Path, *, step: int | None = None) -> OutcarData:
         If the file cannot be opened.
     """
     with mapped(path) as data:
-        begin, middle, stop = _find_step(data, step)
+        begin, middle, stop = find_step(data, step)
         notes: list[str] = []
-        known = _read_header(data)
+        known = read_header(data)
         settings = known["settings"]
         found: dict[str, Any] = {}
         if middle >= 0:
@@ -224,8 +225,8 @@ def ending_of(data: Mapped) -> Ending:
     )
 
 
-def _find_step(data: Mapped, step: int | None) -> tuple[int, int, int]:
-    """Return where an ionic step begins, where its cycle ends, and where the step ends; −1 where it does not."""
+def find_step(data: Mapped, step: int | None) -> tuple[int, int, int]:
+    """Return where an ionic step begins, where its cycle ends (−1 where it does not), and where the step ends."""
     if step is not None:
         begin = rfind(data, b"Iteration%7d(   1)" % step)
         middle = -1 if begin < 0 else _find(data, _CYCLE_END, begin)
@@ -252,15 +253,13 @@ def _is_whole(data: Mapped, middle: int) -> bool:
 
 
 def _find(data: Mapped, word: bytes, start: int) -> int:
+    """Return where a word is found first, −1 where nowhere."""
     while start < len(data):
         found = data[start : start + _BLOCK + len(word)].find(word)
         if found >= 0:
             return start + found
         start += _BLOCK
     return -1
-
-
-_BLOCK = 1 << 18
 
 
 # The header
@@ -297,7 +296,8 @@ _WORDS: dict[str, tuple[bytes, Any]] = {
 }
 
 
-def _read_header(data: Mapped) -> dict[str, Any]:
+def read_header(data: Mapped) -> dict[str, Any]:
+    """Return the fields of `OutcarData` that stand before the first electronic step."""
     first = _find(data[:_HEADER], b" Iteration ", 0)
     head = bytes(data[: first if first >= 0 else _HEADER])
     settings: dict[str, Any] = {}

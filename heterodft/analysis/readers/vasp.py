@@ -14,6 +14,7 @@ import numpy as np
 
 from heterodft.analysis.readers.opening import find_file, read_bytes
 from heterodft.analysis.readers.outcar import read_ending
+from heterodft.analysis.readers.outcar_bands import read_outcar_bands
 from heterodft.analysis.readers.vasp_folder import open_vasp_folder
 from heterodft.analysis.readers.vasp_method import method_of
 from heterodft.analysis.result import Result
@@ -202,9 +203,9 @@ def _sites(files: VaspFolder, order: NDArray[np.int64], notes: list[str]) -> dic
 
 
 def _bands(files: VaspFolder, notes: list[str], *, projections: bool) -> Bands | None:
-    held = [source.bands for source in files.sources if source.bands is not None]
+    held = [source.bands for source in files.sources if source.bands is not None] or _printed_bands(files, notes)
     if not held:
-        notes.append("no bands: they are in vasprun.xml, vaspout.h5 or PROCAR, none of which can be read here")
+        notes.append("no bands: none of vasprun.xml, vaspout.h5, PROCAR and OUTCAR that are there holds them")
         return None
     if projections:
         with_parts = next((bands for bands in held if bands.projections is not None), None)
@@ -213,6 +214,15 @@ def _bands(files: VaspFolder, notes: list[str], *, projections: bool) -> Bands |
             return held[0]
         return replace(held[0], projections=with_parts.projections, orbitals=with_parts.orbitals)
     return held[0]
+
+
+def _printed_bands(files: VaspFolder, notes: list[str]) -> list[Bands]:
+    outcar, path = files.get("OUTCAR"), find_file(files.path, "OUTCAR")
+    found = read_outcar_bands(path, step=outcar.ionic_steps) if outcar is not None and path is not None else None
+    if found is None:
+        return []
+    notes.append("the bands are those of OUTCAR, which has four decimals")
+    return [found]
 
 
 def _density(files: VaspFolder) -> ProjectedDos | None:

@@ -104,6 +104,7 @@ def from_vasprun(path: Path, *, projections: bool) -> Source:
     last = ended[-1] if ended else None
     lattice, fractional = run.final_structure() if ended else run.initial_structure()
     tags = {**run.incar, **run.parameters}
+    tags |= {name: run.incar[name] for name in ("LDAUL", "LDAUU", "LDAUJ") if name in run.incar}  # there of all species
     counts, valences = _species_of(path)
     mesh = tuple(run.mesh) if run.mesh is not None else None if run.kpoints is None else len(run.kpoints)
     found: dict[str, Any] = {}
