@@ -1,0 +1,215 @@
+"""The text of vasprun.xml: elements found by searching for their ends, without parsing what is between.
+
+Every byte between two elements is looked at, so that a damaged tag is noticed; what is inside an element is only
+looked at when asked for.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from heterodft.analysis.readers.numbers import BadNumberError, parse_number, split_numbers
+from heterodft.analysis.readers.opening import read_bytes
+from heterodft.errors import ReaderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["CutOffError", "DamageError", "Element", "Text", "children", "read_settings"]
+
+_OPEN = re.compile(rb"\s*<(\w+)((?:\s+\w+\s*=\s*\"[^\"<>]*\")*)\s*(/?)>")
+_ATTRIBUTE = re.compile(rb"(\w+)\s*=\s*\"([^\"]*)\"")
+_BLANK = re.compile(rb"\s*")
+_PROLOGUE = re.compile(rb"\s*(?:<\?xml[^<>]*\?>)?\s*<modeling>")
+_SETTING = re.compile(
+    rb"\s*(?:<i((?:\s+\w+=\"[^\"<>]*\")*)\s*>([^\n]*?)</i>|<v((?:\s+\w+=\"[^\"<>]*\")*)\s*>([^<]*)</v>"
+    rb"|<separator(?:\s+name=\"[^\"<>]*\")?\s*>|</separator>)"
+)
+_TRUE, _FALSE = ("T", ".TRUE."), ("F", ".FALSE.")
+
+
+class DamageError(Exception):
+    """Something that VASP does not write; ``position`` in bytes."""
+
+    def __init__(self, what: str, position: int) -> None:
+        self.what, self.position = what, position
+        super().__init__(what)
+
+
+class CutOffError(DamageError):
+    """The file ends within something."""
+
+
+class Text:
+    """What a file holds: plain ones are mapped, compressed ones unpacked in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bytes: Any = _contents(path)
+        self.end = len(self.bytes)
+        found = _PROLOGUE.match(self.bytes, 0, 4096)
+        if found is None:
+            raise ReaderError(f"{path} does not begin as VASP's vasprun.xml; is it another file, or a damaged one?")
+        self.start = found.end()
+        close = self.bytes.rfind(b"</modeling>", max(self.start, self.end - 4096))
+        self.complete = close >= 0 and not self.bytes[close + 11 :].strip()
+        if self.complete:
+            self.end = close
+
+    def at(self, position: int) -> str:
+        """Say where a position is, for a message."""
+        return f"at byte {position} of {self.end}"
+
+    def release(self, start: int, end: int) -> None:
+        """Let go of pages that were read: they would count as this process's memory."""
+        if isinstance(self.bytes, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            page = mmap.PAGESIZE
+            start, end = -(-start // page) * page, end // page * page
+            if end > start:
+                self.bytes.madvise(mmap.MADV_DONTNEED, start, end - start)
+
+
+def _contents(path: Path) -> Any:
+    if path.suffix in (".gz", ".xz", ".bz2"):
+        return read_bytes(path)
+    try:
+        with path.open("rb") as stream:
+            if stream.seek(0, 2) == 0:
+                raise ReaderError(f"{path} is empty; VASP did not begin to write it")
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError as error:
+        raise ReaderError(f"cannot read {path}: it is missing") from error
+    except (OSError, ValueError) as error:
+        raise ReaderError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+@dataclass(frozen=True)
+class Element:
+    """An element of the file.
+
+    Attributes
+    ----------
+    start, end
+        Of what is between its tags.
+    complete
+        Whether its closing tag is there.
+    """
+
+    tag: str
+    attributes: dict[str, str]
+    start: int
+    end: int
+    complete: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its attribute of that name, or nothing."""
+        return self.attributes.get("name", "")
+
+
+def children(text: Text, start: int, end: int, *, open_end: bool) -> Iterator[Element]:
+    """Yield the elements directly within a part of the file.
+
+    Parameters
+    ----------
+    open_end
+        Whether the part ends because the file does: its last element may then lack its end.
+
+    Raises
+    ------
+    DamageError
+        Where something else begins than an element.
+    CutOffError
+        Where the file ends within a tag.
+    """
+    while (found := _BLANK.match(text.bytes, start, end)) is not None and found.end() < end:
+        start = found.end()
+        match = _OPEN.match(text.bytes, start, end)
+        if match is None:
+            if open_end and text.bytes.find(b">", start, end) < 0 and end - start < 200:
+                raise CutOffError("the file ends within a tag", start)
+            raise DamageError(f"{_shown(text, start)} is no element", start)
+        tag = match[1]
+        attributes = {key.decode("ascii"): _decoded(value) for key, value in _ATTRIBUTE.findall(match[2])}
+        if match[3]:
+            yield Element(tag.decode("ascii"), attributes, match.end(), match.end())
+            start = match.end()
+            continue
+        close = text.bytes.find(b"</" + tag + b">", match.end(), end)
+        if close < 0 and not open_end:
+            raise DamageError(f"<{tag.decode('ascii')}> has no end", start)
+        stop = close if close >= 0 else end
+        yield Element(tag.decode("ascii"), attributes, match.end(), stop, close >= 0)
+        start = stop + len(tag) + 3 if close >= 0 else end
+
+
+def _shown(text: Text, position: int) -> str:
+    return repr(
+        bytes(text.bytes[position : position + 40]).split(b"\n")[0].decode("ascii", errors="backslashreplace")
+    )
+
+
+def _decoded(value: bytes) -> str:
+    return value.decode("utf-8", errors="replace").strip()
+
+
+def read_settings(text: Text, element: Element) -> tuple[dict[str, Any], list[str]]:
+    """Read ``<incar>`` or ``<parameters>``; of a name that comes twice the first one counts.
+
+    Returns
+    -------
+    tuple
+        Values as bool, int, float, str or lists of them by name, and words on those that cannot be read.
+
+    Raises
+    ------
+    DamageError
+        If there is anything else than settings.
+    """
+    settings: dict[str, Any] = {}
+    doubts: list[str] = []
+    position = element.start
+    while (match := _SETTING.match(text.bytes, position, element.end)) is not None:
+        position = match.end()
+        attributes = match[1] if match[1] is not None else match[3]
+        if attributes is None:
+            continue
+        given = {key.decode("ascii"): _decoded(value) for key, value in _ATTRIBUTE.findall(attributes)}
+        name, kind = given.get("name", ""), given.get("type", "float")
+        value = match[2] if match[1] is not None else match[4]
+        try:
+            read = _typed(value, kind) if match[1] is not None else _typed_list(value, kind)
+        except (BadNumberError, ValueError):
+            doubts.append(f"{name} in <{element.tag}> is {_decoded(value)!r}, which is no {kind}; it is left out")
+            continue
+        settings.setdefault(name, read)
+    if text.bytes[position : element.end].strip():
+        if element.complete:
+            raise DamageError(f"{_shown(text, position)} in <{element.tag}> is no setting", position)
+        raise CutOffError(f"the file ends within <{element.tag}>", position)
+    return settings, doubts
+
+
+def _typed(value: bytes, kind: str) -> bool | int | float | str:
+    word = _decoded(value)
+    if kind == "string":
+        return word
+    if kind == "logical":
+        return _logical(word)
+    if kind not in ("int", "float"):
+        raise ValueError(kind)
+    return int(word) if kind == "int" else parse_number(value)
+
+
+def _typed_list(value: bytes, kind: str) -> list[Any]:
+    return split_numbers(value) if kind == "float" else [_typed(word, kind) for word in value.split()]
+
+
+def _logical(word: str) -> bool:
+    if word.upper() not in (*_TRUE, *_FALSE):
+        raise ValueError(word)
+    return word.upper() in _TRUE
