@@ -131,9 +131,7 @@ def _numbers(text: bytes) -> NDArray[np.float64]:
             return np.array(words_to_numbers(text))
 
 
-def _site_block(
-    path: Path, lines: list[bytes], start: int, energies: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _site_block(path: Path, lines: list[bytes], start: int, energies: NDArray[np.float64]) -> NDArray[np.float64]:
     if start >= len(lines):
         raise ReaderError(f"{path} is cut off at line {len(lines)}; the site at line {start + 1} is missing")
     block = _block(path, lines, start + 1, len(energies))
@@ -147,7 +145,7 @@ def _columns(path: Path, found: int, spins: int, noncollinear: bool | None) -> t
     choices = [spins] if spins == 2 else [1, _SPINOR] if noncollinear is None else [_SPINOR if noncollinear else 1]
     possible = [(n, found // n) for n in choices if found % n == 0 and found // n in _ORBITALS]
     if len(possible) != 1:
-        reason = "as many as two kinds of runs have; keep its INCAR beside it" if possible else "which VASP never writes"
+        reason = "as two kinds of runs have; keep its INCAR beside it" if possible else "which VASP never writes"
         raise ReaderError(f"cannot read {path}: {found} columns a site, {reason}")
     components, orbitals = possible[0]
     return components, SHELLS[:orbitals] if orbitals <= len(SHELLS) else LM_COLUMNS[:orbitals]

@@ -1,7 +1,7 @@
 """OUTCAR: what only it tells (moments and charges in spheres), and what it tells beside ``vasprun.xml``.
 
 The file grows with every step of the electrons, and what is wanted stands at its end: it is mapped and searched
-backwards, so that a file of any size takes milliseconds. All numbers are those of one ionic step, the last that ended.
+backwards, so that a file of any size takes milliseconds. All numbers are those of one ionic step.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.readers.file_text import Mapped
 
-__all__ = ["KILOBAR", "Ending", "OutcarData", "ShellTable", "ending_of", "find_step", "read_ending", "read_header", "read_outcar"]
+__all__ = [
+    "KILOBAR", "Ending", "OutcarData", "ShellTable",
+    "ending_of", "find_step", "read_ending", "read_header", "read_outcar",
+]  # fmt: skip
 
 KILOBAR = 1 / 1602.1766208
 """eV/Å³."""
@@ -406,7 +409,7 @@ def _read_forces(text: bytes, notes: list[str]) -> dict[str, Any]:
         notes.append("the forces in OUTCAR are cut off")
         return {}
     table = fixed_width(rows, [(0, 13), (13, 26), (26, 39), (39, 56), (56, 70), (70, 84)])
-    if not len(rows) or not np.isfinite(table).all():
+    if not rows or not np.isfinite(table).all():
         notes.append("the positions and forces in OUTCAR hold something that is no number; they are left out")
         return {}
     return {"positions": table[:, :3].copy(), "forces": table[:, 3:].copy()}
@@ -427,9 +430,7 @@ def _compare_energies(found: dict[str, Any], notes: list[str]) -> None:
 # Spheres
 
 
-def _read_tables(
-    data: Mapped, where: tuple[int, int], settings: dict[str, Any], notes: list[str]
-) -> dict[str, Any]:
+def _read_tables(data: Mapped, where: tuple[int, int], settings: dict[str, Any], notes: list[str]) -> dict[str, Any]:
     """Read the last tables of spheres in a step that are whole; VASP prints them more than once."""
     begin, stop = where
     expected = 3 if settings.get("LNONCOLLINEAR") else 1 if settings.get("ISPIN") == 2 else 0
@@ -500,6 +501,9 @@ def _checked(tables: list[ShellTable], notes: list[str]) -> dict[str, Any]:
 def _read_times(data: Mapped) -> dict[str, Any]:
     start = rfind(data, b"General timing and accounting")
     text = bytes(data[start : start + 2000])
-    names = {"cpu_seconds": rb"Total CPU time used \(sec\):\s*(\S+)", "wall_seconds": rb"Elapsed time \(sec\):\s*(\S+)"}
+    names = {
+        "cpu_seconds": rb"Total CPU time used \(sec\):\s*(\S+)",
+        "wall_seconds": rb"Elapsed time \(sec\):\s*(\S+)",
+    }
     matches = {name: re.search(pattern, text) for name, pattern in names.items()}
     return {name: _finite(number(match[1])) for name, match in matches.items() if match is not None}

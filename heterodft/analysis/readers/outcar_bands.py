@@ -72,7 +72,7 @@ def _kpoints(head: bytes, kpoints: int) -> tuple[NDArray[np.float64], NDArray[np
     listed = _LIST.search(head)
     if listed is None:
         return None
-    values = _rows(head, listed.end(), kpoints, [(0, 13), (13, 24), (24, 35), (35, 60)])
+    values = _rows(head, listed.end(), kpoints, [(0, 13), (13, 25), (25, 37), (37, 60)])
     generated = _IRREDUCIBLE.search(head)
     if values is None:
         return None
@@ -84,9 +84,7 @@ def _kpoints(head: bytes, kpoints: int) -> tuple[NDArray[np.float64], NDArray[np
     return (values[:, :3].copy(), weights.copy()) if weights.sum() > 0 else None
 
 
-def _rows(
-    head: bytes, start: int, count: int, columns: list[tuple[int, int]]
-) -> NDArray[np.float64] | None:
+def _rows(head: bytes, start: int, count: int, columns: list[tuple[int, int]]) -> NDArray[np.float64] | None:
     rows = head[start : start + 80 * (count + 1)].split(b"\n")[:count]
     values = np.array([[number(row[begin:stop]) for begin, stop in columns] for row in rows])
     return values if values.shape == (count, 4) and np.isfinite(values).all() else None

@@ -60,7 +60,7 @@ def read_vasp(folder: Path, request: dict[str, Any], *, projections: bool = Fals
     Returns
     -------
     Result
-        Its ``notes`` name what is missing and why. The total moment of a noncollinear run is the length of the vector.
+        Its ``notes`` name what is missing and why. The total moment of a noncollinear run is the length of its vector.
 
     Raises
     ------
@@ -115,11 +115,12 @@ def how_it_ended(folder: Path) -> tuple[bool, bool, bool]:
     Raises
     ------
     ReaderError
-        If there is no OUTCAR.
+        If there is no OUTCAR, or it is empty.
     """
     path = find_file(folder, "OUTCAR")
-    if path is None:
-        raise ReaderError(f"cannot read {folder / 'OUTCAR'}: it is missing")
+    if path is None or path.stat().st_size == 0:
+        reason = "it is missing" if path is None else "it is empty"
+        raise ReaderError(f"cannot read {folder / 'OUTCAR'}: {reason}; VASP did not get to its end there")
     ending = read_ending(path)
     return ending.stopped, ending.electrons_converged, ending.relaxed
 
@@ -130,7 +131,8 @@ def _first(files: VaspFolder, name: str) -> Any:
 
 def _of_step(files: VaspFolder, name: str) -> Any:
     """Return what belongs to the structure: from a file that was read at the same ionic step."""
-    return next((getattr(s, name) for s in files.sources if getattr(s, name) is not None and s.energy is not None), None)
+    held = [getattr(source, name) for source in files.sources if source.energy is not None]
+    return next((value for value in held if value is not None), None)
 
 
 def _step_of(tags: Mapping[str, Any], bands: Bands | None) -> str:
@@ -177,8 +179,8 @@ def _polarized(files: VaspFolder) -> bool:
 def _sites(files: VaspFolder, order: NDArray[np.int64], notes: list[str]) -> dict[str, SiteValues]:
     found = _first(files, "sphere")
     if found is None or len(found.charges) != len(order):
-        reason = "it is missing" if files.get("OUTCAR") is None else "it holds no whole table of this run (LORBIT unset?)"
-        notes.append(f"no moments or charges in spheres: they are in OUTCAR alone, and {reason}")
+        reason = "is not there" if files.get("OUTCAR") is None else "has no whole table of them (was LORBIT set?)"
+        notes.append(f"no moments or charges in spheres: they are in OUTCAR, which {reason}, or vaspout.h5")
         return {}
     moments = found.moments if _polarized(files) else None
     if moments is None and _polarized(files):
@@ -303,10 +305,10 @@ def _builders_order(folder: Path, sites: int) -> NDArray[np.int64]:
 def _structure(source: Source, order: NDArray[np.int64]) -> Structure:
     from pymatgen.core import Lattice, Structure
 
-    assert source.elements is not None and source.fractional is not None
+    elements, fractional = source.elements or (), source.fractional
     try:
-        return Structure(
-            Lattice(source.lattice), [source.elements[int(i)] for i in order], source.fractional[order]
-        )
+        if source.lattice is None or fractional is None:
+            raise ValueError("no structure")
+        return Structure(Lattice(source.lattice), [elements[int(i)] for i in order], fractional[order])
     except ValueError as error:
         raise ReaderError(f"{source.name}: {error}; a damaged file?") from error

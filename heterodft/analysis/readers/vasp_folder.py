@@ -143,7 +143,7 @@ def _have(found: list[Source], name: str) -> bool:
 
 
 def _main_of(outputs: list[Source]) -> Source:
-    """Return the file to believe first: one that is whole before one that is cut off, one with an energy before none."""
+    """Return the file to believe first: one with an energy before one without, a whole one before one cut off."""
     ranked = [source for source in outputs if source.ionic_steps is not None or source.energy is not None]
     return min(
         ranked or outputs,
@@ -151,9 +151,7 @@ def _main_of(outputs: list[Source]) -> Source:
     )
 
 
-def _fitting(
-    folder: Path, source: Source, main: Source, others: list[Source], notes: list[str]
-) -> Source | None:
+def _fitting(folder: Path, source: Source, main: Source, others: list[Source], notes: list[str]) -> Source | None:
     """Return a file if it is of the same run and ionic step; one of another step is read again there, or left out."""
     _require_same_system(folder, main, source)
     if source.energy is not None and main.energy is not None:
@@ -176,8 +174,7 @@ def _fitting(
 
 
 def _same_energy(source: Source, main: Source) -> bool:
-    assert main.energy is not None
-    if source.energy is None:
+    if source.energy is None or main.energy is None:
         return False
     few_digits = any(each.name.startswith("OSZICAR") for each in (source, main))
     return abs(source.energy - main.energy) <= _SAME_ENERGY + (2e-7 * abs(main.energy) if few_digits else 0)
@@ -257,8 +254,8 @@ def _read_poscar(folder: Path, name: str, notes: list[str]) -> Source | None:
 
 
 def _same_places(one: Source, two: Source) -> bool:
-    assert one.lattice is not None and one.fractional is not None
-    assert two.lattice is not None and two.fractional is not None
+    if one.lattice is None or one.fractional is None or two.lattice is None or two.fractional is None:
+        return False
     if one.fractional.shape != two.fractional.shape or np.abs(one.lattice - two.lattice).max() > _SAME_PLACE:
         return False
     apart = one.fractional - two.fractional

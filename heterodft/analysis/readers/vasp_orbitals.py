@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heterodft.analysis.readers.vasprun import ORBITAL_OF
 from heterodft.analysis.result import ORBITALS, SHELLS
 from heterodft.errors import ReaderError
 
@@ -21,17 +22,6 @@ LM_COLUMNS = (
     "fy3x2", "fxyz", "fyz2", "fz3", "fxz2", "fzx2", "fx3",
 )  # fmt: skip
 """In the order m = −l … l of VASP, where a file does not name them."""
-_OURS = dict(
-    zip(
-        LM_COLUMNS,
-        ("s", "py", "pz", "px", "dxy", "dyz", "dz2", "dxz", "dx2-y2", "fy(3x2-y2)", "fxyz", "fyz2", "fz3", "fxz2",
-         "fz(x2-y2)", "fx(x2-3y2)"),
-        strict=True,
-    )
-)  # fmt: skip
-_OURS |= {"dx2": "dx2-y2", "dx2-y2": "dx2-y2", "fy(3x2-y2)": "fy(3x2-y2)", "fz(x2-y2)": "fz(x2-y2)"}
-_OURS |= {"fx(x2-3y2)": "fx(x2-3y2)", "f-3": "fy(3x2-y2)", "f-2": "fxyz", "f-1": "fyz2", "f0": "fz3", "f1": "fxz2"}
-_OURS |= {"f2": "fz(x2-y2)", "f3": "fx(x2-3y2)"}
 
 
 def in_our_order(
@@ -50,15 +40,16 @@ def in_our_order(
         If a column has an unknown name.
     """
     names = [name.strip() for name in columns]
-    if all(name in SHELLS for name in names) and names != ["s"]:
-        wanted, theirs = SHELLS, names
-    else:
-        unknown = [name for name in names if name not in _OURS]
-        if unknown:
-            raise ReaderError(f"orbital '{unknown[0]}' of VASP is unknown; known: {', '.join(_OURS)}")
-        wanted, theirs = ORBITALS, [_OURS[name] for name in names]
+    unknown = [name for name in names if name not in ORBITAL_OF]
+    if unknown:
+        raise ReaderError(f"orbital '{unknown[0]}' of VASP is unknown; known: {', '.join(ORBITAL_OF)}")
+    theirs = [ORBITAL_OF[name] for name in names]
+    wanted = SHELLS if set(theirs) <= set(SHELLS) else ORBITALS
     if len(set(theirs)) < len(theirs):
         raise ReaderError(f"VASP's orbitals {', '.join(names)} name one twice; a damaged file?")
+    lost = [name for name in theirs if name not in wanted]
+    if lost:
+        raise ReaderError(f"VASP's orbitals {', '.join(names)} mix shells with orbitals; a damaged file?")
     order = [theirs.index(name) for name in wanted if name in theirs]
     return np.take(values, order, axis=axis), tuple(name for name in wanted if name in theirs)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.readers.doscar import read_doscar
-from heterodft.analysis.readers.file_text import mapped
+from heterodft.analysis.readers.file_text import mapped, number
 from heterodft.analysis.readers.oszicar import read_oszicar
 from heterodft.analysis.readers.outcar import KILOBAR, read_outcar
 from heterodft.analysis.readers.poscar import read_poscar
@@ -18,6 +18,7 @@ from heterodft.analysis.readers.procar import read_procar
 from heterodft.analysis.readers.vasp_method import VaspSettings
 from heterodft.analysis.readers.vasp_orbitals import in_our_order, shells_of
 from heterodft.analysis.readers.vaspout import read_vaspout
+from heterodft.analysis.readers.vasprun import Vasprun
 from heterodft.analysis.result import Bands, ProjectedDos, SiteValues
 from heterodft.errors import ReaderError
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from heterodft.analysis.readers.outcar import Ending, ShellTable
+    from heterodft.analysis.readers.vasprun import IonicStep
 
 __all__ = [
     "Source",
@@ -96,74 +98,73 @@ class Source:
 
 
 def from_vasprun(path: Path, *, projections: bool) -> Source:
-    """Read ``vasprun.xml`` as far as it goes."""
-    from heterodft.analysis.readers.vasprun import Vasprun
-
+    """Read ``vasprun.xml`` as far as it goes: the last ionic step whose energy was written."""
     run = Vasprun.open(path)
-    ended = [step for step in run.ionic_steps if step.complete]
+    tags = _tags_of(run)
+    ended = [step for step in run.ionic_steps if "e_fr_energy" in step.block_energy and len(step.free_energies)]
     last = ended[-1] if ended else None
-    lattice, fractional = run.final_structure() if ended else run.initial_structure()
-    tags = {**run.incar, **run.parameters}
-    tags |= {name: run.incar[name] for name in ("LDAUL", "LDAUU", "LDAUJ") if name in run.incar}  # there of all species
-    counts, valences = _species_of(path)
-    mesh = tuple(run.mesh) if run.mesh is not None else None if run.kpoints is None else len(run.kpoints)
+    structure = (last.structure() if last is not None else None) or run.initial_structure()
     found: dict[str, Any] = {}
     if last is not None:
-        found = _cycle(last, int(tags.get("NELM", 0)), len(ended) == len(run.ionic_steps))
+        found = _cycle(last, int(tags.get("NELM", 0)))
         found |= {"forces": last.forces, "stress": None if last.stress is None else -KILOBAR * last.stress}
         found |= {"relaxed": _seems_relaxed(tags, len(ended), last.forces, whole=run.complete)}
         found |= _arrays(path, run, projections=projections)
+        found["fermi_level"] = run.fermi_level
+    counts = tuple(run.species.count(kind) for kind in range(len(run.pseudopotentials)))
+    mesh = run.mesh if run.mesh is not None else None if run.kpoints is None else len(run.kpoints)
     return Source(
         name=path.name,
         whole=run.complete,
-        version=run.version.strip(),
-        settings=VaspSettings(tags, tuple(run.pseudopotentials), valences, counts, mesh),
-        elements=tuple(run.elements),
-        lattice=lattice,
-        fractional=fractional,
-        ionic_steps=len(ended),
+        version=_version(run.version),
+        settings=VaspSettings(tags, run.pseudopotentials, _valences_of(path, len(counts)), counts, mesh),
+        elements=run.elements,
+        lattice=structure.lattice,
+        fractional=structure.fractional,
+        ionic_steps=last.number if last is not None else 0,
         electrons=_maybe_float(tags.get("NELECT")),
-        fermi_level=run.fermi_level if ended else None,
+        notes=(*run.notes, *found.pop("notes", ())),
         **found,
     )
 
 
-def _arrays(path: Path, run: Any, *, projections: bool) -> dict[str, Any]:
-    """Read bands and densities of states; what is damaged is left out and told."""
-    found: dict[str, Any] = {"notes": ()}
-    readers = {"bands": lambda: _xml_bands(run, projections=projections), "dos": lambda: _xml_dos(run)}
-    for name, read in readers.items():
-        try:
-            found[name] = read()
-        except ReaderError as error:
-            found["notes"] += (f"the {name} of {path.name} were left out: {error}",)
-    return found
+def _tags_of(run: Vasprun) -> dict[str, Any]:
+    """Return all settings; U and J from those given, which have them of all species."""
+    given: dict[str, Any] = {name: run.incar[name] for name in ("LDAUL", "LDAUU", "LDAUJ") if name in run.incar}
+    return {**run.incar, **run.parameters, **given}
+
+
+def _version(text: str) -> str:
+    match = re.match(r"\d+\.\d+(?:\.\d+)?", text.strip())
+    return match[0] if match is not None else text.strip()
 
 
 def _maybe_float(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def _cycle(step: Any, most: int, last_ended: bool) -> dict[str, Any]:
+def _cycle(step: IonicStep, most: int) -> dict[str, Any]:
     """Return the energy and the end of a cycle.
 
     The energy is that of its last electronic step, moved by what was added outside the cycle (dispersion): in older
     versions the energy(sigma→0) of the ionic step as a whole is zero, or that without entropy.
     """
     free, zero = float(step.free_energies[-1]), float(step.energies_zero[-1])
-    outside = float(step.block_energy.get("e_fr_energy", free)) - free
-    found = {"energy": round(zero + outside, 8), "iterations": len(step.free_energies)}
-    if len(step.free_energies) > 1:
-        found["accuracy"] = abs(free - float(step.free_energies[-2]))
+    energy = zero + step.block_energy["e_fr_energy"] - free
+    found: dict[str, Any] = {"iterations": len(step.free_energies)}
+    if math.isfinite(energy):
+        found["energy"] = round(energy, 8)
+    if len(step.free_energies) > 1 and math.isfinite(change := abs(free - float(step.free_energies[-2]))):
+        found["accuracy"] = change
     if most:
-        found["cycle_converged"] = len(step.free_energies) < most and last_ended
+        found["cycle_converged"] = len(step.free_energies) < most
     return found
 
 
 def _seems_relaxed(
     tags: dict[str, Any], steps: int, forces: NDArray[np.float64] | None, *, whole: bool
 ) -> bool | None:
-    """Tell whether a relaxation ended before its last step; None where that is not the same as being relaxed."""
+    """Tell whether a relaxation ended before its last step, or with small forces; None of other runs."""
     most, tolerance = int(tags.get("NSW", 0)), float(tags.get("EDIFFG", 0))
     if most <= 1:
         return None
@@ -172,22 +173,37 @@ def _seems_relaxed(
     return whole and steps < most
 
 
-def _species_of(path: Path) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Return the numbers of sites and of valence electrons of each species."""
+def _valences_of(path: Path, species: int) -> tuple[float, ...]:
+    """Return the number of valence electrons of each species; empty where it is not told."""
     with mapped(path) as data:
         head = bytes(data[: 1 << 22])
     table = re.search(rb'<array name="atomtypes".*?</array>', head, flags=re.DOTALL)
-    rows = re.findall(rb"<rc><c>([^<]*)</c><c>[^<]*</c><c>[^<]*</c><c>([^<]*)</c>", table[0]) if table else []
+    cells = re.findall(rb"<rc>(?:<c>[^<]*</c>){3}<c>([^<]*)</c>", table[0]) if table else []
+    valences = tuple(map(number, cells))
+    return valences if len(valences) == species and not any(map(math.isnan, valences)) else ()
+
+
+def _arrays(path: Path, run: Vasprun, *, projections: bool) -> dict[str, Any]:
+    """Read bands and densities of states; what is damaged is left out and told."""
+    found: dict[str, Any] = {}
+    notes: list[str] = []
     try:
-        return tuple(int(count) for count, _ in rows), tuple(float(valence) for _, valence in rows)
-    except ValueError:
-        return (), ()
+        found["bands"] = _xml_bands(run, projections=projections)
+    except ReaderError as error:
+        notes.append(f"the bands of {path.name} were left out: {error}")
+    try:
+        found["dos"] = _xml_dos(run)
+    except ReaderError as error:
+        notes.append(f"the density of states of {path.name} was left out: {error}")
+    return {**found, "notes": notes}
 
 
-def _xml_bands(run: Any, *, projections: bool) -> Bands | None:
+def _xml_bands(run: Vasprun, *, projections: bool) -> Bands | None:
     eigenvalues = run.eigenvalues()
-    if eigenvalues is None or run.kpoints is None or run.weights is None:
+    if eigenvalues is None or run.kpoints is None or run.weights is None or not run.weights.sum() > 0:
         return None
+    if not all(np.isfinite(values).all() for values in eigenvalues):
+        raise ReaderError("some are no numbers")
     bands = Bands(*eigenvalues, np.asarray(run.kpoints), np.asarray(run.weights) / np.sum(run.weights))
     return _projected(bands, *(run.projections() or (None, ()))) if projections else bands
 
@@ -199,7 +215,7 @@ def _projected(bands: Bands, values: NDArray[np.float64] | None, columns: Sequen
     return replace(bands, projections=projections, orbitals=orbitals)
 
 
-def _xml_dos(run: Any) -> ProjectedDos | None:
+def _xml_dos(run: Vasprun) -> ProjectedDos | None:
     found = run.dos()
     if found is None:
         return None
