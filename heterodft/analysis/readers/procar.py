@@ -103,6 +103,8 @@ def _projections(
     length = text.find(b"\n", first.end()) + 1 - first.end()
     used = len(text[first.end() : first.end() + length].rstrip())
     rows = sites + (sites > 1)
+    if used < _WIDTH * (len(columns) + 1):
+        raise ReaderError(f"cannot read {path}: its first row does not have {len(columns) + 1} columns; a damaged file?")
     body = text[first.end() : places[1] if len(places) > 1 else len(text)]
     components = _SPINOR if re.match(rb"(?:\s*(?:\d+|\*+|tot)\s[^\n]*\n){%d}" % (rows + 1), body) else 1
     size = length * rows * components
