@@ -143,6 +143,7 @@ def header(run: Run) -> str:
         "   total plane-waves  NPLWV =  16000\n   dimension x,y,z NGX =    40 NGY =   20 NGZ =   20\n"
         f"   ions per type =            {''.join(f'{count:4d}' for _, count in run.species)}\n"
         f"   ICHARG =      2    charge: 1-file 2-atom 10-const\n"
+        "   IBRION =      2    ionic relax: 0-MD 1-quasi-New 2-CG\n"
         f"   ISPIN  = {2 if run.spin == 2 else 1:6d}    spin polarized calculation?\n"
         f"   LNONCOLLINEAR = {'T' if run.spin == 4 else 'F':>6s} non collinear calculations\n"
         f"   LSORBIT = {'T' if run.spin == 4 else 'F':>6s}    spin-orbit coupling\n"
@@ -248,6 +249,7 @@ def procar(run: Run, *, phase: bool = False) -> str:
             text += f"\n k-point {k + 1:5d} :    {x:11.8f}{y:11.8f}{z:11.8f}     weight = {1 / run.kpoints:10.8f}\n\n"
             for band in range(run.bands):
                 energy, occupation = run.eigenvalues[spin, k, band], run.occupations[spin, k, band]
+                occupation *= 2 if run.spin == 1 else 1
                 text += f"band {band + 1:5d} # energy {energy:14.8f} # occ. {occupation:11.8f}\n\n"
                 text += "ion " + "".join(f"{name:>7s}" for name in names) + "    tot\n"
                 for block in blocks:

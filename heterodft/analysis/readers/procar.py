@@ -26,6 +26,7 @@ _TABLE = re.compile(rb"[^\n]*\n\s*ion\s+([^\n]*?)\s*tot\s*\n")
 _COORDINATE = re.compile(rb"-?\d*\.\d+")
 _WIDTH = 7
 _SPINOR = 4
+_HALF_FILLED = 0.75
 _PRINTED = 0.00051
 """Half of the last digit, with some room."""
 
@@ -85,8 +86,13 @@ def read_procar(path: Path, *, projections: bool = True) -> Procar:
     if not (np.isfinite(states).all() and np.isfinite(weights).all() and weights.sum() > 0):
         raise ReaderError(f"cannot read {path}: energies, occupations or weights are no numbers; a damaged file?")
     values, columns = None, tuple[str, ...]()
+    places = [match.end() for match in found]
+    if spins == 1 and _components(text, places, sites) == 1:
+        states[..., 1] /= 2  # two electrons a state
+        if states[..., 1].max() < _HALF_FILLED:
+            raise ReaderError(f"{path} is cut off after its first spin: no state holds two electrons")
     if projections:
-        values, columns = _projections(path, text, [match.end() for match in found], sites)
+        values, columns = _projections(path, text, places, sites)
         values = np.moveaxis(values.reshape(*shape, *values.shape[1:]), 3, 1)
         values = values[:, 0] if values.shape[1] == 1 else values[0]
     return Procar(states[..., 0], states[..., 1], coordinates, weights, values, columns, sites)
@@ -105,8 +111,7 @@ def _projections(
     rows = sites + (sites > 1)
     if used < _WIDTH * (len(columns) + 1):
         raise ReaderError(f"cannot read {path}: its first row does not have {len(columns) + 1} columns; a damaged file?")
-    body = text[first.end() : places[1] if len(places) > 1 else len(text)]
-    components = _SPINOR if re.match(rb"(?:\s*(?:\d+|\*+|tot)\s[^\n]*\n){%d}" % (rows + 1), body) else 1
+    components = _components(text, places, sites)
     size = length * rows * components
     blocks: list[bytes] = []
     for place in places:
@@ -122,6 +127,14 @@ def _projections(
     if not newlines or not np.isfinite(values).all() or across.max() > _PRINTED * (len(columns) + 1):
         raise ReaderError(f"cannot read {path}: rows of orbitals do not add up to their total; a damaged file?")
     return values[..., :-1], columns
+
+
+def _components(text: bytes, places: list[int], sites: int) -> int:
+    """Return how many tables each state has: one, or four of a noncollinear run."""
+    first = _TABLE.match(text, places[0])
+    body = text[first.end() : places[1] if len(places) > 1 else len(text)] if first is not None else b""
+    rows = sites + (sites > 1) + 1
+    return _SPINOR if re.match(rb"(?:\s*(?:\d+|\*+|tot)\s[^\n]*\n){%d}" % rows, body) else 1
 
 
 def _decode(cells: NDArray[np.uint8]) -> NDArray[np.float64]:
