@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.readers.file_text import fixed_width, mapped, number, rfind, words_to_numbers
+from heterodft.analysis.result import SHELLS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,7 +187,7 @@ def read_outcar(path: Path, *, step: int | None = None) -> OutcarData:
         if middle >= 0:
             cycle, after = bytes(data[max(begin, middle - _HEADER) : middle]), bytes(data[middle:stop])
             found |= _read_cycle(data, begin, middle, cycle)
-            found |= _read_after(after, notes)
+            found |= _read_after(after, settings.get("NIONS"), notes)
             _compare_energies(found, notes)
             found |= _read_tables(data, (begin, stop), settings, notes)
         elif len(data):
@@ -370,7 +371,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _read_after(after: bytes, notes: list[str]) -> dict[str, Any]:
+def _read_after(after: bytes, sites: int | None, notes: list[str]) -> dict[str, Any]:
     """Read what is printed once a cycle ended: stress, lattice, positions with forces, energies."""
     found: dict[str, Any] = {}
     pressure = re.search(rb"\n\s*in kB([^\n]*)\n", after)
@@ -386,7 +387,7 @@ def _read_after(after: bytes, notes: list[str]) -> dict[str, Any]:
         found["lattice"] = lattice if lattice.shape == (3, 3) and np.isfinite(lattice).all() else None
     start = after.find(b"TOTAL-FORCE (eV/Angst)")
     if start >= 0:
-        found |= _read_forces(after[start:], notes)
+        found |= _read_forces(after[start:], sites, notes)
     block = re.search(
         rb"free  energy   TOTEN  =\s*(\S+) eV\s*\n\s*\n\s*energy  without entropy=\s*(\S+)\s+"
         rb"energy\(sigma->0\) =\s*(\S+)[ \r]*\n",
@@ -398,7 +399,7 @@ def _read_after(after: bytes, notes: list[str]) -> dict[str, Any]:
     return found
 
 
-def _read_forces(text: bytes, notes: list[str]) -> dict[str, Any]:
+def _read_forces(text: bytes, sites: int | None, notes: list[str]) -> dict[str, Any]:
     lines = text.split(b"\n")
     rows: list[bytes] = []
     for line in lines[2:]:
@@ -409,8 +410,8 @@ def _read_forces(text: bytes, notes: list[str]) -> dict[str, Any]:
         notes.append("the forces in OUTCAR are cut off")
         return {}
     table = fixed_width(rows, [(0, 13), (13, 26), (26, 39), (39, 56), (56, 70), (70, 84)])
-    if not rows or not np.isfinite(table).all():
-        notes.append("the positions and forces in OUTCAR hold something that is no number; they are left out")
+    if len(rows) != (sites or len(rows) or 1) or not np.isfinite(table).all():
+        notes.append("the positions and forces in OUTCAR are not those of all sites, or no numbers; they are left out")
         return {}
     return {"positions": table[:, :3].copy(), "forces": table[:, 3:].copy()}
 
@@ -465,7 +466,7 @@ def _tables_of(text: bytes, sites: int | None) -> list[ShellTable] | None:
             return None
         shells = tuple(word.decode("latin-1") for word in match[1].split())
         end = re.compile(rb"\n[ ]*-{20,}[ ]*\r?\ntot ([^\n]*)\n").search(text, match.end() - 1)
-        if end is None or shells[-1:] != ("tot",):
+        if end is None or shells[-1:] != ("tot",) or not set(shells[:-1]) <= set(SHELLS):
             return None
         rows = text[match.end() : end.start()].replace(b"\r", b"").split(b"\n")
         columns = [(-8 * (len(shells) - i), -8 * (len(shells) - i - 1)) for i in range(len(shells))]

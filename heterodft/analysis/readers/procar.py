@@ -48,6 +48,8 @@ class Procar:
         VASP's names along the last axis.
     sites
         Number of atoms it says there are.
+    noncollinear
+        Whether each state has four tables.
     """
 
     energies: NDArray[np.float64]
@@ -57,6 +59,7 @@ class Procar:
     projections: NDArray[np.float64] | None
     columns: tuple[str, ...]
     sites: int
+    noncollinear: bool
 
 
 def read_procar(path: Path, *, projections: bool = True) -> Procar:
@@ -87,7 +90,8 @@ def read_procar(path: Path, *, projections: bool = True) -> Procar:
         raise ReaderError(f"cannot read {path}: energies, occupations or weights are no numbers; a damaged file?")
     values, columns = None, tuple[str, ...]()
     places = [match.end() for match in found]
-    if spins == 1 and _components(text, places, sites) == 1:
+    noncollinear = _components(text, places, sites) == _SPINOR
+    if spins == 1 and not noncollinear:
         states[..., 1] /= 2  # two electrons a state
         if states[..., 1].max() < _HALF_FILLED:
             raise ReaderError(f"{path} is cut off after its first spin: no state holds two electrons")
@@ -95,7 +99,7 @@ def read_procar(path: Path, *, projections: bool = True) -> Procar:
         values, columns = _projections(path, text, places, sites)
         values = np.moveaxis(values.reshape(*shape, *values.shape[1:]), 3, 1)
         values = values[:, 0] if values.shape[1] == 1 else values[0]
-    return Procar(states[..., 0], states[..., 1], coordinates, weights, values, columns, sites)
+    return Procar(states[..., 0], states[..., 1], coordinates, weights, values, columns, sites, noncollinear)
 
 
 def _projections(

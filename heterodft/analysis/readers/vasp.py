@@ -73,7 +73,8 @@ def read_vasp(folder: Path, request: dict[str, Any], *, projections: bool = Fals
     tags = files.settings.tags
     step = request.get("request", {}).get("step") or _step_of(tags, _first(files, "bands"))
     selfconsistent = int(tags.get("ICHARG", 2)) < _FIXED_DENSITY
-    electrons = _first(files, "electrons")
+    bands = _bands(files, notes, projections=projections)
+    electrons = _electrons(files, bands, notes)
     level = _first(files, "fermi_level")
     energy = _first(files, "energy") if selfconsistent else None
     if selfconsistent and energy is None:
@@ -96,7 +97,7 @@ def read_vasp(folder: Path, request: dict[str, Any], *, projections: bool = Fals
         accuracy=_first(files, "accuracy") if selfconsistent else None,
         cpu_seconds=_first(files, "cpu_seconds"),
         wall_seconds=_first(files, "wall_seconds"),
-        bands=_ordered_bands(_bands(files, notes, projections=projections), order),
+        bands=_ordered_bands(bands, order),
         dos=_ordered_dos(_density(files), order, notes),
         request=request,
         forces=_ordered(_of_step(files, "forces"), order),
@@ -143,6 +144,15 @@ def _step_of(tags: Mapping[str, Any], bands: Bands | None) -> str:
     return "bands" if bands is not None and len(bands.weights) > 1 and len(set(bands.weights)) == 1 else "dos"
 
 
+def _electrons(files: VaspFolder, bands: Bands | None, notes: list[str]) -> float | None:
+    found = _first(files, "electrons")
+    if found is not None or bands is None:
+        return None if found is None else float(found)
+    notes.append("the number of electrons is that of the occupations, since no file that is there tells NELECT")
+    filling = 2 if len(bands.occupations) == 1 and not _noncollinear(files) else 1
+    return round(filling * float(np.einsum("skb,k->", bands.occupations, bands.weights)), 3)
+
+
 # Moments
 
 
@@ -168,12 +178,15 @@ def _noncollinear(files: VaspFolder) -> bool:
 
 
 def _polarized(files: VaspFolder) -> bool:
-    """Tell whether there are moments; where no setting says so, from the number of spins."""
+    """Tell whether there are moments: where any were printed, or by the settings, or by the number of spins."""
+    sphere = _first(files, "sphere")
+    if _first(files, "moment") or (sphere is not None and sphere.moments is not None):
+        return True
     if _noncollinear(files) or "ISPIN" in files.settings.tags:
         return _noncollinear(files) or int(files.settings.tags["ISPIN"]) == 2
     dos, bands = _first(files, "dos"), _first(files, "bands")
     spins = [len(bands.energies)] if bands is not None else [len(dos.total)] if dos is not None else []
-    return spins == [2] or bool(_first(files, "moment"))
+    return spins == [2]
 
 
 def _sites(files: VaspFolder, order: NDArray[np.int64], notes: list[str]) -> dict[str, SiteValues]:

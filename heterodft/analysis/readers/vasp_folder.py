@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heterodft.analysis.readers.opening import find_file, read_text
+from heterodft.analysis.readers.outcar_bands import read_outcar_bands
 from heterodft.analysis.readers.vasp_method import VaspSettings, parse_incar
 from heterodft.analysis.readers.vasp_sources import (
     Source,
@@ -165,12 +166,23 @@ def _fitting(folder: Path, source: Source, main: Source, others: list[Source], n
         return again
     if source.name.startswith("OUTCAR") and source.ionic_steps != main.ionic_steps and main.ionic_steps:
         return _at_step(folder, source, main.ionic_steps)
-    for other in others:
+    for other in _with_printed_bands(folder, source, others):
         reason = _other_levels(source, other)
         if reason is not None:
             notes.append(f"{source.name} was left out: {reason}; it is of another run or of another step")
             return None
     return source
+
+
+def _with_printed_bands(folder: Path, source: Source, others: list[Source]) -> list[Source]:
+    """Give OUTCAR its bands, against which those of PROCAR are held where no other file has any."""
+    path = find_file(folder, "OUTCAR")
+    if source.bands is None or path is None or any(other.bands is not None for other in others):
+        return others
+    return [
+        replace(other, bands=read_outcar_bands(path, step=other.ionic_steps)) if other.name == path.name else other
+        for other in others
+    ]
 
 
 def _same_energy(source: Source, main: Source) -> bool:
@@ -223,8 +235,9 @@ def _structure_of(folder: Path, sources: list[Source], notes: list[str]) -> Sour
     exact = next((s for s in sources if s.fractional is not None and s.elements is not None and not s.rough), None)
     if exact is not None:
         return exact
-    rough = next((s for s in sources if s.fractional is not None), None)
     elements = next((s.elements for s in sources if s.elements is not None), None)
+    placed = [s for s in sources if s.fractional is not None]
+    rough = next((s for s in placed if elements is None or len(s.fractional) == len(elements)), None)  # type: ignore[arg-type]
     for name in ("CONTCAR", "POSCAR"):
         found = _read_poscar(folder, name, notes)
         if found is None or (found.elements is None and elements is None):

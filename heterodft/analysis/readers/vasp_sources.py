@@ -313,6 +313,8 @@ def from_outcar(path: Path, *, step: int | None = None) -> Source:
     if data.positions is not None and data.lattice is not None and abs(np.linalg.det(data.lattice)) > 1e-3:
         fractional = data.positions @ np.linalg.inv(data.lattice)
     ended = data.energy_zero if data.energy_zero is not None else data.cycle_energy
+    if 3 in (len(data.moments), len(data.moment or ())):
+        tags["LNONCOLLINEAR"] = True
     known = data.ionic_step is not None or data.ending.finished
     return Source(
         name=path.name,
@@ -378,7 +380,9 @@ def from_procar(path: Path, *, projections: bool) -> Source:
     """Read PROCAR; its sites are known once its projections are."""
     data = read_procar(path, projections=projections)
     bands = Bands(data.energies, data.occupations, data.kpoints, data.weights / data.weights.sum())
-    return Source(path.name, sites=data.sites, bands=_projected(bands, data.projections, data.columns))
+    settings = VaspSettings({"LNONCOLLINEAR": data.noncollinear})
+    bands = _projected(bands, data.projections, data.columns)
+    return Source(path.name, settings=settings, sites=data.sites, bands=bands)
 
 
 def from_poscar(path: Path) -> Source:
