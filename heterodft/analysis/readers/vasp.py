@@ -39,6 +39,11 @@ _FIXED_DENSITY = 10
 _SITE_ORDER = "site_order.json"
 _SCREENS = ("vasp.out", "std_err.txt", "stdout", "vasp.err")
 _CRASHES = (b"I REFUSE TO CONTINUE", b"internal error", b"forrtl: severe", b"EEEEEEE  RRRRRR", b"SIGSEGV", b"SIGABRT")
+_ENDED = {
+    "stopped": "VASP was stopped by STOPCAR before it was done",
+    "crashed": "VASP crashed; the numbers are those of the last step that ended",
+    "cut off": "VASP did not get to its end; the numbers are those of the last step that ended",
+}
 
 Ended = Literal["finished", "stopped", "crashed", "cut off"]
 
@@ -79,6 +84,9 @@ def read_vasp(folder: Path, request: dict[str, Any], *, projections: bool = Fals
     energy = _first(files, "energy") if selfconsistent else None
     if selfconsistent and energy is None:
         notes.append("no energy: no self-consistent cycle ended in any file")
+    ended = _ended(files)
+    if ended in _ENDED:
+        notes.append(_ENDED[ended])
     if level is None:
         notes.append("no Fermi level: no file that is there tells it")
     return Result(
@@ -103,7 +111,7 @@ def read_vasp(folder: Path, request: dict[str, Any], *, projections: bool = Fals
         forces=_ordered(_of_step(files, "forces"), order),
         stress=_of_step(files, "stress"),
         method=method_of(files.settings, electrons),
-        ended=_ended(files),
+        ended=ended,
         notes=tuple(dict.fromkeys(notes)),
     )
 
