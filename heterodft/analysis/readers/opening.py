@@ -44,7 +44,7 @@ def read_bytes(path: Path) -> bytes:
         blocks: list[bytes] = []
         try:
             with _OPENERS[path.suffix](path, "rb") as stream:
-                while block := stream.read(_BLOCK):
+                while block := stream.read1(_BLOCK):  # read would lose what is before the damage
                     blocks.append(block)
         except (EOFError, zlib.error, lzma.LZMAError) as error:
             if not blocks:

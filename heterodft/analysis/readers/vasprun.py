@@ -42,12 +42,13 @@ ORBITAL_OF = {
     "dxy": "dxy", "dyz": "dyz", "dz2": "dz2", "dxz": "dxz",
     **dict.fromkeys(("dx2", "x2-y2", "dx2-y2", "dx2y2"), "dx2-y2"),
     **dict.fromkeys(("fy3x2", "f-3", "fy(3x2-y2)"), "fy(3x2-y2)"),
-    "fxyz": "fxyz", "f-2": "fxyz", "fyz2": "fyz2", "f-1": "fyz2", "fz3": "fz3", "f0": "fz3", "fxz2": "fxz2", "f1": "fxz2",
+    **{name: name for name in ("fxyz", "fyz2", "fz3", "fxz2")},
+    "f-2": "fxyz", "f-1": "fyz2", "f0": "fz3", "f1": "fxz2",
     **dict.fromkeys(("fzx2", "f2", "fz(x2-y2)"), "fz(x2-y2)"),
     **dict.fromkeys(("fx3", "f3", "fx(x2-3y2)"), "fx(x2-3y2)"),
     **{shell: shell for shell in SHELLS},
 }  # fmt: skip
-"""Names of columns in VASP's files of all versions → `heterodft.analysis.result.ORBITALS`, or `SHELLS` of LORBIT = 10."""
+"""Names of columns in VASP's files → `heterodft.analysis.result.ORBITALS`, or `SHELLS` of LORBIT = 10."""
 
 _T = TypeVar("_T")
 
@@ -128,16 +129,16 @@ class Vasprun:
     @cached_property
     def version(self) -> str:
         """Version of VASP, such as ``6.4.1``."""
-        return str(self._settings("generator").get("version", "")) if self._find("generator") else ""
+        return str(self._settings("generator").get("VERSION", "")) if self._find("generator") else ""
 
     @cached_property
     def incar(self) -> dict[str, Any]:
-        """What the INCAR set: bool, int, float, str or lists of them."""
+        """What the INCAR set, by names in capitals: bool, int, float, str or lists of them."""
         return self._settings("incar") if self._find("incar") is not None else {}
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """All settings with their defaults; of a name that comes twice (NELM) the first one."""
+        """All settings with their defaults, by names in capitals; of one that comes twice (NELM) the first one."""
         return self._settings("parameters")
 
     def _settings(self, tag: str) -> dict[str, Any]:
@@ -192,13 +193,13 @@ class Vasprun:
     def mesh(self) -> tuple[int, int, int] | None:
         """Divisions of a regular mesh; None for a list or a path."""
         element = self._find("kpoints")
-        return read_mesh(self._text, element) if element is not None else None
+        return element and self._try("the mesh of k-points is", lambda: read_mesh(self._text, element))
 
     @cached_property
     def path_ends(self) -> NDArray[np.float64] | None:
         """Ends of the lines of a path, fractional, shape (points, 3); their labels are in KPOINTS only."""
         element = self._find("kpoints")
-        return read_path(self._text, element) if element is not None else None
+        return element and self._try("the path of k-points is", lambda: read_path(self._text, element))
 
     @property
     def path_labels(self) -> None:
@@ -247,27 +248,17 @@ class Vasprun:
 
     def _step(self, number: int, element: Element) -> IonicStep:
         parts: list[Element] = []
-        damaged = False
+        walk = children(self._text, element.start, element.end, open_end=not element.complete)
+        complete = element.complete
         try:
-            parts.extend(children(self._text, element.start, element.end, open_end=not element.complete))
+            for part in walk:
+                parts.append(part)
         except CutOffError:
-            damaged = True
+            complete = False
         except DamageError as error:
             self._tell(f"ionic step {number} damaged {self._text.at(error.position)}: {error.what}")
-            parts = list(self._until_damage(element))
-            damaged = True
-        complete = element.complete and not damaged
+            complete = False
         return IonicStep(number, complete, self._text, tuple(parts), len(self.elements), self._try)
-
-    def _until_damage(self, element: Element) -> list[Element]:
-        """Return the parts of an ionic step before its damage."""
-        parts: list[Element] = []
-        walk = children(self._text, element.start, element.end, open_end=not element.complete)
-        try:
-            parts.extend(iter(lambda: next(walk), None))
-        except (DamageError, StopIteration):
-            pass
-        return parts
 
     def _last(self, tag: str, what: str, comment: str = "") -> Element | None:
         """Return the last block of a kind, of the main calculation or (with a comment) of KPOINTS_OPT."""
@@ -382,8 +373,10 @@ class Vasprun:
                     f"{what} the eigenvalues are", lambda: read_eigenvalues(self._text, parts["eigenvalues"])
                 )
         projected = self._last("projected_kpoints_opt", "the blocks of KPOINTS_OPT are") if projections else None
+        kpoints, weights = points or (None, None)
         return OptionalBlocks(
-            *(points or (None, None)),
+            kpoints,
+            weights,
             None if read is None else read.energies,
             None if dos is None else self._dos(dos, f"{what} the density of states is", partial=True),
             projected and self._projections(projected, f"{what} the projections are"),

@@ -1,9 +1,8 @@
-"""What a ``<calculation>`` of vasprun.xml holds: an ionic step, its eigenvalues, density of states and projections."""
+"""What a ``<calculation>`` of vasprun.xml holds: energies, forces, eigenvalues, densities of states, projections."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,10 +11,14 @@ import numpy as np
 
 from heterodft.analysis.readers.numbers import BadNumberError, parse_number
 from heterodft.analysis.readers.vasprun_sets import Sets, read_fields, read_rows
-from heterodft.analysis.readers.vasprun_text import CutOffError, DamageError, Element, Text, children
+from heterodft.analysis.readers.vasprun_text import CutOffError, DamageError, children
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    from heterodft.analysis.readers.vasprun_text import Element, Text
 
 __all__ = [
     "Eigenvalues", "IonicStep", "OptionalBlocks", "RawDos", "Structure",
@@ -158,7 +161,7 @@ class IonicStep:
 
     @cached_property
     def stress(self) -> NDArray[np.float64] | None:
-        """kbar with VASP's sign, shape (3, 3)."""
+        """In kbar with VASP's sign, shape (3, 3)."""
         return self._varray("stress", 3)
 
     def structure(self) -> Structure | None:
@@ -238,7 +241,7 @@ def read_structure(text: Text, element: Element, sites: int) -> Structure:
 
 def _array(text: Text, element: Element) -> Element:
     """Return the ``<array>`` within an element."""
-    for part in children(text, element.start, element.end, open_end=not element.complete):
+    for part in children(text, element.start, element.end, open_end=not element.complete, long="array"):
         if part.tag == "array":
             return part
     raise (DamageError if element.complete else CutOffError)("a block without its numbers", element.start)
@@ -282,16 +285,19 @@ def read_dos(text: Text, element: Element, sites: int, *, totals: bool = True) -
     DamageError
         If the totals are not whole.
     """
-    parts = {part.tag: part for part in children(text, element.start, element.end, open_end=not element.complete)}
+    found = children(text, element.start, element.end, open_end=not element.complete, long="partial")
+    parts = {part.tag: part for part in found}
     fermi_level = None
     if "i" in parts:
+        if not parts["i"].complete:
+            raise CutOffError("within the Fermi level", parts["i"].start)
         level = bytes(text.bytes[parts["i"].start : parts["i"].end])
         try:
             fermi_level = parse_number(level)
         except BadNumberError as error:
             raise DamageError(f"{level.strip()!r} where a Fermi level is expected", parts["i"].start) from error
     if not totals:
-        return RawDos(fermi_level, *(np.empty(0) for _ in range(3)))
+        return RawDos(fermi_level, np.empty(0), np.empty((0, 0)), np.empty((0, 0)))
     if "total" not in parts:
         raise (DamageError if element.complete else CutOffError)("no total density of states", element.start)
     array = _array(text, parts["total"])

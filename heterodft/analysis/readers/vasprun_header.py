@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heterodft.analysis.readers.numbers import BadNumberError, split_numbers
 from heterodft.analysis.readers.vasprun_sets import read_rows
 from heterodft.analysis.readers.vasprun_text import CutOffError, DamageError, children
 
@@ -101,28 +102,48 @@ def read_kpoints(text: Text, element: Element) -> tuple[NDArray[np.float64], NDA
     return points, weights[:, 0]
 
 
-def _generation(text: Text, element: Element) -> tuple[str, bytes]:
-    end = text.bytes.find(b"</generation>", element.start, element.end)
-    if end < 0:
-        return "", b""
-    shown = bytes(text.bytes[element.start : end])
-    kind = re.match(rb"\s*<generation param=\"([^\"]*)\"", shown)
-    return (kind[1].decode("ascii", errors="replace") if kind else ""), shown
+def _generation(text: Text, element: Element) -> Element | None:
+    for part in children(text, element.start, element.end, open_end=not element.complete):
+        if part.tag == "generation" and part.complete:
+            return part
+    return None
 
 
 def read_mesh(text: Text, element: Element) -> tuple[int, int, int] | None:
-    """Return the divisions of a regular mesh."""
-    kind, shown = _generation(text, element)
-    match = _DIVISIONS.search(shown) if kind.lower().startswith(("gamma", "monkhorst")) else None
-    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+    """Return the divisions of a regular mesh; None for a list or a path.
+
+    Raises
+    ------
+    DamageError
+        If it should have some, but has none, or is made in another way.
+    """
+    made = _generation(text, element)
+    kind = "" if made is None else made.attributes.get("param", "").lower()
+    if made is None or kind == "listgenerated":
+        return None
+    if kind not in ("gamma", "monkhorst-pack"):
+        raise DamageError(f"{kind!r} is no way to make k-points that is known", made.start)
+    match = _DIVISIONS.search(text.bytes, made.start, made.end)
+    if match is None:
+        raise DamageError("a mesh of k-points without its divisions", made.start)
+    return int(match[1]), int(match[2]), int(match[3])
 
 
 def read_path(text: Text, element: Element) -> NDArray[np.float64] | None:
-    """Return the ends of the lines of a path, shape (points, 3)."""
-    kind, shown = _generation(text, element)
-    if kind.lower() != "listgenerated":
+    """Return the ends of the lines of a path, shape (points, 3); None where there is no path.
+
+    Raises
+    ------
+    DamageError
+        If they are no points.
+    """
+    made = _generation(text, element)
+    if made is None or made.attributes.get("param", "").lower() != "listgenerated":
         return None
     try:
-        return np.array([[float(word) for word in point.split()] for point in _POINT.findall(shown)]).reshape(-1, 3)
-    except ValueError:
-        return None
+        points = [split_numbers(point) for point in _POINT.findall(text.bytes[made.start : made.end])]
+    except BadNumberError as error:
+        raise DamageError(f"{error.text.strip()!r} where a k-point is expected", made.start) from error
+    if any(len(point) != 3 for point in points):
+        raise DamageError("a k-point that has not three numbers", made.start)
+    return np.array(points, dtype=np.float64).reshape(-1, 3)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sets", "read_fields", "read_rows"]
 
-_BATCH = 1 << 19
+_BATCH = 1 << 17
 """Bytes of rows decoded at once."""
 _PAD = 64
 """Bytes before the rows of a batch, so that what is before a number can be loaded."""
@@ -87,6 +87,8 @@ def read_rows(text: Text, start: int, end: int, columns: int | None = None) -> t
     try:
         return decode_rows(text.bytes, start, layout.rows, layout.form)
     except BadNumberError as error:
+        if _uneven(text, start, layout):
+            return _read_slowly(text, start, end, columns)
         raise _damaged(error, start + error.row * layout.form.length) from error
 
 
@@ -117,6 +119,12 @@ def _layout(text: Text, start: int, end: int, columns: int | None) -> _Layout | 
         if form is not None and _ROW.fullmatch(line) and columns in (None, len(form.ends)):
             return _Layout(form, rows)
     return None
+
+
+def _uneven(text: Text, start: int, layout: _Layout) -> bool:
+    """Whether the rows only seemed to be of equal length."""
+    lines = bytes(text.bytes[start : start + layout.size]).splitlines()
+    return len({len(line) for line in lines}) > 1
 
 
 def _read_slowly(text: Text, start: int, end: int, columns: int | None) -> tuple[NDArray[np.float64], int]:
@@ -227,7 +235,7 @@ class Sets:
         self.unknown += unknown
         if first and self.leading is None:
             self.leading = values[:, :first]
-        if first and not np.array_equal(values[:, :first], self.leading):
+        if first and not np.array_equal(values[:, :first], np.asarray(self.leading)):
             raise DamageError("the first column is not that of the sets before", match.end())
         self._position = stop
         self._close()
@@ -238,34 +246,44 @@ class Sets:
         footer = _CLOSE.match(self._text.bytes, match.end() + layout.size, self._end)
         if footer is None:
             return None
-        header, size = match.end() - match.start(), footer.end() - match.start()
-        number = int(match[3])
+        size, number = footer.end() - match.start(), int(match[3])
         most = min(10 ** len(match[3]) - number, (self._end - match.start()) // size, max(1, _BATCH // size))
         alike = self._alike(match, footer, most, size)
-        data = np.empty(_PAD + alike * layout.size, dtype=np.uint8)
-        data[_PAD:].reshape(alike, layout.size)[:] = np.ndarray(
-            (alike, layout.size), np.uint8, self._text.bytes, match.start() + header, (size, 1)
-        )
+        rows = self._gather(match.end(), layout, alike, size)
         try:
-            if first and not self._repeats(data, layout, first):
-                raise DamageError("the first column is not that of the sets before", match.end())
-            values, unknown = decode_rows(data, _PAD, alike * layout.rows, layout.form, first=first)
+            repeated = first == 0 or self._repeats(*rows, layout, alike, first)
+            values, unknown = decode_rows(*rows, alike * layout.rows, layout.form, first=first)
         except BadNumberError as error:
             block, row = divmod(error.row, layout.rows)
+            if _uneven(self._text, match.end() + block * size, layout):
+                self._layout = None
+                return None
             raise _damaged(error, match.end() + block * size + row * layout.form.length) from error
+        if not repeated:
+            raise DamageError("the first column is not that of the sets before", match.end())
         self.unknown += unknown
         self._text.release(match.start(), match.start() + alike * size)
         self._position = match.start() + alike * size
         return values.reshape(alike, layout.rows, -1)
 
-    def _repeats(self, data: NDArray[np.uint8], layout: _Layout, first: int) -> bool:
+    def _gather(self, start: int, layout: _Layout, alike: int, size: int) -> tuple[Any, int]:
+        """Return a buffer that holds the rows of some sets without what is between them, and where they begin."""
+        if alike == 1:
+            return self._text.bytes, start
+        data = np.empty(_PAD + alike * layout.size, dtype=np.uint8)
+        sets: Any = np.ndarray((alike, layout.size), np.uint8, self._text.bytes, start, (size, 1))
+        data[_PAD:].reshape(alike, layout.size)[:] = sets
+        return data, _PAD
+
+    def _repeats(self, buffer: Any, start: int, layout: _Layout, alike: int, first: int) -> bool:
         """Whether the columns left out are those of the first set, which alone is decoded."""
         form = layout.form
-        seen = data[_PAD:].reshape(-1, layout.rows, form.length)[:, :, form.start : form.ends[first - 1]]
+        shape = (alike, layout.rows, form.ends[first - 1] - form.start)
+        seen: Any = np.ndarray(shape, np.uint8, buffer, start + form.start, (layout.size, form.length, 1))
         if self._skipped is None:
             self._skipped = seen[0].copy()
             narrow = replace(form, ends=form.ends[:first], frame=(form.frame[0], b""))
-            self.leading = decode_rows(data, _PAD, layout.rows, narrow)[0]
+            self.leading = decode_rows(buffer, start, layout.rows, narrow)[0]
         return bool((seen == self._skipped).all())
 
     def _alike(self, match: re.Match[bytes], footer: re.Match[bytes], most: int, size: int) -> int:

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from heterodft.analysis.readers.numbers import BadNumberError, parse_number, split_numbers
 from heterodft.analysis.readers.opening import read_bytes
 from heterodft.errors import ReaderError
@@ -29,6 +31,8 @@ _SETTING = re.compile(
     rb"\s*(?:<i((?:\s+\w+=\"[^\"<>]*\")*)\s*>([^\n]*?)</i>|<v((?:\s+\w+=\"[^\"<>]*\")*)\s*>([^<]*)</v>"
     rb"|<separator(?:\s+name=\"[^\"<>]*\")?\s*>|</separator>)"
 )
+_SMALL = 1 << 16
+"""Bytes up to which an element is searched for another one of its kind."""
 _TRUE, _FALSE = ("T", ".TRUE."), ("F", ".FALSE.")
 
 
@@ -49,6 +53,7 @@ class Text:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        _keep_freed_memory()
         self.bytes: Any = _contents(path)
         self.end = len(self.bytes)
         found = _PROLOGUE.match(self.bytes, 0, 4096)
@@ -71,6 +76,15 @@ class Text:
             start, end = -(-start // page) * page, end // page * page
             if end > start:
                 self.bytes.madvise(mmap.MADV_DONTNEED, start, end - start)
+
+
+def _keep_freed_memory() -> None:
+    """Make the C library keep the memory of small arrays that are freed, which it otherwise gives back each time.
+
+    From the largest array that was freed so far glibc learns up to what size memory is worth keeping
+    (M_MMAP_THRESHOLD in mallopt(3)); half the time of reading went into getting pages anew.
+    """
+    np.empty(1 << 21)
 
 
 def _contents(path: Path) -> Any:
@@ -111,13 +125,15 @@ class Element:
         return self.attributes.get("name", "")
 
 
-def children(text: Text, start: int, end: int, *, open_end: bool) -> Iterator[Element]:
+def children(text: Text, start: int, end: int, *, open_end: bool, long: str = "") -> Iterator[Element]:
     """Yield the elements directly within a part of the file.
 
     Parameters
     ----------
     open_end
         Whether the part ends because the file does: its last element may then lack its end.
+    long
+        Tag of a long element that is the last one of the part, so that its end is looked for there.
 
     Raises
     ------
@@ -139,12 +155,28 @@ def children(text: Text, start: int, end: int, *, open_end: bool) -> Iterator[El
             yield Element(tag.decode("ascii"), attributes, match.end(), match.end())
             start = match.end()
             continue
-        close = text.bytes.find(b"</" + tag + b">", match.end(), end)
+        close = _close(text, tag, match.end(), end, near_end=tag == long.encode("ascii"))
         if close < 0 and not open_end:
             raise DamageError(f"<{tag.decode('ascii')}> has no end", start)
+        if 0 <= close - match.end() < _SMALL and _opens_again(text, tag, match.end(), close):
+            raise DamageError(f"<{tag.decode('ascii')}> begins again before its end", start)
         stop = close if close >= 0 else end
         yield Element(tag.decode("ascii"), attributes, match.end(), stop, close >= 0)
         start = stop + len(tag) + 3 if close >= 0 else end
+
+
+def _close(text: Text, tag: bytes, start: int, end: int, *, near_end: bool) -> int:
+    """Return where an element ends, -1 where it does not."""
+    tag = b"</" + tag + b">"
+    near = max(start, end - 100)
+    close = int(text.bytes.find(tag, near, end)) if near_end else -1
+    return close if close >= 0 else int(text.bytes.find(tag, start, end))
+
+
+def _opens_again(text: Text, tag: bytes, start: int, end: int) -> bool:
+    """Whether an element reaches into the next one of its kind, for want of its own end."""
+    at = text.bytes.find(b"<" + tag, start, end)
+    return at >= 0 and text.bytes[at + len(tag) + 1 : at + len(tag) + 2] in (b" ", b">")
 
 
 def _shown(text: Text, position: int) -> str:
@@ -163,7 +195,7 @@ def read_settings(text: Text, element: Element) -> tuple[dict[str, Any], list[st
     Returns
     -------
     tuple
-        Values as bool, int, float, str or lists of them by name, and words on those that cannot be read.
+        Values as bool, int, float, str or lists of them by name in capitals, and words on those that cannot be read.
 
     Raises
     ------
@@ -186,7 +218,7 @@ def read_settings(text: Text, element: Element) -> tuple[dict[str, Any], list[st
         except (BadNumberError, ValueError):
             doubts.append(f"{name} in <{element.tag}> is {_decoded(value)!r}, which is no {kind}; it is left out")
             continue
-        settings.setdefault(name, read)
+        settings.setdefault(name.upper(), read)
     if text.bytes[position : element.end].strip():
         if element.complete:
             raise DamageError(f"{_shown(text, position)} in <{element.tag}> is no setting", position)
