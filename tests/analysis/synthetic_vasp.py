@@ -1,4 +1,4 @@
-"""A small run of VASP that never was, in VASP's formats: OUTCAR, OSZICAR, DOSCAR, PROCAR, CONTCAR, with known numbers."""
+"""A small run of VASP that never was, with known numbers: OUTCAR, OSZICAR, DOSCAR, PROCAR and CONTCAR."""
 
 from __future__ import annotations
 
@@ -7,7 +7,26 @@ from functools import cached_property
 
 import numpy as np
 
-LM = ("s", "py", "pz", "px", "dxy", "dyz", "dz2", "dxz", "x2-y2", "fy3x2", "fxyz", "fyz2", "fz3", "fxz2", "fzx2", "fx3")
+from heterodft.errors import ReaderError
+
+LM = (
+    "s",
+    "py",
+    "pz",
+    "px",
+    "dxy",
+    "dyz",
+    "dz2",
+    "dxz",
+    "x2-y2",
+    "fy3x2",
+    "fxyz",
+    "fyz2",
+    "fz3",
+    "fxz2",
+    "fzx2",
+    "fx3",
+)
 DASHES = "-" * 104
 ZVAL = {"Ni": 16.0, "O": 6.0, "Fe": 8.0}
 TIMES = (
@@ -104,7 +123,9 @@ class Run:
     def parts(self):
         """Shape (spin, k, band, site, column)."""
         shape = (self.spin, self.kpoints, self.bands, self.sites, self.columns)
-        return np.round(self.random.random(shape) * 0.1 * (1 - 2 * (np.arange(self.spin)[:, None, None, None, None] > 1)), 3)
+        return np.round(
+            self.random.random(shape) * 0.1 * (1 - 2 * (np.arange(self.spin)[:, None, None, None, None] > 1)), 3
+        )
 
     @cached_property
     def density(self):
@@ -181,9 +202,12 @@ def ionic_step(run: Run, step: int, *, filler: str = "") -> str:
         bands += f"\n spin component {spin + 1}\n" if run.spin == 2 else ""
         for k, (energies, occupations) in enumerate(zip(values, run.occupations[spin], strict=True)):
             x, y, z = run.points[k]
-            bands += f"\n k-point {k + 1:5d} :    {x:10.4f}{y:10.4f}{z:10.4f}\n  band No.  band energies     occupation \n"
+            bands += (
+                f"\n k-point {k + 1:5d} :    {x:10.4f}{y:10.4f}{z:10.4f}\n  band No.  band energies     occupation \n"
+            )
             bands += "".join(
-                f"{b + 1:7d}{e:14.4f}{filling * f:13.5f}\n" for b, (e, f) in enumerate(zip(energies, occupations, strict=True))
+                f"{b + 1:7d}{e:14.4f}{filling * f:13.5f}\n"
+                for b, (e, f) in enumerate(zip(energies, occupations, strict=True))
             )
     tables = shell_table("total charge", run.charges[step])
     for name, values in zip("xyz" if run.spin == 4 else "x", run.moments[step], strict=False):
@@ -224,7 +248,9 @@ def oszicar(run: Run) -> str:
     for step in range(run.steps):
         free, _, zero = run.energies[step]
         text += "       N       E                     dE             d eps       ncg     rms          rms(c)\n"
-        text += "".join(f"DAV: {n:3d}    {free:19.12E}   {-1e-4:12.5E}   {-1e-4:12.5E}  1000   0.1E-01\n" for n in (1, 2, 3))
+        text += "".join(
+            f"DAV: {n:3d}    {free:19.12E}   {-1e-4:12.5E}   {-1e-4:12.5E}  1000   0.1E-01\n" for n in (1, 2, 3)
+        )
         moment = "".join(f"{m:11.4f}" for m in run.total_moments[step])
         text += f"{step + 1:4d} F= {fortran(free)} E0= {fortran(zero)}  d E ={fortran(-0.001)}"
         text += f"  mag={moment}\n" if moment else "\n"
@@ -259,7 +285,9 @@ def procar(run: Run, *, phase: bool = False) -> str:
                         text += label + "".join(f"{v:7.3f}" for v in (*row, row.sum())) + "\n"
                 if phase:
                     text += "ion" + "".join(f"{name:>15s}" for name in names) + "\n"
-                    text += "".join(f"{i + 1:5d}" + " -0.130  0.199" * run.columns + "  0.057\n" for i in range(run.sites))
+                    text += "".join(
+                        f"{i + 1:5d}" + " -0.130  0.199" * run.columns + "  0.057\n" for i in range(run.sites)
+                    )
                     text += "charge 0.769" + "          0.000" * run.columns + "\n"
                 text += "\n"
         text += "\n"
@@ -271,7 +299,9 @@ def doscar(run: Run) -> str:
     text = f"{run.sites:4d}{run.sites:4d}   1   0\n  0.1E+02  0.1E-09\n  0.1E-03\n  CAR \n unknown system\n{line}"
     total = run.density.sum(axis=(0, 1))[: 2 if run.spin == 2 else 1]
     for i, energy in enumerate(run.grid_energies):
-        text += f"{energy:11.3f}" + "".join(f"{v:12.4E}" for v in (*total[:, i], *total[:, : i + 1].sum(axis=1))) + "\n"
+        text += (
+            f"{energy:11.3f}" + "".join(f"{v:12.4E}" for v in (*total[:, i], *total[:, : i + 1].sum(axis=1))) + "\n"
+        )
     for site in run.density:
         text += line
         for i, energy in enumerate(run.grid_energies):
@@ -289,6 +319,17 @@ def contcar(run: Run, step: int = -1) -> str:
         f"synthetic\n   1.00000000000000\n{cell}{''.join(f'{n:>5s}' for n in names)}\n"
         f"{''.join(f'{n:6d}' for n in counts)}\nDirect\n{rows}\n"
     )
+
+
+def read_or_fail(read, *arguments, **options):
+    """Return what is read; None where the one error is raised that says so in one line."""
+    try:
+        return read(*arguments, **options)
+    except ReaderError as error:
+        text = str(error)
+    assert text
+    assert "\n" not in text
+    return None
 
 
 def write_run(folder, run: Run, *files: str) -> None:

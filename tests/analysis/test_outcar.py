@@ -68,17 +68,17 @@ def test_energies_levels_and_times_are_those_of_pymatgen(real):
 
 
 @pytest.mark.parametrize(
-    ("name", "version", "step", "elements", "ldau"),
+    ("name", "facts", "ldau"),
     [
-        ("nio_pbeu_v641", "6.4.1", 1, ("Ni", "O"), ([2, 0], [6.2, 0.0], [0.0, 0.0])),
-        ("co_outcar", "5.4.4", 1, ("Co",) * 4, None),
-        ("nio_soc_outcar", "5.4.1", 1, ("Ni", "Ni", "O", "O"), ([2, -1], [5.0, 0.0], [0.0, 0.0])),
-        ("mg_gan_relax", "6.3.0", 5, ("Mg",) + 15 * ("Ga",) + 16 * ("N",), None),
+        ("nio_pbeu_v641", ("6.4.1", 1, ("Ni", "O")), ([2, 0], [6.2, 0.0], [0.0, 0.0])),
+        ("co_outcar", ("5.4.4", 1, ("Co",) * 4), None),
+        ("nio_soc_outcar", ("5.4.1", 1, ("Ni", "Ni", "O", "O")), ([2, -1], [5.0, 0.0], [0.0, 0.0])),
+        ("mg_gan_relax", ("6.3.0", 5, ("Mg",) + 15 * ("Ga",) + 16 * ("N",)), None),
     ],
 )
-def test_the_header_tells_the_run(shared_data, name, version, step, elements, ldau):
+def test_the_header_tells_the_run(shared_data, name, facts, ldau):
     found = read_outcar(shared_data / "vasp" / name / "OUTCAR.gz")
-    assert (found.version, found.ionic_step, found.elements) == (version, step, elements)
+    assert (found.version, found.ionic_step, found.elements) == facts
     names = ("LDAUL", "LDAUU", "LDAUJ")
     assert (None if ldau is None else tuple(found.settings[key] for key in names)) == ldau
 
@@ -236,7 +236,7 @@ def test_bands_that_were_written_are_read(written, spin):
 def test_an_empty_file_and_a_missing_one(written, tmp_path):
     found = read_outcar(written(""))
     assert (found.energy_zero, found.ending.finished, found.moments) == (None, False, ())
-    with pytest.raises(ReaderError, match="cannot read .*OUTCAR.other: No such file"):
+    with pytest.raises(ReaderError, match=r"cannot read .*OUTCAR\.other: No such file"):
         read_outcar(tmp_path / "OUTCAR.other")
 
 

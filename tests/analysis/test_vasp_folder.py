@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import random
 import re
 import shutil
 
 import numpy as np
 import pytest
-from synthetic_vasp import Run, outcar, write_run
+from synthetic_vasp import Run, outcar, read_or_fail, write_run
 
 from heterodft.analysis.readers.vasp import read_vasp
 from heterodft.analysis.result import ORBITALS, SHELLS, Result
@@ -363,10 +362,8 @@ def test_an_outcar_cut_at_every_hundredth_byte(tmp_path):
     text = outcar(run)
     for cut in range(0, len(text), 100):
         (tmp_path / "OUTCAR").write_text(text[:cut])
-        try:
-            found = read_vasp(tmp_path, {})
-        except ReaderError as error:
-            assert "\n" not in str(error)
+        found = read_or_fail(read_vasp, tmp_path, {})
+        if found is None:
             continue
         _check(found, run, cut)
         assert found.ended == ("finished" if "General timing" in text[:cut] else "cut off")
@@ -380,10 +377,8 @@ def test_a_real_folder_cut_anywhere(folder, tmp_path):
     (tmp_path / "OUTCAR.gz").unlink()
     for cut in range(0, len(text), 1501):
         (tmp_path / "OUTCAR").write_bytes(text[:cut])
-        try:
-            found = read_vasp(tmp_path, {})
-        except ReaderError as error:
-            assert "\n" not in str(error)
+        found = read_or_fail(read_vasp, tmp_path, {})
+        if found is None:
             continue
         assert found.energy in (None, whole.energy)
         assert found.total_moment in (None, whole.total_moment)
@@ -396,18 +391,14 @@ def test_random_bytes_in_any_file_are_told_or_harmless(tmp_path):
     write_run(tmp_path, run)
     names = ["OUTCAR", "OSZICAR", "DOSCAR", "PROCAR", "CONTCAR"]
     whole = {name: (tmp_path / name).read_bytes() for name in names}
-    generator = random.Random(1)
+    generator = np.random.default_rng(1)
     for _ in range(300):
-        name = generator.choice(names)
+        name = names[generator.integers(len(names))]
         data = bytearray(whole[name])
-        data[generator.randrange(len(data))] = generator.choice(b" *-.0179EaN\n\x00\xff")
+        data[generator.integers(len(data))] = b" *-.0179EaN\n\x00\xff"[generator.integers(13)]
         (tmp_path / name).write_bytes(bytes(data))
-        try:
-            found = read_vasp(tmp_path, {}, projections=True)
+        found = read_or_fail(read_vasp, tmp_path, {}, projections=True)
+        if found is not None:
             found.to_dict()
-        except ReaderError as error:
-            assert "\n" not in str(error)
-        else:
-            right = run.energies[-1, 2]
-            assert found.energy == right or found.notes or found.energy is None
+            assert found.energy == run.energies[-1, 2] or found.notes
         (tmp_path / name).write_bytes(whole[name])

@@ -33,10 +33,19 @@ def test_functionals(tags, titles, xc):
 
 @pytest.mark.parametrize(
     ("ismear", "words"),
-    [(-5, "tetrahedron (Blöchl)"), (-1, "Fermi-Dirac"), (0, "Gaussian"), (1, "Methfessel-Paxton 1"), (2, "Methfessel-Paxton 2")],
+    [
+        (-5, "tetrahedron (Blöchl)"),
+        (-1, "Fermi-Dirac"),
+        (0, "Gaussian"),
+        (1, "Methfessel-Paxton 1"),
+        (2, "Methfessel-Paxton 2"),
+    ],
 )
 def test_smearings(ismear, words):
-    assert method_of(VaspSettings({"ISMEAR": ismear, "SIGMA": 0.1}), None) == {"smearing": words, "smearing_width": 0.1}
+    assert method_of(VaspSettings({"ISMEAR": ismear, "SIGMA": 0.1}), None) == {
+        "smearing": words,
+        "smearing_width": 0.1,
+    }
 
 
 def test_species_of_one_element_keep_their_own_u():

@@ -137,7 +137,9 @@ def test_files_of_two_systems_are_refused(unpacked, shared_data):
     (folder / "OUTCAR").write_bytes(
         gzip.decompress((shared_data / "vasp" / "nio_pbeu_v641" / "OUTCAR.gz").read_bytes())
     )
-    with pytest.raises(ReaderError, match=r"vasprun.xml and OUTCAR of .* are of different runs: their elements differ"):
+    with pytest.raises(
+        ReaderError, match=r"vasprun.xml and OUTCAR of .* are of different runs: their elements differ"
+    ):
         read_folder(folder)
 
 

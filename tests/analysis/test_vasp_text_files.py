@@ -11,7 +11,7 @@ from pymatgen.core import Structure
 from pymatgen.electronic_structure.core import Spin
 from pymatgen.io.vasp.outputs import Oszicar
 from pymatgen.io.vasp.outputs import Procar as TheirProcar
-from synthetic_vasp import Run, contcar, doscar, oszicar, procar
+from synthetic_vasp import Run, contcar, doscar, oszicar, procar, read_or_fail
 
 from heterodft.analysis.readers.doscar import read_doscar
 from heterodft.analysis.readers.oszicar import read_oszicar
@@ -54,7 +54,9 @@ def test_an_oszicar_that_was_written_is_read(written, spin):
 
 
 def test_lines_of_molecular_dynamics(written):
-    line = "     12 T=  300. E= -.19E+03 F= -.20001E+03 E0= -.20002E+03  EK= 0.1E+01 SP= 0.0E+00 SK= 0.0E+00 mag=  1.5\n"
+    line = (
+        "     12 T=  300. E= -.19E+03 F= -.20001E+03 E0= -.20002E+03  EK= 0.1E+01 SP= 0.0E+00 SK= 0.0E+00 mag=  1.5\n"
+    )
     (step,) = read_oszicar(written("OSZICAR", line))
     assert (step.index, step.free_energy, step.energy_zero, step.moment) == (12, -200.01, -200.02, (1.5,))
 
@@ -109,10 +111,8 @@ def test_a_damaged_procar_is_refused_or_right(written, spin):
     text = procar(run)
     for at in range(0, len(text), 61):
         for damaged in (text[:at], text[:at] + "7" + text[at + 1 :], text[:at] + "*" + text[at + 1 :]):
-            try:
-                found = read_procar(written("PROCAR", damaged))
-            except ReaderError as error:
-                assert "\n" not in str(error)
+            found = read_or_fail(read_procar, written("PROCAR", damaged))
+            if found is None:
                 continue
             assert found.projections.shape == run.parts.shape
             assert np.abs(found.projections - run.parts).max() < 0.008  # what rounding hides

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import random
 
 import h5py
 import numpy as np
@@ -23,6 +22,7 @@ def packed(shared_data):
 
 def small(spin=2, **changes):
     """Return the bytes of a vaspout.h5 of two atoms, with other or without (None) datasets."""
+    tags = [b"total charge"] + [b"magnetization"] * (spin // 2 + spin // 4)
     shells = np.arange(2 * (1 + spin // 2 + spin // 4) * 2 * 3).reshape(2, -1, 2, 3) / 8
     data = {
         "version/major": 6, "version/minor": 5, "version/patch": 0,
@@ -36,7 +36,7 @@ def small(spin=2, **changes):
         "intermediate/ion_dynamics/lattice_vectors": [np.eye(3) * 3, np.eye(3) * 4],
         "intermediate/ion_dynamics/position_ions": [np.zeros((2, 3)), [[0, 0, 0], [0.5, 0.5, 0.5]]],
         "intermediate/ion_dynamics/magnetism/moments": shells,
-        "intermediate/ion_dynamics/magnetism/component_tags": [b"total charge"] + [b"magnetization"] * (len(shells[0]) - 1),
+        "intermediate/ion_dynamics/magnetism/component_tags": tags,
         "intermediate/ion_dynamics/magnetism/orbital_tags": [b"s", b"p", b"d"],
         "results/electron_eigenvalues/eigenvalues": np.zeros((1 + (spin == 2), 3, 4)),
         "results/electron_eigenvalues/fermiweights": np.ones((1 + (spin == 2), 3, 4)),
@@ -120,19 +120,10 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, name, value):
         read_vaspout(path)
 
 
-def test_one_that_is_cut_off_or_damaged_is_refused_or_read(tmp_path):
+def test_one_that_is_cut_off_is_refused(tmp_path):
     whole = small()
     path = tmp_path / "vaspout.h5"
-    generator = random.Random(3)
     for cut in range(0, len(whole), len(whole) // 60):
         path.write_bytes(whole[:cut])
-        with pytest.raises(ReaderError, match="vaspout.h5"):
+        with pytest.raises(ReaderError, match=r"vaspout\.h5"):
             read_vaspout(path)
-    for _ in range(200):
-        data = bytearray(whole)
-        data[generator.randrange(len(data))] = generator.randrange(256)
-        path.write_bytes(bytes(data))
-        try:
-            read_vaspout(path)
-        except ReaderError as error:
-            assert "\n" not in str(error)

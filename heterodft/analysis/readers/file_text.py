@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Mapped", "fixed_width", "mapped", "number", "rfind", "words_to_numbers"]
+__all__ = ["Mapped", "find", "fixed_width", "mapped", "number", "rfind", "words_to_numbers"]
 
 Mapped: TypeAlias = "bytes | mmap.mmap"
 _BLOCK = 1 << 18
@@ -63,6 +63,16 @@ def rfind(data: Mapped, word: bytes, start: int = 0, end: int | None = None) -> 
         if found >= 0:
             return begin + found
         stop = begin
+    return -1
+
+
+def find(data: Mapped, word: bytes, start: int) -> int:
+    """Return where a word is found first, −1 where nowhere."""
+    while start < len(data):
+        found = data[start : start + _BLOCK + len(word)].find(word)
+        if found >= 0:
+            return start + found
+        start += _BLOCK
     return -1
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.readers.file_text import fixed_width, mapped, number, rfind, words_to_numbers
-from heterodft.analysis.result import SHELLS
+from heterodft.analysis.readers.file_text import find, fixed_width, mapped, number, rfind, words_to_numbers
+from heterodft.analysis.readers.outcar_header import read_header
+from heterodft.analysis.readers.outcar_tables import ShellTable, read_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,40 +24,13 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.readers.file_text import Mapped
 
-__all__ = [
-    "KILOBAR", "Ending", "OutcarData", "ShellTable",
-    "ending_of", "find_step", "read_ending", "read_header", "read_outcar",
-]  # fmt: skip
+__all__ = ["KILOBAR", "Ending", "OutcarData", "ShellTable", "ending_of", "find_step", "read_ending", "read_outcar"]
 
 KILOBAR = 1 / 1602.1766208
 """eV/Å³."""
-_COMPONENTS = (b"magnetization (x)", b"magnetization (y)", b"magnetization (z)")
 _CYCLE_END = b"aborting loop"
 _HEADER = 1 << 22
-_BLOCK = 1 << 18
 _TAIL = 1 << 16
-_SUM_ERROR = 0.0007
-"""Of each of the rounded numbers that are added up, with some room."""
-_NUMBER = rb"([-+.\d*]\S*)"
-
-
-@dataclass(frozen=True)
-class ShellTable:
-    """A table of numbers in spheres.
-
-    Attributes
-    ----------
-    shells
-        Names of the columns, such as ``("s", "p", "d")``.
-    values
-        Electrons or μB, shape (sites, shells).
-    total
-        As printed, which is their sum but for the rounding; shape (sites,).
-    """
-
-    shells: tuple[str, ...]
-    values: NDArray[np.float64]
-    total: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -189,7 +163,7 @@ def read_outcar(path: Path, *, step: int | None = None) -> OutcarData:
             found |= _read_cycle(data, begin, middle, cycle)
             found |= _read_after(after, settings.get("NIONS"), notes)
             _compare_energies(found, notes)
-            found |= _read_tables(data, (begin, stop), settings, notes)
+            found |= read_tables(data, (begin, stop), settings, notes)
         elif len(data):
             notes.append("OUTCAR ends before the first self-consistent cycle does")
         ending = ending_of(data)
@@ -233,7 +207,7 @@ def find_step(data: Mapped, step: int | None) -> tuple[int, int, int]:
     """Return where an ionic step begins, where its cycle ends (−1 where it does not), and where the step ends."""
     if step is not None:
         begin = rfind(data, b"Iteration%7d(   1)" % step)
-        middle = -1 if begin < 0 else _find(data, _CYCLE_END, begin)
+        middle = -1 if begin < 0 else find(data, _CYCLE_END, begin)
     else:
         begin, middle = 0, rfind(data, _CYCLE_END)
         while middle >= 0 and not _is_whole(data, middle):
@@ -244,97 +218,16 @@ def find_step(data: Mapped, step: int | None) -> tuple[int, int, int]:
         begin = max(rfind(data, b"(   1)  ---", 0, middle), 0) if middle >= 0 else 0
     if middle < 0:
         return 0, -1, 0
-    after = _find(data, b" Iteration ", middle)
+    after = find(data, b" Iteration ", middle)
     return begin, middle, after if after >= 0 else len(data)
 
 
 def _is_whole(data: Mapped, middle: int) -> bool:
     """Tell whether the energy that is printed after a cycle and its forces is there."""
-    after = _find(data, b" Iteration ", middle)
+    after = find(data, b" Iteration ", middle)
     stop = after if after >= 0 else len(data)
-    block = _find(data, b"energy  without entropy", middle)
+    block = find(data, b"energy  without entropy", middle)
     return 0 <= block < stop and data[block : block + 200].find(b"\n") > 0
-
-
-def _find(data: Mapped, word: bytes, start: int) -> int:
-    """Return where a word is found first, −1 where nowhere."""
-    while start < len(data):
-        found = data[start : start + _BLOCK + len(word)].find(word)
-        if found >= 0:
-            return start + found
-        start += _BLOCK
-    return -1
-
-
-# The header
-
-
-_WORDS: dict[str, tuple[bytes, Any]] = {
-    "NIONS": (rb"number of ions\s+NIONS =\s*(\d+)", int),
-    "NKPTS": (rb"NKPTS =\s*(\d+)", int),
-    "NBANDS": (rb"NBANDS=\s*(\d+)", int),
-    "ISPIN": (rb"\n\s*ISPIN  =\s*(\d+)", int),
-    "ICHARG": (rb"\n\s*ICHARG =\s*(\d+)", int),
-    "NSW": (rb"\n\s*NSW    =\s*(-?\d+)", int),
-    "IBRION": (rb"\n\s*IBRION =\s*(-?\d+)", int),
-    "ISMEAR": (rb"ISMEAR =\s*(-?\d+)", int),
-    "NELM": (rb"\n\s*NELM   =\s*(\d+)", int),
-    "IVDW": (rb"\n\s*IVDW\s*=\s*(\d+)", int),
-    "LDAUTYPE": (rb"LDAUTYPE =\s*(\d+)", int),
-    "ENCUT": (rb"\n\s*ENCUT  =\s*" + _NUMBER, number),
-    "ENAUG": (rb"\n\s*ENAUG  =\s*" + _NUMBER, number),
-    "EDIFF": (rb"\n\s*EDIFF  =\s*" + _NUMBER, number),
-    "NELECT": (rb"\n\s*NELECT =\s*" + _NUMBER, number),
-    "SIGMA": (rb"SIGMA  =\s*" + _NUMBER, number),
-    "AEXX": (rb"\n\s*AEXX    =\s*" + _NUMBER, number),
-    "HFSCREEN": (rb"\n\s*HFSCREEN=\s*" + _NUMBER, number),
-    "LDAUL": (rb"LDAUL =([^\n]*)", lambda text: [int(v) for v in words_to_numbers(text) if not math.isnan(v)]),
-    "LDAUU": (rb"LDAUU =([^\n]*)", words_to_numbers),
-    "LDAUJ": (rb"LDAUJ =([^\n]*)", words_to_numbers),
-    "LNONCOLLINEAR": (rb"LNONCOLLINEAR =\s*([TF])", lambda text: text == b"T"),
-    "LSORBIT": (rb"LSORBIT =\s*([TF])", lambda text: text == b"T"),
-    "LHFCALC": (rb"LHFCALC =\s*([TF])", lambda text: text == b"T"),
-    "GGA": (rb"\n\s*GGA     =\s*(\S+)\s+GGA type", bytes.decode),
-    "LEXCH": (rb"\n\s*LEXCH   =\s*(-?\d+)", int),
-    "METAGGA": (rb"\n\s*METAGGA\s*=\s*(\w+)", bytes.decode),
-}
-
-
-def read_header(data: Mapped) -> dict[str, Any]:
-    """Return the fields of `OutcarData` that stand before the first electronic step."""
-    first = _find(data[:_HEADER], b" Iteration ", 0)
-    head = bytes(data[: first if first >= 0 else _HEADER])
-    settings: dict[str, Any] = {}
-    for name, (pattern, convert) in _WORDS.items():
-        match = re.search(pattern, head)
-        if match is not None:
-            value = convert(match[1])
-            if not (isinstance(value, float) and math.isnan(value)):
-                settings[name] = value
-    version = re.search(rb"^ ?vasp\.(\d+\.\d+(?:\.\d+)?)", head)
-    mesh = re.search(rb"generate k-points for:\s*(\d+)\s+(\d+)\s+(\d+)", head)
-    titles = tuple(" ".join(text.decode("latin-1").split()) for text in re.findall(rb"TITEL  =([^\n]*)", head))
-    symbols = [text.decode("latin-1") for text in re.findall(rb"VRHFIN =\s*([A-Z][a-z]?)\s*:", head)]
-    valences = tuple(number(text) for text in re.findall(rb"ZVAL   =\s*(\S+)\s+mass and valenz", head))
-    per_type = re.search(rb"ions per type =([^\n]*)", head)
-    counts = tuple(int(text) for text in re.findall(rb"\d+", per_type[1])) if per_type is not None else ()
-    if settings.get("NIONS", sum(counts)) != sum(counts):
-        counts = ()
-    elements = None
-    if counts and len(symbols) == len(counts):
-        elements = tuple(symbol for symbol, count in zip(symbols, counts, strict=True) for _ in range(count))
-    return {
-        "version": version[1].decode() if version is not None else None,
-        "settings": settings,
-        "elements": elements,
-        "titles": titles,
-        "valences": valences if len(valences) == len(counts) else (),
-        "counts": counts,
-        "mesh": tuple(int(text) for text in mesh.groups()) if mesh is not None else None,
-    }
-
-
-# The ionic step
 
 
 def _read_cycle(data: Mapped, begin: int, middle: int, cycle: bytes) -> dict[str, Any]:
@@ -411,7 +304,9 @@ def _read_forces(text: bytes, sites: int | None, notes: list[str]) -> dict[str, 
         return {}
     table = fixed_width(rows, [(0, 13), (13, 26), (26, 39), (39, 56), (56, 70), (70, 84)])
     if len(rows) != (sites or len(rows) or 1) or not np.isfinite(table).all():
-        notes.append("the positions and forces in OUTCAR are not those of all sites, or no numbers; they are left out")
+        notes.append(
+            "the positions and forces in OUTCAR are not those of all sites, or no numbers; they are left out"
+        )
         return {}
     return {"positions": table[:, :3].copy(), "forces": table[:, 3:].copy()}
 
@@ -426,77 +321,6 @@ def _compare_energies(found: dict[str, Any], notes: list[str]) -> None:
         notes.append(
             f"OUTCAR: energy(sigma->0) {zero} eV of the ionic step does not fit {cycle} eV of its cycle; damaged?"
         )
-
-
-# Spheres
-
-
-def _read_tables(data: Mapped, where: tuple[int, int], settings: dict[str, Any], notes: list[str]) -> dict[str, Any]:
-    """Read the last tables of spheres in a step that are whole; VASP prints them more than once."""
-    begin, stop = where
-    expected = 3 if settings.get("LNONCOLLINEAR") else 1 if settings.get("ISPIN") == 2 else 0
-    at = stop
-    cut = False
-    while (at := rfind(data, b" total charge", begin, at)) >= 0:
-        end_of_line = bytes(data[at + 13 : at + 60]).partition(b"\n")
-        if end_of_line[0].strip() or not end_of_line[1]:
-            continue
-        text = bytes(data[at : min(stop, at + _HEADER)])
-        tables = _tables_of(text, settings.get("NIONS"))
-        if tables is not None and len(tables) - 1 >= expected:
-            if cut:
-                notes.append("the last tables of charges and moments in OUTCAR are cut off; those before were taken")
-            return _checked(tables, notes)
-        cut = True
-    if cut:
-        notes.append("the tables of charges and moments in OUTCAR are cut off")
-    return {}
-
-
-def _tables_of(text: bytes, sites: int | None) -> list[ShellTable] | None:
-    """Return the table of charges and those of magnetization right after it; None when one is cut off."""
-    tables: list[ShellTable] = []
-    at = 0
-    for name in (b"total charge", *_COMPONENTS):
-        found = text.find(name, at)
-        if found < 0 or text[at:found].strip():
-            break
-        match = re.compile(rb"[^\n]*\n\s*\n?# of ion([^\n]*)\n\s*-+\s*\n").match(text, found)
-        if match is None:
-            return None
-        shells = tuple(word.decode("latin-1") for word in match[1].split())
-        end = re.compile(rb"\n[ ]*-{20,}[ ]*\r?\ntot ([^\n]*)\n").search(text, match.end() - 1)
-        if end is None or shells[-1:] != ("tot",) or not set(shells[:-1]) <= set(SHELLS):
-            return None
-        rows = text[match.end() : end.start()].replace(b"\r", b"").split(b"\n")
-        columns = [(-8 * (len(shells) - i), -8 * (len(shells) - i - 1)) for i in range(len(shells))]
-        values = fixed_width(rows, columns)
-        if sites is not None and len(rows) != sites:
-            return None
-        sums = fixed_width([end[1].rstrip(b"\r")], columns)[0]
-        bad = not np.isfinite(values).all() or not _adds_up(values, sums)
-        tables.append(ShellTable(shells[:-1] if not bad else (), values[:, :-1], values[:, -1]))
-        at = end.end()
-    return tables
-
-
-def _adds_up(values: NDArray[np.float64], sums: NDArray[np.float64]) -> bool:
-    across = np.abs(values[:, :-1].sum(axis=1) - values[:, -1]).max()
-    down = np.abs(values.sum(axis=0) - sums)
-    down = down[np.isfinite(down)]  # sums of many sites are too wide for their column
-    return bool(across < _SUM_ERROR * values.shape[1] and (down < _SUM_ERROR * (len(values) + 1)).all())
-
-
-def _checked(tables: list[ShellTable], notes: list[str]) -> dict[str, Any]:
-    charges, *moments = tables
-    found: dict[str, Any] = {}
-    if charges.shells:
-        found["charges"] = charges
-    if all(table.shells for table in moments):
-        found["moments"] = tuple(moments)
-    if len(found) < 2:
-        notes.append("charges or moments in OUTCAR do not add up to their sums, or are no numbers; they are left out")
-    return found
 
 
 def _read_times(data: Mapped) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heterodft.analysis.readers.file_text import mapped, number, rfind, words_to_numbers
-from heterodft.analysis.readers.outcar import find_step, read_header
+from heterodft.analysis.readers.outcar import find_step
+from heterodft.analysis.readers.outcar_header import read_header
 from heterodft.analysis.result import Bands
 
 if TYPE_CHECKING:

@@ -114,7 +114,9 @@ def _projections(
     used = len(text[first.end() : first.end() + length].rstrip())
     rows = sites + (sites > 1)
     if used < _WIDTH * (len(columns) + 1):
-        raise ReaderError(f"cannot read {path}: its first row does not have {len(columns) + 1} columns; a damaged file?")
+        raise ReaderError(
+            f"cannot read {path}: its first row does not have {len(columns) + 1} columns; a damaged file?"
+        )
     components = _components(text, places, sites)
     size = length * rows * components
     blocks: list[bytes] = []

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from heterodft.analysis.readers.vasp_folder import VaspFolder
-    from heterodft.analysis.readers.vasp_sources import Source
+    from heterodft.analysis.readers.vasp_source import Source
     from heterodft.analysis.result import Bands, ProjectedDos, SiteValues
 
 __all__ = ["how_it_ended", "read_vasp"]
@@ -65,7 +65,7 @@ def read_vasp(folder: Path, request: dict[str, Any], *, projections: bool = Fals
     Returns
     -------
     Result
-        Its ``notes`` name what is missing and why. The total moment of a noncollinear run is the length of its vector.
+        Its ``notes`` name what is missing and why. The total moment of a noncollinear run is the norm of its vector.
 
     Raises
     ------

@@ -10,21 +10,21 @@ import numpy as np
 from heterodft.analysis.readers.opening import find_file, read_text
 from heterodft.analysis.readers.outcar_bands import read_outcar_bands
 from heterodft.analysis.readers.vasp_method import VaspSettings, parse_incar
-from heterodft.analysis.readers.vasp_sources import (
-    Source,
+from heterodft.analysis.readers.vasp_source_arrays import from_vaspout, from_vasprun
+from heterodft.analysis.readers.vasp_source_texts import (
     from_doscar,
     from_oszicar,
     from_outcar,
     from_poscar,
     from_procar,
-    from_vaspout,
-    from_vasprun,
 )
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from heterodft.analysis.readers.vasp_source import Source
 
 __all__ = ["OUTPUTS", "VaspFolder", "open_vasp_folder"]
 

@@ -23,6 +23,8 @@ __all__ = ["VaspoutData", "read_vaspout"]
 
 _DYNAMICS = "intermediate/ion_dynamics"
 _MAGNETISM = f"{_DYNAMICS}/magnetism"
+_MOST_PACKED = 1000
+"""Times that HDF5's compression shrinks numbers, at most."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def _read(file: h5py.File, *, projections: bool) -> dict[str, Any]:
 
 
 def _array(file: h5py.File, name: str) -> NDArray[np.float64]:
+    if file[name].nbytes > _MOST_PACKED * file.id.get_filesize():
+        raise ValueError(f"{name} says that it is larger than the file could hold")
     values = np.asarray(file[name][()], dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError(f"{name} holds something that is no number")
