@@ -226,15 +226,17 @@ def _why_unfinished(folder: Path) -> str | None:
         request = read_json(folder / REQUEST_FILE)
         stopped, cycle, _ = how_it_ended(folder)
         result = read_vasp(folder, request)
+        if result.ended in ("crashed", "cut off"):
+            raise ReaderError(f"{folder / 'OUTCAR'} is cut off; VASP did not get to its end there")
     except ReaderError as error:
         words = _last_words(folder)
         return f"{f'VASP ended early: {words}' if words else error}"
     if stopped:
         return "VASP was stopped by STOPCAR before it was done"
-    if not cycle or (result.converged is False and result.step not in RELAXATIONS):
-        return "SCF not converged; raise max_scf_steps or lower mixing in method"
-    if result.converged is False:
+    if cycle and result.converged is False and result.step in RELAXATIONS:
         return "not relaxed; raise max_ion_steps or start from better positions"
+    if not cycle or result.converged is False:
+        return "SCF not converged; raise max_scf_steps or lower mixing in method"
     if not cell_kept(folder, result.structure.lattice.matrix):
         return f"VASP {result.version} changed lattice vectors that were to stay; use 6.4 or later, or cell: fixed"
     return None

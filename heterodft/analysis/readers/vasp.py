@@ -1,85 +1,119 @@
-"""A folder in which VASP ran: energy, structure, bands, moments; sites in the builder's order.
+"""A folder in which VASP ran, from the files that were kept, as one `Result`; sites in the builder's order.
 
-The energy is VASP's ``energy(sigma->0)``, extrapolated to no smearing, of the last step of the last SCF cycle: the
-``e_0_energy`` of an ionic step as a whole is zero or that without entropy in older versions. The files are read with
-pymatgen; what it takes for convergence (fewer steps than allowed) also holds for a run that was stopped, so that
-OUTCAR is asked how the last cycle and the relaxation ended.
+The energy is VASP's ``energy(sigma->0)``, extrapolated to no smearing, of the last electronic step of the last cycle
+that ended. The numbers come from ``vasprun.xml`` or ``vaspout.h5``, moments from OUTCAR or ``vaspout.h5``; what is
+missing there from OSZICAR, DOSCAR, PROCAR and CONTCAR, if these are of the same run and the same ionic step.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from heterodft.analysis.result import Bands, Result, SiteValues
+from heterodft.analysis.readers.opening import find_file, read_bytes
+from heterodft.analysis.readers.outcar import read_ending
+from heterodft.analysis.readers.outcar_bands import read_outcar_bands
+from heterodft.analysis.readers.vasp_folder import open_vasp_folder
+from heterodft.analysis.readers.vasp_method import method_of
+from heterodft.analysis.result import Result
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
     from pymatgen.core import Structure
-    from pymatgen.io.vasp.outputs import Outcar, Vasprun
+
+    from heterodft.analysis.readers.vasp_folder import VaspFolder
+    from heterodft.analysis.readers.vasp_source import Source
+    from heterodft.analysis.result import Bands, ProjectedDos, SiteValues
 
 __all__ = ["how_it_ended", "read_vasp"]
 
 _FIXED_DENSITY = 10
 """ICHARG from which on the density is kept and no energy is self-consistent."""
 _SITE_ORDER = "site_order.json"
-_ENDS = re.compile(
-    r"aborting loop (because EDIFF is reached|EDIFF was not reached|because hard stop was set)"
-    r"|(soft stop encountered!  aborting job|hard stop encountered!  aborting job)"
-    r"|(reached required accuracy - stopping structural energy)"
-)
+_SCREENS = ("vasp.out", "std_err.txt", "stdout", "vasp.err")
+_CRASHES = (b"I REFUSE TO CONTINUE", b"internal error", b"forrtl: severe", b"EEEEEEE  RRRRRR", b"SIGSEGV", b"SIGABRT")
+_ENDED = {
+    "stopped": "VASP was stopped by STOPCAR before it was done",
+    "crashed": "VASP crashed; the numbers are those of the last step that ended",
+    "cut off": "VASP did not get to its end; the numbers are those of the last step that ended",
+}
+
+Ended = Literal["finished", "stopped", "crashed", "cut off"]
 
 
-def read_vasp(folder: Path, request: dict[str, Any]) -> Result:
-    """Read ``vasprun.xml`` and ``OUTCAR`` of a finished, collinear run.
+def read_vasp(folder: Path, request: dict[str, Any], *, projections: bool = False) -> Result:
+    """Read what is there of a run of VASP.
 
     Parameters
     ----------
     folder
-        With ``site_order.json`` the sites are put into the builder's order; without, they stay as VASP has them.
+        Holds any of ``vasprun.xml``, ``vaspout.h5``, OUTCAR, OSZICAR, DOSCAR and PROCAR, each plain or compressed,
+        and a structure in one of them or in CONTCAR or POSCAR. With ``site_order.json`` the sites are put into the
+        builder's order; without, they stay as VASP has them.
     request
         ``request.json`` of the folder, empty where there is none.
+    projections
+        Whether to read the part of each state on each orbital of each site.
+
+    Returns
+    -------
+    Result
+        Its ``notes`` name what is missing and why. The total moment of a noncollinear run is the norm of its vector.
 
     Raises
     ------
     ReaderError
-        If a file is missing or cut off, or the run is noncollinear.
+        If no file can be read, they are of different systems, or none holds the structure.
     """
-    run, outcar = _open(folder)
-    given = run.parameters
-    if given.get("LNONCOLLINEAR") or given.get("LSORBIT"):
-        raise ReaderError(f"{folder}: noncollinear runs of VASP cannot be read yet")
-    try:
-        step = request.get("request", {}).get("step") or _step_of(run)
-        return _result(folder, run, outcar, step, request)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, ReaderError):
-            raise
-        raise ReaderError(f"{folder / 'vasprun.xml'} cannot be read as a finished run: {error!r}") from error
-
-
-def _open(folder: Path) -> tuple[Vasprun, Outcar]:
-    from lxml.etree import XMLSyntaxError
-    from pymatgen.io.vasp.outputs import Outcar, Vasprun
-
-    path = folder / "vasprun.xml"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of runs that did not converge, which the result says
-            run = Vasprun(path, parse_potcar_file=False)
-        path = folder / "OUTCAR"
-        return run, Outcar(path)
-    except (OSError, XMLSyntaxError, AttributeError, IndexError, KeyError, ValueError) as error:
-        reason = "it is missing" if isinstance(error, FileNotFoundError) else f"it is cut off ({error})"
-        text = " ".join(reason.split())
-        raise ReaderError(f"cannot read {path}: {text}; VASP did not get to its end there") from error
+    files = open_vasp_folder(folder, projections=projections)
+    order = _builders_order(folder, len(files.structure.elements or ()))
+    notes = list(files.notes)
+    tags = files.settings.tags
+    step = request.get("request", {}).get("step") or _step_of(tags, _first(files, "bands"))
+    selfconsistent = int(tags.get("ICHARG", 2)) < _FIXED_DENSITY
+    bands = _bands(files, notes, projections=projections)
+    electrons = _electrons(files, bands, notes)
+    level = _first(files, "fermi_level")
+    energy = _first(files, "energy") if selfconsistent else None
+    if selfconsistent and energy is None:
+        notes.append("no energy: no self-consistent cycle ended in any file")
+    ended = _ended(files)
+    if ended in _ENDED:
+        notes.append(_ENDED[ended])
+    if level is None:
+        notes.append("no Fermi level: no file that is there tells it")
+    return Result(
+        code="vasp",
+        version=_first(files, "version") or "unknown",
+        step=step,
+        structure=_structure(files.structure, order),
+        electrons=electrons,
+        energy=energy,
+        fermi_levels=() if level is None else (level,),
+        total_moment=_moment(files, notes) if selfconsistent else None,
+        absolute_moment=None,
+        sites=_sites(files, order, notes),
+        converged=_converged(files, step, notes, selfconsistent=selfconsistent),
+        iterations=_first(files, "iterations") if selfconsistent else None,
+        accuracy=_first(files, "accuracy") if selfconsistent else None,
+        cpu_seconds=_first(files, "cpu_seconds"),
+        wall_seconds=_first(files, "wall_seconds"),
+        bands=_ordered_bands(bands, order),
+        dos=_ordered_dos(_density(files), order, notes),
+        request=request,
+        forces=_ordered(_of_step(files, "forces"), order),
+        stress=_of_step(files, "stress"),
+        method=method_of(files.settings, electrons),
+        ended=ended,
+        notes=tuple(dict.fromkeys(notes)),
+    )
 
 
 def how_it_ended(folder: Path) -> tuple[bool, bool, bool]:
@@ -90,76 +124,193 @@ def how_it_ended(folder: Path) -> tuple[bool, bool, bool]:
     Raises
     ------
     ReaderError
-        If there is no OUTCAR.
+        If there is no OUTCAR, or it is empty.
     """
-    try:
-        text = (folder / "OUTCAR").read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ReaderError(f"cannot read {folder / 'OUTCAR'}: {error.strerror}") from error
-    cycle, stopped, relaxed = "", False, False
-    for match in _ENDS.finditer(text):
-        cycle = match[1] or cycle
-        stopped = stopped or match[2] is not None
-        relaxed = relaxed or match[3] is not None
-    hard = cycle == "because hard stop was set"
-    return (stopped or hard) and not relaxed, cycle in ("", "because EDIFF is reached"), relaxed
+    path = find_file(folder, "OUTCAR")
+    if path is None or path.stat().st_size == 0:
+        reason = "it is missing" if path is None else "it is empty"
+        raise ReaderError(f"cannot read {folder / 'OUTCAR'}: {reason}; VASP did not get to its end there")
+    ending = read_ending(path)
+    return ending.stopped, ending.electrons_converged, ending.relaxed
 
 
-def _step_of(run: Vasprun) -> str:
-    if run.parameters.get("NSW", 0) > 1:
+def _first(files: VaspFolder, name: str) -> Any:
+    return next((value for source in files.sources if (value := getattr(source, name)) is not None), None)
+
+
+def _of_step(files: VaspFolder, name: str) -> Any:
+    """Return what belongs to the structure: from a file that was read at the same ionic step."""
+    held = [getattr(source, name) for source in files.sources if source.energy is not None]
+    return next((value for value in held if value is not None), None)
+
+
+def _step_of(tags: Mapping[str, Any], bands: Bands | None) -> str:
+    if int(tags.get("NSW", 0)) > 1:
         return "relax"
-    if run.parameters.get("ICHARG", 2) < _FIXED_DENSITY:
+    if int(tags.get("ICHARG", 2)) < _FIXED_DENSITY:
         return "static"
-    return "bands" if len(set(run.actual_kpoints_weights)) == 1 and len(run.actual_kpoints) > 1 else "dos"
+    return "bands" if bands is not None and len(bands.weights) > 1 and len(set(bands.weights)) == 1 else "dos"
 
 
-def _result(folder: Path, run: Vasprun, outcar: Outcar, step: str, request: dict[str, Any]) -> Result:
-    steps = run.ionic_steps[-1]["electronic_steps"]
-    selfconsistent = run.parameters.get("ICHARG", 2) < _FIXED_DENSITY
-    polarized = run.parameters.get("ISPIN", 1) == 2
-    order = _builders_order(folder, len(run.final_structure))
-    energies = [cycle["e_fr_energy"] for cycle in steps[-2:]]
-    return Result(
-        code="vasp",
-        version=str(run.vasp_version).strip(),
-        step=step,
-        structure=_structure(run, order),
-        electrons=float(run.parameters["NELECT"]),
-        energy=_energy(run) if selfconsistent else None,
-        fermi_levels=(_fermi_level(run, outcar),),
-        total_moment=outcar.total_mag if polarized and selfconsistent else None,
-        absolute_moment=None,
-        sites=_spheres(outcar, order, polarized=polarized),
-        converged=_converged(folder, run, step, selfconsistent=selfconsistent),
-        iterations=len(steps) if selfconsistent else None,
-        accuracy=abs(energies[1] - energies[0]) if selfconsistent and len(energies) == 2 else None,
-        cpu_seconds=outcar.run_stats.get("Total CPU time used (sec)"),
-        wall_seconds=outcar.run_stats.get("Elapsed time (sec)"),
-        bands=_bands(run),
-        request=request,
-    )
+def _electrons(files: VaspFolder, bands: Bands | None, notes: list[str]) -> float | None:
+    found = _first(files, "electrons")
+    if found is not None or bands is None:
+        return None if found is None else float(found)
+    notes.append("the number of electrons is that of the occupations, since no file that is there tells NELECT")
+    filling = 2 if len(bands.occupations) == 1 and not _noncollinear(files) else 1
+    return round(filling * float(np.einsum("skb,k->", bands.occupations, bands.weights)), 3)
 
 
-def _energy(run: Vasprun) -> float:
-    """Return energy(sigma->0) in eV; terms outside the cycle, as dispersion, are in the free energy of the step."""
-    last = run.ionic_steps[-1]
-    cycle = last["electronic_steps"][-1]
-    return float(round(last.get("e_fr_energy", cycle["e_fr_energy"]) + cycle["e_0_energy"] - cycle["e_fr_energy"], 8))
+# Moments
 
 
-def _fermi_level(run: Vasprun, outcar: Outcar) -> float:
-    level = run.efermi if run.efermi is not None else outcar.efermi
-    if level is None:
-        raise ValueError("no Fermi level")
-    return float(level)
+def _moment(files: VaspFolder, notes: list[str]) -> float | None:
+    """Return the moment of the cell; of a noncollinear run the length of the vector."""
+    if not _polarized(files):
+        return None
+    vector = _first(files, "moment")
+    if vector is not None:
+        return float(vector[0]) if len(vector) == 1 else float(np.linalg.norm(vector))
+    bands = _first(files, "bands")
+    if bands is not None and len(bands.occupations) == 2 and _first(files, "energy") is not None:
+        notes.append("the total moment is that of the occupations, since neither OUTCAR nor OSZICAR tells it")
+        up, down = np.einsum("skb,k->s", bands.occupations, bands.weights)
+        return float(np.round(up - down, 4)) + 0.0
+    notes.append("no total moment: neither OUTCAR nor OSZICAR tells it")
+    return None
 
 
-def _converged(folder: Path, run: Vasprun, step: str, *, selfconsistent: bool) -> bool | None:
-    _, cycle, relaxed = how_it_ended(folder)
-    reached = bool(cycle and run.converged_electronic)
+def _noncollinear(files: VaspFolder) -> bool:
+    tags = files.settings.tags
+    return bool(tags.get("LNONCOLLINEAR") or tags.get("LSORBIT"))
+
+
+def _polarized(files: VaspFolder) -> bool:
+    """Tell whether there are moments: where any were printed, or by the settings, or by the number of spins."""
+    sphere = _first(files, "sphere")
+    if _first(files, "moment") or (sphere is not None and sphere.moments is not None):
+        return True
+    if _noncollinear(files) or "ISPIN" in files.settings.tags:
+        return _noncollinear(files) or int(files.settings.tags["ISPIN"]) == 2
+    dos, bands = _first(files, "dos"), _first(files, "bands")
+    spins = [len(bands.energies)] if bands is not None else [len(dos.total)] if dos is not None else []
+    return spins == [2]
+
+
+def _sites(files: VaspFolder, order: NDArray[np.int64], notes: list[str]) -> dict[str, SiteValues]:
+    found = _first(files, "sphere")
+    if found is None or len(found.charges) != len(order):
+        reason = "is not there" if files.get("OUTCAR") is None else "has no whole table of them (was LORBIT set?)"
+        notes.append(f"no moments or charges in spheres: they are in OUTCAR, which {reason}, or vaspout.h5")
+        return {}
+    moments = found.moments if _polarized(files) else None
+    if moments is None and _polarized(files):
+        notes.append("no moments in spheres: OUTCAR holds charges alone")
+
+    def put(array: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        return _ordered(array, order)
+
+    return {
+        "sphere": replace(
+            found,
+            charges=tuple(found.charges[int(i)] for i in order),
+            moments=None if moments is None else tuple(moments[int(i)] for i in order),
+            vectors=put(found.vectors),
+            shell_charges=put(found.shell_charges),
+            shell_moments=put(found.shell_moments) if moments is not None else None,
+        )
+    }
+
+
+# Bands and densities of states
+
+
+def _bands(files: VaspFolder, notes: list[str], *, projections: bool) -> Bands | None:
+    held = [source.bands for source in files.sources if source.bands is not None] or _printed_bands(files, notes)
+    if not held:
+        notes.append("no bands: none of vasprun.xml, vaspout.h5, PROCAR and OUTCAR that are there holds them")
+        return None
+    if projections:
+        with_parts = next((bands for bands in held if bands.projections is not None), None)
+        if with_parts is None:
+            notes.append("no projections of bands: LORBIT was not set, or their file is missing")
+            return held[0]
+        return replace(held[0], projections=with_parts.projections, orbitals=with_parts.orbitals)
+    return held[0]
+
+
+def _printed_bands(files: VaspFolder, notes: list[str]) -> list[Bands]:
+    outcar, path = files.get("OUTCAR"), find_file(files.path, "OUTCAR")
+    found = read_outcar_bands(path, step=outcar.ionic_steps) if outcar is not None and path is not None else None
+    if found is None:
+        return []
+    notes.append("the bands are those of OUTCAR, which has four decimals")
+    return [found]
+
+
+def _density(files: VaspFolder) -> ProjectedDos | None:
+    held = [source.dos for source in files.sources if source.dos is not None]
+    return next((dos for dos in held if dos.orbitals), held[0] if held else None)
+
+
+def _ordered(values: NDArray[np.float64] | None, order: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    return None if values is None else values[order]
+
+
+def _ordered_bands(bands: Bands | None, order: NDArray[np.int64]) -> Bands | None:
+    if bands is None or bands.projections is None:
+        return bands
+    return replace(bands, projections=bands.projections[:, :, :, order])
+
+
+def _ordered_dos(dos: ProjectedDos | None, order: NDArray[np.int64], notes: list[str]) -> ProjectedDos | None:
+    if dos is None:
+        return None
+    if not dos.orbitals:
+        notes.append("the density of states is that of the cell alone: LORBIT was not set")
+    return replace(dos, values=dos.values[order])
+
+
+# How it ended
+
+
+def _converged(files: VaspFolder, step: str, notes: list[str], *, selfconsistent: bool) -> bool | None:
+    outcar = files.get("OUTCAR")
+    if outcar is not None and outcar.cycle_converged is not None and outcar.ionic_steps is not None:
+        reached, relaxed = outcar.cycle_converged, outcar.relaxed
+    else:
+        reached, relaxed = _first(files, "cycle_converged"), _first(files, "relaxed")
+        if reached is not None:
+            notes.append("convergence is judged by the number of steps, since OUTCAR, which tells it, is not there")
+    if reached is None:
+        if files.main.energy is None and selfconsistent:
+            return False
+        notes.append("whether the run converged is not known: it is told in OUTCAR and vasprun.xml alone")
+        return None
     if not selfconsistent:
         return None if reached else False
-    return reached and (relaxed or not step.startswith("relax"))
+    return bool(reached and (relaxed or not step.startswith("relax")))
+
+
+def _ended(files: VaspFolder) -> Ended:
+    outcar, run = files.get("OUTCAR"), files.get("vasprun.xml")
+    ending = outcar.ending if outcar is not None else None
+    if ending is not None and ending.stopped:
+        return "stopped"
+    if (ending is not None and ending.finished) or (run is not None and run.whole):
+        return "finished"
+    if ending is None and run is None:
+        return "finished" if files.main.whole else "cut off"
+    crashed = ending is not None and ending.crashed
+    return "crashed" if crashed or _screen_tells_a_crash(files.path) else "cut off"
+
+
+def _screen_tells_a_crash(folder: Path) -> bool:
+    paths = [path for name in _SCREENS if (path := find_file(folder, name)) is not None]
+    return any(word in read_bytes(path)[-65536:] for path in paths for word in _CRASHES)
+
+
+# Structure
 
 
 def _builders_order(folder: Path, sites: int) -> NDArray[np.int64]:
@@ -167,34 +318,18 @@ def _builders_order(folder: Path, sites: int) -> NDArray[np.int64]:
     if not (folder / _SITE_ORDER).is_file():
         return np.arange(sites)
     order = read_json(folder / _SITE_ORDER).get("order", [])
-    if sorted(order) != list(range(sites)):
+    if not isinstance(order, list) or sorted(order) != list(range(sites)):
         raise ReaderError(f"{folder / _SITE_ORDER} is not the order of {sites} sites; files of another run?")
     return np.argsort(np.array(order))
 
 
-def _structure(run: Vasprun, order: NDArray[np.int64]) -> Structure:
-    found = run.final_structure
-    species = [found[int(i)].species_string for i in order]
-    return type(found)(found.lattice, species, found.frac_coords[order])
+def _structure(source: Source, order: NDArray[np.int64]) -> Structure:
+    from pymatgen.core import Lattice, Structure
 
-
-def _spheres(outcar: Outcar, order: NDArray[np.int64], *, polarized: bool) -> dict[str, SiteValues]:
-    if len(outcar.charge) != len(order):
-        return {}
-    charges = tuple(float(outcar.charge[int(i)]["tot"]) for i in order)
-    moments = None
-    if polarized and len(outcar.magnetization) == len(order):
-        moments = tuple(float(outcar.magnetization[int(i)]["tot"]) for i in order)
-    return {"sphere": SiteValues("sphere", charges, moments)}
-
-
-def _bands(run: Vasprun) -> Bands:
-    from pymatgen.electronic_structure.core import Spin
-
-    if not run.eigenvalues:
-        raise ValueError("no eigenvalues")
-    spins = [run.eigenvalues[spin] for spin in (Spin.up, Spin.down) if spin in run.eigenvalues]
-    both = np.stack([np.asarray(values, dtype=np.float64) for values in spins])
-    weights = np.array(run.actual_kpoints_weights, dtype=np.float64)
-    kpoints = np.array(run.actual_kpoints, dtype=np.float64).reshape(-1, 3)
-    return Bands(both[..., 0], both[..., 1], kpoints, weights / weights.sum())
+    elements, fractional = source.elements or (), source.fractional
+    try:
+        if source.lattice is None or fractional is None:
+            raise ValueError("no structure")
+        return Structure(Lattice(source.lattice), [elements[int(i)] for i in order], fractional[order])
+    except ValueError as error:
+        raise ReaderError(f"{source.name}: {error}; a damaged file?") from error

@@ -1,0 +1,80 @@
+"""The header of OUTCAR: settings, pseudopotentials, atoms, mesh of k-points."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from heterodft.analysis.readers.file_text import find, number, words_to_numbers
+
+if TYPE_CHECKING:
+    from heterodft.analysis.readers.file_text import Mapped
+
+__all__ = ["read_header"]
+
+_HEADER = 1 << 22
+_NUMBER = rb"([-+.\d*]\S*)"
+_WORDS: dict[str, tuple[bytes, Any]] = {
+    "NIONS": (rb"number of ions\s+NIONS =\s*(\d+)", int),
+    "NKPTS": (rb"NKPTS =\s*(\d+)", int),
+    "NBANDS": (rb"NBANDS=\s*(\d+)", int),
+    "ISPIN": (rb"\n\s*ISPIN  =\s*(\d+)", int),
+    "ICHARG": (rb"\n\s*ICHARG =\s*(\d+)", int),
+    "NSW": (rb"\n\s*NSW    =\s*(-?\d+)", int),
+    "IBRION": (rb"\n\s*IBRION =\s*(-?\d+)", int),
+    "ISMEAR": (rb"ISMEAR =\s*(-?\d+)", int),
+    "NELM": (rb"\n\s*NELM   =\s*(\d+)", int),
+    "IVDW": (rb"\n\s*IVDW\s*=\s*(\d+)", int),
+    "LDAUTYPE": (rb"LDAUTYPE =\s*(\d+)", int),
+    "ENCUT": (rb"\n\s*ENCUT  =\s*" + _NUMBER, number),
+    "ENAUG": (rb"\n\s*ENAUG  =\s*" + _NUMBER, number),
+    "EDIFF": (rb"\n\s*EDIFF  =\s*" + _NUMBER, number),
+    "NELECT": (rb"\n\s*NELECT =\s*" + _NUMBER, number),
+    "SIGMA": (rb"SIGMA  =\s*" + _NUMBER, number),
+    "AEXX": (rb"\n\s*AEXX    =\s*" + _NUMBER, number),
+    "HFSCREEN": (rb"\n\s*HFSCREEN=\s*" + _NUMBER, number),
+    "LDAUL": (rb"LDAUL =([^\n]*)", lambda text: [int(v) for v in words_to_numbers(text) if not math.isnan(v)]),
+    "LDAUU": (rb"LDAUU =([^\n]*)", words_to_numbers),
+    "LDAUJ": (rb"LDAUJ =([^\n]*)", words_to_numbers),
+    "LNONCOLLINEAR": (rb"LNONCOLLINEAR =\s*([TF])", lambda text: text == b"T"),
+    "LSORBIT": (rb"LSORBIT =\s*([TF])", lambda text: text == b"T"),
+    "LHFCALC": (rb"LHFCALC =\s*([TF])", lambda text: text == b"T"),
+    "GGA": (rb"\n\s*GGA     =\s*(\S+)\s+GGA type", bytes.decode),
+    "LEXCH": (rb"\n\s*LEXCH   =\s*(-?\d+)", int),
+    "METAGGA": (rb"\n\s*METAGGA\s*=\s*(\w+)", bytes.decode),
+}
+
+
+def read_header(data: Mapped) -> dict[str, Any]:
+    """Return the fields of `OutcarData` that stand before the first electronic step."""
+    first = find(data[:_HEADER], b" Iteration ", 0)
+    head = bytes(data[: first if first >= 0 else _HEADER])
+    settings: dict[str, Any] = {}
+    for name, (pattern, convert) in _WORDS.items():
+        match = re.search(pattern, head)
+        if match is not None:
+            value = convert(match[1])
+            if not (isinstance(value, float) and math.isnan(value)):
+                settings[name] = value
+    version = re.search(rb"^ ?vasp\.(\d+\.\d+(?:\.\d+)?)", head)
+    mesh = re.search(rb"generate k-points for:\s*(\d+)\s+(\d+)\s+(\d+)", head)
+    titles = tuple(" ".join(text.decode("latin-1").split()) for text in re.findall(rb"TITEL  =([^\n]*)", head))
+    symbols = [text.decode("latin-1") for text in re.findall(rb"VRHFIN =\s*([A-Z][a-z]?)\s*:", head)]
+    valences = tuple(number(text) for text in re.findall(rb"ZVAL   =\s*(\S+)\s+mass and valenz", head))
+    per_type = re.search(rb"ions per type =([^\n]*)", head)
+    counts = tuple(int(text) for text in re.findall(rb"\d+", per_type[1])) if per_type is not None else ()
+    if settings.get("NIONS", sum(counts)) != sum(counts):
+        counts = ()
+    elements = None
+    if counts and len(symbols) == len(counts):
+        elements = tuple(symbol for symbol, count in zip(symbols, counts, strict=True) for _ in range(count))
+    return {
+        "version": version[1].decode() if version is not None else None,
+        "settings": settings,
+        "elements": elements,
+        "titles": titles,
+        "valences": valences if len(valences) == len(counts) else (),
+        "counts": counts,
+        "mesh": tuple(int(text) for text in mesh.groups()) if mesh is not None else None,
+    }
