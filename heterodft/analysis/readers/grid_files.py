@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.grids import GridQuantity, VolumeGrid
 from heterodft.analysis.readers.espresso_grids import EnergyUnit, read_espresso_grid
 from heterodft.analysis.readers.opening import SUFFIXES
 from heterodft.analysis.readers.pp_input import name_plot, plot_of
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pymatgen.core import Structure
+
+    from heterodft.analysis.grids import GridQuantity, VolumeGrid
 
 __all__ = ["find_grids", "read_grid", "read_grids"]
 
@@ -103,22 +104,40 @@ def _read(path: Path, quantity: GridQuantity | None, unit: EnergyUnit | None) ->
     if not path.is_dir():
         yield from (grid for grid in _read_file(path, quantity, unit) if quantity in (None, grid.quantity))
         return
-    problems: list[ReaderError] = []
-    files = _of_quantity(find_grids(path), quantity)
+    problems: list[str] = []
     read = 0
-    for file in files:
+    for files in _together(_of_quantity(find_grids(path), quantity)):
         try:
-            grids = _read_file(file, None, unit)
+            grids = tuple(grid for file in files for grid in _read_file(file, None, unit))
+            grids = (_combined(grids),) if len(files) > 1 else grids
         except ReaderError as error:
-            problems.append(error)
+            problems.append(str(error))
             continue
-        notes = tuple(str(problem) for problem in problems)
         for grid in grids:
             if quantity in (None, grid.quantity):
                 read += 1
-                yield replace(_labelled(grid, path), notes=grid.notes + notes)
+                yield replace(_labelled(grid, path), notes=(*grid.notes, *problems))
     if problems and not read:
-        raise problems[0]
+        raise ReaderError(problems[0])
+
+
+def _together(files: list[Path]) -> list[tuple[Path, ...]]:
+    """Put the three components of a magnetization, which pp.x writes one a file, together."""
+    plots = {file: plot_of(file) for file in files if not _is_vasp(file)}
+    parts = {plot.component: file for file, plot in plots.items() if plot and plot.number == 13}
+    if not {1, 2, 3} <= set(parts):
+        return [(file,) for file in files]
+    others = [(file,) for file in files if file not in parts.values()]
+    return [*others, (parts[1], parts[2], parts[3])]
+
+
+def _combined(grids: tuple[VolumeGrid, ...]) -> VolumeGrid:
+    if len({grid.shape for grid in grids}) > 1:
+        raise ReaderError(f"the components of the magnetization have different grids: {grids[0].source} …")
+    source = ", ".join(grid.source.split(" ")[0] for grid in grids) + " (magnetization)"
+    return replace(
+        grids[0], quantity="magnetization", values=np.stack([grid.values for grid in grids]), source=source
+    )
 
 
 def _of_quantity(files: tuple[Path, ...], quantity: GridQuantity | None) -> list[Path]:

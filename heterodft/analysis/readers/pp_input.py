@@ -32,12 +32,7 @@ _QUANTITIES: dict[int, tuple[GridQuantity, str]] = {
     21: ("charge density", "all-electron charge"),
 }
 _PARTS = {0: "", 1: " of up electrons", 2: " of down electrons"}
-_COMPONENTS = {
-    0: "absolute magnetization",
-    1: "magnetization along x",
-    2: "magnetization along y",
-    3: "magnetization along z",
-}
+_COMPONENTS = {1: "magnetization along x", 2: "magnetization along y", 3: "magnetization along z"}
 _KEY = r"(?im)^[^!\n]*?\b{}\s*(?:\(\s*1\s*\))?\s*=\s*"
 _BIGGEST_INPUT = 100_000
 
@@ -65,6 +60,10 @@ def name_plot(plot: Plot, path: Path) -> tuple[GridQuantity, str]:
             f"{path}: plot_num = {plot.number} is no density or potential known here (those are {known})"
         )
     quantity, name = _QUANTITIES[plot.number]
+    if plot.number == 13 and plot.component == 0:
+        raise ReaderError(
+            f"{path}: the absolute magnetization has no sign; let pp.x write spin_component = 1, 2 and 3"
+        )
     if plot.number == 13:
         return quantity, _COMPONENTS.get(plot.component, name)
     if plot.number in (0, 1, 17):
