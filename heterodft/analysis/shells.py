@@ -1,7 +1,7 @@
 """Densities integrated in spheres: around every atom, and in shells around a defect.
 
-A sphere is integrated in reciprocal space, ``∫ ρ = Σ_G ρ_G exp(iG·r0) 4π (sin GR − GR cos GR) / G³``, which is exact for
-the density that a plane-wave code wrote, at any place and radius, and takes in the periodic images.
+A sphere is integrated in reciprocal space, ``∫ ρ = Σ_G ρ_G exp(iG·r0) 4π (sin GR − GR cos GR) / G³``, which is exact
+for the density that a plane-wave code wrote, at any place and radius, and takes in the periodic images.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ class DefectShells:
         _density(grid)
         place, label = place_of(grid, center)
         nearest = float(min(np.linalg.norm(v) for v in grid.structure.lattice.get_lll_reduced_lattice().matrix))
-        given = (
-            np.arange(1, int(nearest / 0.2) + 1) * 0.1 if radii is None else np.atleast_1d(np.asarray(radii, float))
-        )
+        given: NDArray[np.float64] = np.arange(1, int(nearest / 0.2) + 1, dtype=np.float64) / 10
+        if radii is not None:
+            given = np.atleast_1d(np.asarray(radii, dtype=np.float64))
         if not len(given) or not np.isfinite(given).all() or given[0] <= 0 or (np.diff(given) <= 0).any():
             raise ReaderError(f"radii {given.tolist()} Å: they must grow, from above 0")
         notes = grid.notes
@@ -168,7 +168,8 @@ def integrate_spheres(
     _density(grid)
     structure = grid.structure
     if radii is None:
-        distances = structure.distance_matrix + np.diag(structure.lattice.abc[:1] * len(structure)) * 10
+        distances = structure.distance_matrix.copy()
+        np.fill_diagonal(distances, np.inf)
         images = min(np.linalg.norm(v) for v in structure.lattice.get_lll_reduced_lattice().matrix)
         chosen = np.minimum(distances.min(axis=1), float(images)) / 2
     elif isinstance(radii, Mapping):

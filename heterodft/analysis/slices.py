@@ -47,8 +47,8 @@ class DensitySlice:
     """Values on a plane through a point.
 
     The picture's upward direction is the stacking normal (that of the cell's first two vectors) as far as it lies in
-    the plane, so that its ``y`` is the height in the stack of a plane that holds the normal. Between the points of the grid
-    values are those of a periodic cubic spline.
+    the plane, so that ``y`` is the height in the stack where the plane holds that normal. Between the points of the
+    grid values are those of a periodic cubic spline.
 
     Attributes
     ----------

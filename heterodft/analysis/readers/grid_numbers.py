@@ -253,7 +253,9 @@ def _floats(block: bytes, count: int, path: Path, before: int) -> NDArray[np.flo
 def _complain(block: bytes, path: Path, before: int, total: int, *, cut_off: bool = False) -> None:
     """Refuse the first word that is no number; what a cut left of the last one is none of its faults."""
     words = list(re.finditer(rb"\S+", block))
-    for number, match in enumerate(words[:-1] if cut_off else words, start=before + 1):
+    if cut_off and not block.endswith(b"\n"):
+        words = words[:-1]
+    for number, match in enumerate(words, start=before + 1):
         if _NUMBER.fullmatch(match[0]) is None:
             _refuse(match[0], number, total, path)
 

@@ -41,6 +41,8 @@ VASP_GRIDS = {
 _KIND = re.compile(r"AECCAR[012]|LOCPOT|CHGCAR|PARCHG|CHG(?![A-Z])", re.IGNORECASE)
 _AUGMENTATION = re.compile(rb"augmentation occupancies[^\d\n]*(\d+)\s+(\d+)[^\n]*\n")
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
+_UNKNOWN = "abcdfghijklmnopqrstuvwxyz"
+"""Xa, Xb … of elements that nobody names; Xe is one."""
 _MOST_ATOMS = 100_000
 
 
@@ -123,7 +125,7 @@ def _elements(names: list[str] | None, counts: list[int], title: str, cursor: Li
         return found
     if names is not None:
         cursor.refuse(" ".join(names), "the names of elements")
-    return _neighbours(cursor.path.parent, counts) or [f"X{i}" for i in range(1, len(counts) + 1)]
+    return _neighbours(cursor.path.parent, counts) or [f"X{_UNKNOWN[i % 25]}" for i in range(len(counts))]
 
 
 def _neighbours(folder: Path, counts: list[int]) -> list[str] | None:
