@@ -178,13 +178,14 @@ def _look_behind(text: bytes, atoms: int, path: Path) -> str | None:
         If numbers follow the grid itself: then its dimensions are not what they say.
     """
     headers = list(_AUGMENTATION.finditer(text))
-    before = len(text[: headers[0].start() if headers else len(text)].split())
-    if before not in (0, atoms):
+    between = text[: headers[0].start() if headers else len(text)].split()
+    before = len(between)
+    if before not in (0, atoms) and not between[0].isalpha():
         raise ReaderError(f"{path}: {before} words behind a grid, whose dimensions may be damaged; copy it again")
     ends = [*(header.start() for header in headers[1:]), len(text)]
     there = [len(text[header.end() : end].split()) for header, end in zip(headers, ends, strict=False)]
     whole = all(int(header[2]) in (n, n - atoms) for header, n in zip(headers, there, strict=True))
-    if whole and len(headers) % atoms == 0 and text[-1:] in (b"", b"\n"):
+    if whole and before in (0, atoms) and len(headers) % atoms == 0 and text[-1:] in (b"", b"\n"):
         return None
     return f"{path} is cut off or damaged behind its last grid: one of the spins may be missing; copy it again"
 
