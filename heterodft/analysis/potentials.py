@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.grids import plane_normal
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.periodic import box_average
 from heterodft.analysis.plateaus import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+    from pymatgen.core import Structure
 
     from heterodft.analysis.grids import GridQuantity, VolumeGrid
     from heterodft.analysis.layers import Layering
@@ -179,32 +181,53 @@ class PlanarAverage:
         return replace(average, fermi_level=_fermi_level(folder))
 
     @classmethod
-    def from_average_file(cls, path: Path, quantity: GridQuantity, *, period: float | None = None) -> PlanarAverage:
+    def from_average_file(
+        cls, path: Path, quantity: GridQuantity, *, structure: Structure | None = None, axis: int = 2
+    ) -> PlanarAverage:
         """Read what average.x wrote of a file of pp.x; its window is not in the file.
+
+        average.x counts along the cell vector, and so does its window. Where that vector leans, the structure is
+        needed to turn this into heights along the normal.
 
         Parameters
         ----------
         path, quantity
             ``avg.dat``, and what was averaged.
-        period
-            Å along the normal, against which the number of rows is checked.
+        structure
+            The cell, against which the number of rows is checked; without, one at right angles is supposed.
+        axis
+            Along which cell vector it was averaged.
 
         Raises
         ------
         ReaderError
-            If it cannot be read, or has other rows than fill the period.
+            If it cannot be read, or has other rows than fill the cell.
         """
         table = read_average(path)
-        length = float(len(table.heights) * (table.heights[-1] - table.heights[0]) / (len(table.heights) - 1))
-        if period is not None and abs(length - period) > 1e-4 * period:
-            raise ReaderError(
-                f"{path} spans {length:.4f} Å of a period of {period:.4f} Å: it is cut off; copy it again"
-            )
+        rows = len(table.heights)
+        length = float(table.heights[-1] - table.heights[0]) * rows / (rows - 1)
+        upright = 1.0
+        notes: tuple[str, ...] = ("the number of rows of average.x was not checked, without a structure",)
+        if structure is not None:
+            vector, notes = structure.lattice.matrix[axis], ()
+            along = float(np.linalg.norm(vector))
+            upright = float(vector @ plane_normal(structure.lattice, axis)) / along
+            if abs(length - along) > 1e-4 * along:
+                raise ReaderError(f"{path} spans {length:.4f} Å of {along:.4f} Å: it is cut off; copy it again")
         factor = RYDBERG if quantity == "potential" else BOHR**-3
         unit = {"potential": "eV", "charge density": "e/Å³"}.get(quantity, "μB/Å³")
-        planar, macroscopic = table.planar * factor, table.macroscopic * factor
-        said = "average.x, which does not tell it"
-        return cls(quantity, unit, table.heights, planar, macroscopic, (), said, length, source=path.name)
+        return cls(
+            quantity=quantity,
+            unit=unit,
+            heights=table.heights * upright,
+            planar=table.planar * factor,
+            macroscopic=table.macroscopic * factor,
+            windows=(),
+            window_source="average.x, which does not tell it",
+            period=length * upright,
+            source=path.name,
+            notes=notes,
+        )
 
     def work_functions(self, fermi_level: float | None = None) -> dict[str, float]:
         """Return the vacuum level minus the Fermi level in eV, ``below`` and ``above`` the slab.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,6 +18,9 @@ from heterodft.analysis.readers.grid_files import read_grid
 from heterodft.analysis.shells import DefectShells, integrate_spheres
 from heterodft.analysis.slices import DensitySlice
 from heterodft.errors import ReaderError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OBLIQUE = Lattice.from_parameters(6.0, 6.5, 7.0, 75, 80, 100)
 SPHERE_MOMENTS = [1.5673, 0.1359, -1.5673, -0.1359, 2.5108, -0.0850, -2.5113, 0.0848]

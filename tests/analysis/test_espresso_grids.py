@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,8 +13,11 @@ from heterodft.analysis.readers.grid_files import find_grids, read_grid, read_gr
 from heterodft.errors import ReaderError
 from heterodft.units import BOHR, HARTREE, RYDBERG
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 SHAPE = (6, 8, 10)
-PP = "&inputpp\n prefix='x', plot_num={}, spin_component={}, filplot='tmp/{}.filplot'\n/\n&plot\n fileout='{}.cube'\n/\n"
+PP = "&inputpp\n plot_num={}, spin_component={}, filplot='tmp/{}.filplot'\n/\n&plot\n fileout='{}.cube'\n/\n"
 
 
 def write(path: Path, text: str) -> Path:

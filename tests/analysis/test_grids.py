@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ from heterodft.analysis.grids import VolumeGrid
 from heterodft.analysis.readers.espresso_grids import read_espresso_grid
 from heterodft.errors import ReaderError
 from heterodft.units import BOHR, HARTREE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHAPE = (4, 5, 6)
 TRICLINIC = Structure(Lattice.from_parameters(4.0, 5.0, 6.0, 75, 80, 100), ["Ni", "O"], [[0, 0, 0], [0.3, 0.4, 0.5]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,10 +20,15 @@ from heterodft.analysis.readers.grid_files import read_grid
 from heterodft.errors import ReaderError
 from heterodft.units import BOHR, RYDBERG
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LEVELS = (0.4, -0.6)
 
 
-def stack(layers: tuple[int, int] = (4, 4), thickness: tuple[float, float] = (2.0, 2.0), vacuum: float = 0.0) -> Structure:
+def stack(
+    layers: tuple[int, int] = (4, 4), thickness: tuple[float, float] = (2.0, 2.0), vacuum: float = 0.0
+) -> Structure:
     """A superlattice of two elements, one plane a layer, with the labels of the builder."""
     heights, labels = [], []
     for block, (number, width) in enumerate(zip(layers, thickness, strict=True)):
@@ -33,10 +38,10 @@ def stack(layers: tuple[int, int] = (4, 4), thickness: tuple[float, float] = (2.
             labels.append((("Ni", "Cr")[block], block + 1, layer + 1))
     period = layers[0] * thickness[0] + layers[1] * thickness[1] + vacuum
     lattice = Lattice([[3, 0, 0], [0, 3, 0], [0.9, 0.3, period]])
-    structure = Structure(lattice, [l[0] for l in labels], [[0, 0, z / period] for z in heights])
-    structure.add_site_property("material", [l[0] for l in labels])
-    structure.add_site_property("block", [l[1] for l in labels])
-    structure.add_site_property("layer", [l[2] for l in labels])
+    structure = Structure(lattice, [label[0] for label in labels], [[0, 0, z / period] for z in heights])
+    structure.add_site_property("material", [label[0] for label in labels])
+    structure.add_site_property("block", [label[1] for label in labels])
+    structure.add_site_property("layer", [label[2] for label in labels])
     structure.add_site_property("plane", list(range(len(labels))))
     return structure
 
@@ -47,12 +52,13 @@ def along(structure: Structure, values: np.ndarray, quantity: str = "potential")
 
 
 @pytest.mark.parametrize(("quantity", "file"), [("potential", "avg_pot.dat"), ("spin density", "avg_spin.dat")])
-def test_averages_agree_with_average_x(shared_data: Path, quantity: str, file: str) -> None:
+def test_averages_agree_with_average_x(shared_data: Path, tmp_path: Path, quantity: str, file: str) -> None:
     folder = shared_data / "qe/nio_crn_superlattice_v67"
     # average.x takes a whole number of its 1000 points for the window of 4.15 bohr: 264 of 0.0157 bohr.
     window = 264 * 8.31 / 1000
-    ours = PlanarAverage.from_grid(read_grid(folder, quantity), window=window)  # type: ignore[arg-type]
-    theirs = PlanarAverage.from_average_file(folder / file, quantity, period=ours.period)  # type: ignore[arg-type]
+    grid = read_grid(folder, quantity)  # type: ignore[arg-type]
+    ours = PlanarAverage.from_grid(grid, window=window)
+    theirs = PlanarAverage.from_average_file(folder / file, quantity, structure=grid.structure)  # type: ignore[arg-type]
     planar = interpolate(ours.planar, ours.period, theirs.heights)
     macroscopic = interpolate(ours.macroscopic, ours.period, theirs.heights)
     # The cube has five digits, and average.x interpolates linearly between the points of the grid.
@@ -61,6 +67,10 @@ def test_averages_agree_with_average_x(shared_data: Path, quantity: str, file: s
     assert ours.unit == theirs.unit
     assert ours.windows == (window,)
     assert ours.window_source == "given"
+    rows = (folder / file).read_text().splitlines(keepends=True)
+    (tmp_path / file).write_text("".join(rows[:900]))
+    with pytest.raises(ReaderError, match="it is cut off"):
+        PlanarAverage.from_average_file(tmp_path / file, "potential", structure=grid.structure)
 
 
 def test_mean_potential_is_that_of_the_cell(shared_data: Path) -> None:
@@ -71,7 +81,9 @@ def test_mean_potential_is_that_of_the_cell(shared_data: Path) -> None:
 
 
 @given(st.integers(3, 24), st.floats(0.05, 3.9), st.integers(0, 99))
-def test_a_window_of_any_width_averages_the_function_through_the_points(number: int, window: float, seed: int) -> None:
+def test_a_window_of_any_width_averages_the_function_through_the_points(
+    number: int, window: float, seed: int
+) -> None:
     values = np.random.default_rng(seed).normal(size=number)
     period = 4.0
     points = np.arange(number) * period / number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ from synthetic_grids import augmentation, cell, chg_rows, poscar, vasp_file, wav
 from heterodft.analysis.readers.grid_files import find_grids, read_grid, read_grids
 from heterodft.analysis.readers.vasp_grids import read_vasp_grids
 from heterodft.errors import ReaderError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHAPE = (6, 7, 9)
 
@@ -31,8 +34,15 @@ def test_a_real_spin_polarized_chgcar_holds_its_electrons(shared_data: Path) -> 
     assert spin.integrate() == pytest.approx(-0.02028912735073626, rel=1e-12)
     assert spin.values.min() * volume == pytest.approx(-0.023001837756, rel=1e-12)
     assert spin.values.max() * volume == pytest.approx(-0.0027330404989, rel=1e-12)
-    assert charge.planar_average()[1][:2] * volume == pytest.approx([0.9225245364779252, 0.923166841035725], rel=1e-12)
-    assert (charge.quantity, charge.unit, spin.quantity, spin.unit) == ("charge density", "e/Å³", "spin density", "μB/Å³")
+    assert charge.planar_average()[1][:2] * volume == pytest.approx(
+        [0.9225245364779252, 0.923166841035725], rel=1e-12
+    )
+    assert (charge.quantity, charge.unit, spin.quantity, spin.unit) == (
+        "charge density",
+        "e/Å³",
+        "spin density",
+        "μB/Å³",
+    )
     assert charge.notes == spin.notes == ()
 
 
@@ -113,7 +123,13 @@ def test_locpot_of_two_spins_is_their_mean(tmp_path: Path) -> None:
 
 
 def test_the_whole_charge_comes_before_that_of_chosen_bands(tmp_path: Path) -> None:
-    for name, mean in (("PARCHG.0012.0001", 0.1), ("PARCHG.0013.ALLK", 0.2), ("CHGCAR", 1.0), ("AECCAR0", 5.0), ("CHG", 9.0)):
+    for name, mean in (
+        ("PARCHG.0012.0001", 0.1),
+        ("PARCHG.0013.ALLK", 0.2),
+        ("CHGCAR", 1.0),
+        ("AECCAR0", 5.0),
+        ("CHG", 9.0),
+    ):
         write(tmp_path / name, vasp_file(cell(), [wave(SHAPE, mean=mean)], paw=name == "CHGCAR"))
     write(tmp_path / "LOCPOT", vasp_file(cell(), [wave(SHAPE)], paw=False))
     names = [path.name for path in find_grids(tmp_path)]
