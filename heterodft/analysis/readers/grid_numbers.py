@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -24,16 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["read_numbers"]
 
-_FIELD = re.compile(rb"( *)([- ]?)([0-9]?)\.([0-9]+)[Ee][-+][0-9]{2}")
+_FIELD = re.compile(rb"( *)([- ]?)([0-9]?)\.([0-9]+)E[-+][0-9]{2}")
 _NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][-+]?[0-9]+|[-+][0-9]{3})?")
 _RUN_TOGETHER = re.compile(rb"[0-9.][-+][0-9.]{4}")
 _NO_E = re.compile(rb"(?<=[0-9.])([-+][0-9]{3})$")
-_POWERS = 10.0 ** np.arange(23)
-_ROWS = 1 << 14
+_POWERS = np.array([float(10**power) for power in range(23)])
+_ROWS = 1 << 11
 _WIDEST = 32
 _WHITE = np.zeros(256, dtype=bool)
 _WHITE[list(b" \t\n\r\f\v")] = True
 _Word = np.uint64
+_HIGH = _Word(0x8080808080808080)
+_PLUS, _MINUS = _Word(0x2B45), _Word(0x2D45)
+"""``E+`` and ``E-``, the first byte the lower one."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +82,16 @@ def read_numbers(
         return _read_free(data, start, count, path)
     # VASP ends its last row in blanks where it is not full.
     rest = count % layout.columns if record == count else 0
-    shape = (count // record, record - rest)
-    found = _read_table(data, start, shape, layout, path) if shape[1] else (np.empty(0), start)
-    if found is None:
+    values = np.empty(count)
+    end: int | None = start
+    if record > rest:
+        table = values[: count - rest].reshape(count // record, record - rest)
+        end = _read_table(data, start, table, layout, path)
+    if end is None:
         return _read_free(data, start, count, path)
-    values, end = found
-    if not rest:
-        return values, end
-    tail, end = _read_free(data, end, rest, path, before=count - rest)
-    return np.concatenate([values, tail]), end
+    if rest:
+        values[count - rest :], end = _read_free(data, end, rest, path, before=count - rest)
+    return values, end
 
 
 def _layout(data: bytes, start: int) -> _Layout | None:
@@ -97,24 +102,21 @@ def _layout(data: bytes, start: int) -> _Layout | None:
         return None
     width = len(line) // columns
     field = _FIELD.fullmatch(line[:width])
-    if field is None or not 1 <= len(field[4]) <= 15:
+    if field is None or not 5 <= len(field[4]) <= 12:
         return None
     return _Layout(columns, width, field.start(4) - 1, len(field[4]))
 
 
-def _read_table(
-    data: bytes, start: int, shape: tuple[int, int], layout: _Layout, path: Path
-) -> tuple[NDArray[np.float64], int] | None:
-    """Return the numbers of rows of equal fields; None where the rows are not all so."""
-    records, record = shape
+def _read_table(data: bytes, start: int, values: NDArray[np.float64], layout: _Layout, path: Path) -> int | None:
+    """Fill in the numbers of rows of equal fields, shape (record, number); return their end, None if unlike."""
+    records, record = values.shape
     full, rest = divmod(record, layout.columns)
     row = layout.columns * layout.width + 1
     size = full * row + (rest * layout.width + 1 if rest else 0)
-    end = start + records * size
+    end: int = start + records * size
     if end > len(data):
         return None
     table = np.frombuffer(data, np.uint8, records * size, start).reshape(records, size)
-    values = np.empty(shape)
     step = max(1, _ROWS // max(full, 1))
     for first in range(0, records, step):
         part = table[first : first + step]
@@ -130,7 +132,7 @@ def _read_table(
             if numbers is None:
                 return None
             values[first : first + step, full * layout.columns :] = numbers
-    return values.ravel(), end
+    return end
 
 
 def _decode(rows: NDArray[np.uint8], layout: _Layout, path: Path) -> NDArray[np.float64] | None:
@@ -138,22 +140,25 @@ def _decode(rows: NDArray[np.uint8], layout: _Layout, path: Path) -> NDArray[np.
     if not (rows[..., -1] == ord("\n")).all():
         return None
     fields = rows[..., :-1].reshape(*rows.shape[:2], -1, layout.width)
-    point, digits, width = layout.point, layout.digits, layout.width
-    mantissa, good = _integer(fields[..., point + 1 : point + 1 + digits])
-    exponent, fine = _integer(fields[..., -2:])
-    sign = fields[..., width - 3]
-    good &= fine & ((sign == ord("-")) | (sign == ord("+"))) & (fields[..., point] == ord("."))
-    good &= (fields[..., width - 4] | 0x20) == ord("e")
-    negative, leading, fine = _front(fields[..., :point])
-    good &= fine
-    if not good.all():
+    head, tail = _head(fields, layout), fields[..., -8:].view("<u8")[..., 0].astype(_Word)
+    marks = (tail >> _Word(32)) & _Word(0xFFFF)
+    smaller = marks == _MINUS
+    # Four digits, E, a sign and two digits: between the digits zeros are put before all are checked.
+    wrong = _not_digits(head) | _not_digits((tail & _Word(0xFFFF0000FFFFFFFF)) | _Word(0x0000303000000000))
+    if wrong.any() or not (smaller | (marks == _PLUS)).all() or not (fields[..., layout.point] == ord(".")).all():
         return None
-    power = np.where(sign == ord("-"), -exponent.astype(np.int64), exponent.astype(np.int64)) - digits
-    whole = mantissa.astype(np.float64) + leading * 10.0**digits
-    small = np.clip(power, -22, 22)
-    values = np.where(power < 0, whole / _POWERS[np.maximum(-small, 0)], whole * _POWERS[np.maximum(small, 0)])
-    values[negative] *= -1.0
-    outside = small != power
+    front = _front(fields[..., : layout.point])
+    if front is None:
+        return None
+    negative, leading = front
+    values = (_eight_digits(head) * _Word(10_000) + _four_digits(tail)).astype(np.float64)
+    if leading is not None:
+        values += leading * 10.0**layout.digits
+    index = ((tail >> _Word(48)) & _Word(15)) * _Word(10) + ((tail >> _Word(56)) & _Word(15))
+    divisor = _divisors(layout.digits)[(index + smaller * _Word(100)).astype(np.intp)]
+    values /= divisor
+    np.negative(values, out=values, where=negative)
+    outside = np.isnan(divisor)
     if outside.any():
         values[outside] = [float(bytes(field)) for field in fields[outside]]
     if not np.isfinite(values).all():
@@ -162,39 +167,61 @@ def _decode(rows: NDArray[np.uint8], layout: _Layout, path: Path) -> NDArray[np.
     return numbers
 
 
-def _integer(digits: NDArray[np.uint8]) -> tuple[NDArray[_Word], NDArray[np.bool_]]:
-    """Return what rows of ASCII digits mean, shape (…, up to 16) → (…,), and where they are all digits."""
-    number = digits.shape[-1]
-    total, good = np.zeros(digits.shape[:-1], dtype=_Word), np.ones(digits.shape[:-1], dtype=bool)
-    for first in range(0, number, 8):
-        part = digits[..., first : first + 8]
-        padded = np.full((*digits.shape[:-1], 8), ord("0"), dtype=np.uint8)
-        padded[..., 8 - part.shape[-1] :] = part
-        word = padded.view("<u8")[..., 0]
-        zeros, excess, high = _Word(0x3030303030303030), _Word(0x4646464646464646), _Word(0x8080808080808080)
-        good &= (((word + excess) | (word - zeros)) & high) == 0
-        word = (word & _Word(0x0F0F0F0F0F0F0F0F)) * _Word(2561) >> _Word(8)
-        word = (word & _Word(0x00FF00FF00FF00FF)) * _Word(6553601) >> _Word(16)
-        word = (word & _Word(0x0000FFFF0000FFFF)) * _Word(42949672960001) >> _Word(32)
-        total = total * _Word(10 ** part.shape[-1]) + word
-    return total, good
+@lru_cache
+def _divisors(digits: int) -> NDArray[np.float64]:
+    """Return by what to divide for the exponents 0 … 99, 0 … −99; nan where one rounding would not be enough."""
+    exponents = np.concatenate([np.arange(100), -np.arange(100)])
+    powers = digits - exponents
+    return np.where((powers >= 0) & (powers <= 22), _POWERS[np.clip(powers, 0, 22)], np.nan)
 
 
-def _front(front: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.bool_]]:
-    """Return sign, the digit before the point and what is well formed of ``" -0"``, ``" -"``, ``"  "`` before it."""
-    blank, minus = front == ord(" "), front == ord("-")
+def _head(fields: NDArray[np.uint8], layout: _Layout) -> NDArray[_Word]:
+    """Return the digits before the last four as the last bytes of words, with zeros before them."""
+    first = max(0, layout.width - 16)
+    unused = 8 * (8 - (layout.width - 8 - first))
+    word = fields[..., first : first + 8].view("<u8")[..., 0] << _Word(unused)
+    bits = 8 * (layout.digits - 4)
+    keep = ((1 << bits) - 1) << (64 - bits)
+    head: NDArray[_Word] = (word & _Word(keep)) | _Word(0x3030303030303030 & ~keep)
+    return head
+
+
+def _not_digits(word: NDArray[_Word]) -> NDArray[_Word]:
+    """Return something else than zero where one of eight bytes is no ASCII digit."""
+    found: NDArray[_Word] = ((word + _Word(0x4646464646464646)) | (word - _Word(0x3030303030303030))) & _HIGH
+    return found
+
+
+def _eight_digits(word: NDArray[_Word]) -> NDArray[_Word]:
+    """Return what eight ASCII digits mean: pairs of neighbours are added up three times."""
+    word = ((word & _Word(0x0F0F0F0F0F0F0F0F)) * _Word(2561)) >> _Word(8)
+    word = ((word & _Word(0x00FF00FF00FF00FF)) * _Word(6553601)) >> _Word(16)
+    number: NDArray[_Word] = ((word & _Word(0x0000FFFF0000FFFF)) * _Word(42949672960001)) >> _Word(32)
+    return number
+
+
+def _four_digits(word: NDArray[_Word]) -> NDArray[_Word]:
+    word = ((word & _Word(0x0F0F0F0F)) * _Word(2561)) >> _Word(8)
+    number: NDArray[_Word] = (((word & _Word(0x00FF00FF)) * _Word(6553601)) >> _Word(16)) & _Word(0xFFFF)
+    return number
+
+
+def _front(front: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None] | None:
+    """Return the sign and the digit (None of all zeros) before the point: ``" -1"``, ``" -"``, ``" 0"``, ``"  "``."""
     if front.shape[-1] == 0:
-        nothing = np.zeros(front.shape[:-1], dtype=bool)
-        return nothing, nothing.astype(np.float64), ~nothing
+        return np.zeros(front.shape[:-1], dtype=bool), None
     last = front[..., -1]
     digit = (last >= ord("0")) & (last <= ord("9"))
-    leading = np.where(digit, last - np.uint8(ord("0")), 0).astype(np.float64)
-    good = digit | blank[..., -1] | minus[..., -1]
-    if front.shape[-1] == 1:
-        return minus[..., -1], leading, good
-    before = minus[..., -2]
-    good &= blank[..., :-2].all(axis=-1) & (blank[..., -2] | (before & digit))
-    return minus[..., -1] | before, leading, good
+    minus = last == ord("-")
+    good = digit | minus | (last == ord(" "))
+    if front.shape[-1] > 1:
+        before = front[..., -2] == ord("-")
+        good &= (front[..., -2] == ord(" ")) | (before & digit)
+        minus |= before
+    if not good.all() or not all((front[..., i] == ord(" ")).all() for i in range(front.shape[-1] - 2)):
+        return None
+    leading = np.where(digit, last - np.uint8(ord("0")), 0)
+    return minus, leading.astype(np.float64) if leading.any() else None
 
 
 def _read_free(

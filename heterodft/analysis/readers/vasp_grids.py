@@ -191,15 +191,16 @@ def _look_behind(text: bytes, atoms: int, path: Path) -> str | None:
 
 
 def _densities(sets: list[NDArray[np.float64]], structure: Structure, path: Path, kind: str) -> list[VolumeGrid]:
-    volume = structure.volume
+    for values in sets:
+        np.divide(values, structure.volume, out=values)
     source = f"{path.name} ({VASP_GRIDS[kind]})"
-    grids = [VolumeGrid("charge density", "e/Å³", sets[0] / volume, structure, source)]
+    grids = [VolumeGrid("charge density", "e/Å³", sets[0], structure, source)]
     if len(sets) == 2:
         spin = f"{path.name} (spin density)"
-        grids.append(VolumeGrid("spin density", "μB/Å³", sets[1] / volume, structure, spin))
+        grids.append(VolumeGrid("spin density", "μB/Å³", sets[1], structure, spin))
     elif len(sets) == 4:
         vectors = f"{path.name} (magnetization)"
-        grids.append(VolumeGrid("magnetization", "μB/Å³", np.stack(sets[1:]) / volume, structure, vectors))
+        grids.append(VolumeGrid("magnetization", "μB/Å³", np.stack(sets[1:]), structure, vectors))
     return grids
 
 
