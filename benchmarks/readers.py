@@ -3,8 +3,8 @@
     python benchmarks/readers.py [--small]
 
 A vasprun.xml of 175 MB (120 atoms, 2 spins, 9 orbitals, 3001 energies; 8 k-points, 480 bands and their projections;
---small: 8 MB) and an OUTCAR of 27 MB (6 MB) are written with the writer of the tests. Each reader is a process of its
-own, run three times: the CPU time of its parse alone, that of the whole process with its imports, and its peak memory;
+--small: 8 MB) and an OUTCAR of 27 MB (6 MB) are written by the writer of the tests. Each reader is a process of its
+own, run three times: the CPU time of its parse alone, that of the process with its imports, and its peak memory;
 the fastest run counts. Real files made by others are read, too, where they are beside the project. The loops in C
 decode the same numbers and check nothing: one calls strtod, the other is written for these numbers.
 

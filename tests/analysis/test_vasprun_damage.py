@@ -139,6 +139,7 @@ def test_compressed_files_that_are_cut_off_are_told(shared_data, tmp_path):
 
 def looks_whole(content, before):
     """Whether a strict reader would see nothing wrong: the same tags, as many words, all of them numbers."""
+    content = re.sub(rb"(?<=SYSTEM\">).*?(?=</i>)", b"free text", content)
     try:
         old, new = (list(etree.fromstring(text).iter()) for text in (before, content))
     except etree.XMLSyntaxError:

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from heterodft.analysis.readers.vasprun_blocks import (
-    IonicStep,
     OptionalBlocks,
     RawDos,
-    Structure,
     read_dos,
     read_eigenvalues,
     read_projections,
-    read_structure,
 )
 from heterodft.analysis.readers.vasprun_header import read_atoms, read_kpoints, read_mesh, read_path
+from heterodft.analysis.readers.vasprun_steps import IonicStep, Structure, read_structure
 from heterodft.analysis.readers.vasprun_text import CutOffError, DamageError, Text, children, read_settings
 from heterodft.analysis.result import SHELLS
 from heterodft.errors import ReaderError

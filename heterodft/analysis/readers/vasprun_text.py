@@ -31,6 +31,7 @@ _SETTING = re.compile(
     rb"\s*(?:<i((?:\s+\w+=\"[^\"<>]*\")*)\s*>([^\n]*?)</i>|<v((?:\s+\w+=\"[^\"<>]*\")*)\s*>([^<]*)</v>"
     rb"|<separator(?:\s+name=\"[^\"<>]*\")?\s*>|</separator>)"
 )
+_NAME = re.compile(rb" name=\"\w+ *\"")
 _SMALL = 1 << 16
 """Bytes up to which an element is searched for another one of its kind."""
 _TRUE, _FALSE = ("T", ".TRUE."), ("F", ".FALSE.")
@@ -213,6 +214,8 @@ def read_settings(text: Text, element: Element) -> tuple[dict[str, Any], list[st
         given = {key.decode("ascii"): _decoded(value) for key, value in _ATTRIBUTE.findall(attributes)}
         name, kind = given.get("name", ""), given.get("type", "float")
         value = match[2] if match[1] is not None else match[4]
+        if (b"<" in value and name != "SYSTEM") or not _NAME.search(attributes):  # SYSTEM is free text, not escaped
+            raise DamageError(f"{_shown(text, match.start())} in <{element.tag}> is no setting", match.start())
         try:
             read = _typed(value, kind) if match[1] is not None else _typed_list(value, kind)
         except (BadNumberError, ValueError):
