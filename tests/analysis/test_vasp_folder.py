@@ -60,9 +60,11 @@ def test_vasprun_alone(folder, name):
 def test_method_of_real_runs(folder, tmp_path):
     found = read_vasp(folder("fe2o3_pbeu"), {}).method
     assert found == {
-        "xc": "PBE", "cutoff": 520.0, "kpoints": [6, 6, 6], "smearing": "tetrahedron (Blöchl)", "smearing_width": 0.05,
-        "hubbard": {"Fe": {"shell": "d", "L": 2, "U": 5.3, "J": 0.0}}, "charge": 0.0, "noncollinear": False,
-        "spin_orbit": False, "pseudopotentials": {"Fe": "PAW_PBE Fe_pv 06Sep2000", "O": "PAW_PBE O 08Apr2002"},
+        "xc": "PBE", "cutoff": 520.0, "kpoints": [6, 6, 6], "smearing": "tetrahedron (Blöchl)",
+        "smearing_width": 0.05,
+        "hubbard": {"Fe": {"shell": "d", "L": 2, "U": 5.3, "J": 0.0}}, "charge": 0.0,
+        "noncollinear": False, "spin_orbit": False, "pseudopotentials": {"Fe": "PAW_PBE Fe_pv 06Sep2000",
+        "O": "PAW_PBE O 08Apr2002"},
     }  # fmt: skip
 
 
