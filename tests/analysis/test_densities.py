@@ -63,7 +63,7 @@ def quarters(period: float) -> Layering:
 def test_spin_in_slabs_is_that_of_the_layers_of_a_real_superlattice(shared_data: Path) -> None:
     grid = read_grid(shared_data / "qe/nio_crn_superlattice_v67", "spin density")
     slabs = SlabIntegrals.from_grid(grid, layering=quarters(grid.period()))
-    # The values beside the data were summed over whole points, of which a quarter holds 20.25: 0.001 μB.
+    # The values beside the data come from another way to treat a quarter of 81 points: they agree within 0.001 μB.
     assert slabs.values == pytest.approx([1.7326, -1.7311, 2.8402, -2.8420], abs=1e-3)
     # The bounds fall between points; integrated exactly the two of a material are opposite.
     assert slabs.values[0] == pytest.approx(-slabs.values[1], abs=1e-4)
