@@ -36,7 +36,7 @@ print(json.dumps({{"parse": took, "memory": most / 1024, "whole": time.process_t
 READERS = {
     "heterodft": (
         "from pathlib import Path\nfrom pymatgen.core import Structure\n"
-        "from heterodft.analysis.readers.vasp_grids import read_vasp_grids as read",
+        "from heterodft.analysis.readers.vasp.grids import read_vasp_grids as read",
         "grids = read(Path(sys.argv[1]))",
         "*(float((g.values * g.values).mean() * g.structure.volume ** 2) for g in grids)",
     ),

@@ -79,7 +79,7 @@ int main(int argc, char **argv) {
 
 
 def read_ours(path: Path, *, projections: bool) -> Any:
-    from heterodft.analysis.readers.vasprun import Vasprun
+    from heterodft.analysis.readers.vasp.vasprun import Vasprun
 
     started = time.process_time()
     run = Vasprun.open(path)
@@ -105,7 +105,7 @@ def read_ase(path: Path) -> Any:
 
 
 def read_moments_ours(path: Path) -> Any:
-    from heterodft.analysis.readers.outcar import read_outcar
+    from heterodft.analysis.readers.vasp.outcar import read_outcar
 
     started = time.process_time()
     return started, read_outcar(path)
@@ -244,7 +244,7 @@ def compare_moments(path: Path) -> float | None:
     print(f"\n{path.name}: {path.stat().st_size / 1e6:.0f} MB")
     theirs = best(child("pymatgen, moments", path))
     show("pymatgen, moments", theirs, None)
-    if importlib.util.find_spec("heterodft.analysis.readers.outcar") is None:
+    if importlib.util.find_spec("heterodft.analysis.readers.vasp.outcar") is None:
         print("heterodft has no reader of OUTCAR yet")
         return None
     ours = best(child("heterodft, moments", path))

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from pymatgen.core import Composition
 
-from heterodft.analysis.layer_search import has_vacuum
 from heterodft.analysis.layers import find_layering, sum_over_groups
-from heterodft.analysis.plane_search import anions_of, content, heights_along
+from heterodft.analysis.layers.layer_search import has_vacuum
+from heterodft.analysis.layers.plane_search import anions_of, content, heights_along
+from heterodft.analysis.layers.site_sums import (
+    block_of,
+    group_columns,
+    group_data,
+    plain_numbers,
+    site_kinds,
+    use_layering,
+)
 from heterodft.analysis.result import Result
-from heterodft.analysis.site_sums import block_of, group_columns, group_data, plain_numbers, site_kinds, use_layering
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:

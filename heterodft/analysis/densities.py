@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.drawing import draw
+from heterodft.analysis.grids.periodic import integrate_between
 from heterodft.analysis.layers import find_layering
-from heterodft.analysis.periodic import integrate_between
 from heterodft.analysis.readers.grid_files import read_grid
 from heterodft.errors import ReaderError
 
@@ -164,9 +164,7 @@ class SlabIntegrals:
 
     def plot(self) -> Figure:
         """Draw a profile against height."""
-        plots: Any = import_module("heterodft.analysis.plots")
-        figure: Figure = plots.draw_slab_integrals(self)
-        return figure
+        return draw("draw_slab_integrals", self)
 
 
 def write_density_cube(

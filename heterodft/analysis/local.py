@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from heterodft.analysis.defect_place import DefectPlace, locate_defect
+from heterodft.analysis.layers.site_sums import site_kinds
 from heterodft.analysis.result import SHELLS
-from heterodft.analysis.site_sums import site_kinds
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from heterodft.analysis.layers import sum_over_groups
-from heterodft.analysis.result import SHELLS
-from heterodft.analysis.site_sums import (
+from heterodft.analysis.layers.site_sums import (
     elements_of,
     group_columns,
     group_data,
@@ -18,6 +17,7 @@ from heterodft.analysis.site_sums import (
     sum_by_element,
     use_layering,
 )
+from heterodft.analysis.result import SHELLS
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heterodft.analysis.plane_search import anions_of
+from heterodft.analysis.layers.plane_search import anions_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

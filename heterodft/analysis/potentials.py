@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.drawing import draw
 from heterodft.analysis.grids import plane_normal
-from heterodft.analysis.layers import find_layering
-from heterodft.analysis.periodic import box_average
-from heterodft.analysis.plateaus import (
+from heterodft.analysis.grids.periodic import box_average
+from heterodft.analysis.grids.plateaus import (
     BlockAverage,
     LayerAverage,
     Step,
@@ -23,8 +22,9 @@ from heterodft.analysis.plateaus import (
     vacuum_levels,
     window_of,
 )
+from heterodft.analysis.layers import find_layering
 from heterodft.analysis.readers import read_folder
-from heterodft.analysis.readers.espresso_grids import read_average
+from heterodft.analysis.readers.espresso.grids import read_average
 from heterodft.analysis.readers.grid_files import read_grid
 from heterodft.errors import ReaderError
 from heterodft.units import BOHR, RYDBERG
@@ -283,9 +283,7 @@ class PlanarAverage:
 
     def plot(self) -> Figure:
         """Draw both averages."""
-        plots: Any = import_module("heterodft.analysis.plots")
-        figure: Figure = plots.draw_planar_average(self)
-        return figure
+        return draw("draw_planar_average", self)
 
 
 def band_offset(

@@ -250,7 +250,7 @@ def _slab_columns(slabs: Any, source: Source) -> Mapping[str, Sequence[float]]:
 
 def _slices(source: Source) -> Variants:
     """Cut the spin density through the atom with the largest moment."""
-    found = _find("slices", "DensitySlice", "from_grid")
+    found = _find("grids.slices", "DensitySlice", "from_grid")
     told = next((v for v in source.result.sites.values() if v.moments is not None), None)
     grid = None if found is None or told is None else _grids(source).get("spin density")
     if found is None or told is None or told.moments is None or grid is None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from heterodft.analysis.layer_search import has_vacuum
 from heterodft.analysis.layers import Layer
+from heterodft.analysis.layers.layer_search import has_vacuum
+from heterodft.analysis.layers.plane_search import anions_of, heights_along
+from heterodft.analysis.layers.site_sums import group_columns, group_data, plain_numbers, use_layering
 from heterodft.analysis.octahedra import find_octahedra
-from heterodft.analysis.plane_search import anions_of, heights_along
-from heterodft.analysis.site_sums import group_columns, group_data, plain_numbers, use_layering
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from heterodft.analysis.layers import AtomicPlane, Layering, SiteGroup
+    from heterodft.analysis.layers.plane_search import Heights
     from heterodft.analysis.octahedra import Octahedron
-    from heterodft.analysis.plane_search import Heights
     from heterodft.analysis.result import Result
 
 __all__ = ["StructureProfile"]

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from heterodft.analysis.readers.espresso_output import read_pw_output
+from heterodft.analysis.readers.espresso.output import read_pw_output
 from heterodft.errors import CalculationError, ReaderError
 from heterodft.templates.espresso import PREFIX, program_of
 from heterodft.templates.espresso_edit import edit_namelists, read_value, replace_structure
@@ -25,7 +25,7 @@ from heterodft.workflows.handover import has_density
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from heterodft.analysis.readers.espresso_output import PwOutput
+    from heterodft.analysis.readers.espresso.output import PwOutput
 
 __all__ = [
     "Start",

@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from heterodft.analysis.readers.espresso_output import read_progress
+from heterodft.analysis.readers.espresso.output import read_progress
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -208,7 +208,7 @@ def _diverged(folder: Path) -> bool:
 
 def _check_end(folder: Path) -> None:
     """Tell a run that was stopped, and one that ended without what was asked."""
-    from heterodft.analysis.readers.vasp import how_it_ended
+    from heterodft.analysis.readers.vasp.assembly import how_it_ended
 
     if how_it_ended(folder)[0]:
         raise InterruptedCalculation(f"VASP was stopped by STOPCAR in {folder}; run again to go on")
@@ -219,7 +219,7 @@ def _check_end(folder: Path) -> None:
 
 def _why_unfinished(folder: Path) -> str | None:
     """Return what is wrong with a run, in words, or None when it ended well."""
-    from heterodft.analysis.readers.vasp import how_it_ended, read_vasp
+    from heterodft.analysis.readers.vasp.assembly import how_it_ended, read_vasp
     from heterodft.workflows.custodians.vasp_inputs import cell_kept
 
     try:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from heterodft.analysis.readers import read_folder
-from heterodft.analysis.readers.atomic_proj import find_atomic_proj, read_band_projections
-from heterodft.analysis.readers.espresso_xml import read_pw_xml
-from heterodft.analysis.readers.lowdin import read_atomic_states, read_lowdin
+from heterodft.analysis.readers.espresso.atomic_proj import find_atomic_proj, read_band_projections
+from heterodft.analysis.readers.espresso.lowdin import read_atomic_states, read_lowdin
+from heterodft.analysis.readers.espresso.xml import read_pw_xml
 from heterodft.analysis.result import ORBITALS, SHELLS
 from heterodft.errors import ReaderError
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from heterodft.analysis.charge_corrections import (
+from heterodft.analysis.energies.charge_corrections import (
     Alignment,
     align_potentials,
     correct_charge,

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from heterodft.analysis.calculation_settings import settings_of
-from heterodft.analysis.comparability import compare, differences, faults
+from heterodft.analysis.energies.calculation_settings import settings_of
+from heterodft.analysis.energies.comparability import compare, differences, faults
 from heterodft.templates.kpoints import k_mesh
 
 NIO = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.18), ["Ni", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Composition, Lattice, Structure
 
-from heterodft.analysis.chemical_potentials import ChemicalPotentials
-from heterodft.analysis.defect_energies import DefectFormation, name_defects
+from heterodft.analysis.energies.chemical_potentials import ChemicalPotentials
+from heterodft.analysis.energies.defects import DefectFormation, name_defects
 from heterodft.analysis.result import Bands
 from heterodft.errors import ReaderError
 

@@ -13,10 +13,10 @@ from synthetic_grids import cell, vasp_file, wave
 
 from heterodft.analysis.densities import SlabIntegrals, write_density_cube
 from heterodft.analysis.grids import VolumeGrid
+from heterodft.analysis.grids.shells import DefectShells, integrate_spheres
+from heterodft.analysis.grids.slices import DensitySlice
 from heterodft.analysis.layers import Layer, Layering, find_layering
 from heterodft.analysis.readers.grid_files import read_grid
-from heterodft.analysis.shells import DefectShells, integrate_spheres
-from heterodft.analysis.slices import DensitySlice
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from heterodft.analysis.chemical_potentials import ChemicalPotentials
-from heterodft.analysis.defect_energies import DefectFormation
 from heterodft.analysis.energies import ConfigurationEnergies
-from heterodft.analysis.formation import SuperlatticeFormation
+from heterodft.analysis.energies.chemical_potentials import ChemicalPotentials
+from heterodft.analysis.energies.defects import DefectFormation
+from heterodft.analysis.energies.formation import SuperlatticeFormation
 from heterodft.analysis.readers import read_folder
 
 pytestmark = [pytest.mark.espresso, pytest.mark.slow]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from heterodft.analysis.readers.espresso_bands import (
+from heterodft.analysis.readers.espresso.bands import (
     read_band_file,
     read_band_symmetries,
     read_dos_file,

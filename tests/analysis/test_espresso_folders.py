@@ -224,7 +224,7 @@ def test_what_is_no_run_is_told(tmp_path, shared_data):
 
 def test_a_folder_of_vasp_goes_to_its_reader(tmp_path):
     (tmp_path / "OUTCAR.gz").write_bytes(gzip.compress(b" vasp.6.4.1\n"))
-    with pytest.raises(ReaderError, match=r"vasprun.xml|OUTCAR"):
+    with pytest.raises(ReaderError, match="put the CONTCAR or POSCAR of the run there"):
         read_folder(tmp_path)
 
 

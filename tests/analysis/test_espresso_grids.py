@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from synthetic_grids import cell, cube_file, filplot_file, wave, xsf_file
 
-from heterodft.analysis.readers.espresso_grids import read_average, read_espresso_grid
+from heterodft.analysis.readers.espresso.grids import read_average, read_espresso_grid
 from heterodft.analysis.readers.grid_files import find_grids, read_grid, read_grids
 from heterodft.errors import ReaderError
 from heterodft.units import BOHR, HARTREE, RYDBERG

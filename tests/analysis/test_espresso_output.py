@@ -5,7 +5,7 @@ import gzip
 import pytest
 from ase.io import read
 
-from heterodft.analysis.readers.espresso_output import read_doubts, read_progress, read_pw_output
+from heterodft.analysis.readers.espresso.output import read_doubts, read_progress, read_pw_output
 from heterodft.errors import ReaderError
 from heterodft.units import RYDBERG
 

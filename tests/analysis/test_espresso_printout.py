@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ase.io import read
 
-from heterodft.analysis.readers.espresso_output import split_runs
-from heterodft.analysis.readers.espresso_printout import read_printout
+from heterodft.analysis.readers.espresso.output import split_runs
+from heterodft.analysis.readers.espresso.printout import read_printout
 from heterodft.analysis.readers.opening import read_text
 
 OUTPUTS = [

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from heterodft.analysis.readers import read_folder
-from heterodft.analysis.readers.espresso_bands import read_band_file, read_dos_file
-from heterodft.analysis.readers.projwfc import read_projected_dos
+from heterodft.analysis.readers.espresso.bands import read_band_file, read_dos_file
+from heterodft.analysis.readers.espresso.projwfc import read_projected_dos
 from heterodft.analysis.result import ORBITALS, SHELLS
 from heterodft.errors import PseudopotentialError, ReaderError
 from heterodft.templates.pseudopotentials import find_pseudopotentials

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase.io import read
 
-from heterodft.analysis.readers.espresso_xml import _element, read_pw_xml
+from heterodft.analysis.readers.espresso.xml import _element, read_pw_xml
 from heterodft.errors import ReaderError
 from heterodft.units import HARTREE, RYDBERG
 

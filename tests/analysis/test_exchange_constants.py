@@ -10,9 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from heterodft.analysis.exchange_bonds import find_bonds, group_bonds
-from heterodft.analysis.exchange_constants import ExchangeConstants
-from heterodft.analysis.exchange_fit import BOLTZMANN, in_words
+from heterodft.analysis.energies.exchange_bonds import find_bonds, group_bonds
+from heterodft.analysis.energies.exchange_constants import ExchangeConstants
+from heterodft.analysis.energies.exchange_fit import BOLTZMANN, in_words
 from heterodft.errors import ReaderError
 from heterodft.structures import Block, build_material, build_superlattice
 

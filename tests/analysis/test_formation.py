@@ -8,9 +8,9 @@ from finished import make_result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heterodft.analysis.formation import SuperlatticeFormation, count_formula_units
-from heterodft.analysis.segregation import SegregationEnergies
-from heterodft.analysis.vacuum import has_vacuum
+from heterodft.analysis.energies.formation import SuperlatticeFormation, count_formula_units
+from heterodft.analysis.energies.segregation import SegregationEnergies
+from heterodft.analysis.energies.vacuum import has_vacuum
 from heterodft.errors import ReaderError
 from heterodft.structures import Block, build_material, build_superlattice, enumerate_defects
 

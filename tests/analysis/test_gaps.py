@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 from vasprun_by_pymatgen import result_from
 
 from heterodft.analysis.gaps import Gap, electrons_per_band, find_gap
-from heterodft.analysis.readers.espresso_xml import read_pw_xml
+from heterodft.analysis.readers.espresso.xml import read_pw_xml
 from heterodft.analysis.result import Bands, Result
 from heterodft.errors import ReaderError
 

@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 from synthetic_grids import cell, wave
 
 from heterodft.analysis.grids import VolumeGrid
-from heterodft.analysis.readers.espresso_grids import read_espresso_grid
+from heterodft.analysis.readers.espresso.grids import read_espresso_grid
 from heterodft.errors import ReaderError
 from heterodft.units import BOHR, HARTREE
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from synthetic_grids import cell, chg_rows, cube_file, filplot_file, poscar, vasp_file, wave, xsf_file
 
-from heterodft.analysis.readers.espresso_grids import read_average
+from heterodft.analysis.readers.espresso.grids import read_average
 from heterodft.analysis.readers.grid_files import read_grids
 from heterodft.errors import ReaderError
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from heterodft.analysis.densities import SlabIntegrals
-from heterodft.analysis.periodic import interpolate
+from heterodft.analysis.grids.periodic import interpolate
 from heterodft.analysis.potentials import PlanarAverage
-from heterodft.analysis.readers.espresso_grids import read_espresso_grid
+from heterodft.analysis.readers.espresso.grids import read_espresso_grid
 from heterodft.analysis.readers.grid_files import find_grids, read_grid, read_grids
 from heterodft.units import BOHR
 

@@ -11,8 +11,8 @@ from pymatgen.io.vasp.outputs import Outcar
 from synthetic_vasp import Run, header, ionic_step, outcar
 
 from heterodft.analysis.readers.file_text import number
-from heterodft.analysis.readers.outcar import KILOBAR, read_outcar
-from heterodft.analysis.readers.outcar_bands import read_outcar_bands
+from heterodft.analysis.readers.vasp.outcar import KILOBAR, read_outcar
+from heterodft.analysis.readers.vasp.outcar_bands import read_outcar_bands
 from heterodft.errors import ReaderError
 
 REAL = ["nio_pbeu_v641", "co_outcar", "nio_soc_outcar", "mg_gan_relax"]
@@ -204,7 +204,7 @@ def test_dispersion_outside_the_cycle_is_part_of_the_energy(written):
 
 @pytest.mark.parametrize("name", ["nio_pbeu_v641", "mg_gan_relax"])
 def test_bands_are_those_of_vasprun_xml(shared_data, name):
-    from heterodft.analysis.readers.vasprun import Vasprun
+    from heterodft.analysis.readers.vasp.vasprun import Vasprun
 
     folder = shared_data / "vasp" / name
     found, run = read_outcar_bands(folder / "OUTCAR.gz"), Vasprun.open(folder / "vasprun.xml.gz")

@@ -13,8 +13,8 @@ from pymatgen.core import Lattice, Structure
 from synthetic_grids import cell, wave
 
 from heterodft.analysis.grids import VolumeGrid
+from heterodft.analysis.grids.periodic import box_average, integrate_between, interpolate
 from heterodft.analysis.layers import find_layering
-from heterodft.analysis.periodic import box_average, integrate_between, interpolate
 from heterodft.analysis.potentials import PlanarAverage, band_offset
 from heterodft.analysis.readers.grid_files import read_grid
 from heterodft.errors import ReaderError

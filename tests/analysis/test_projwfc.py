@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from heterodft.analysis.readers.projwfc import read_lowdin, read_projected_dos, read_spilling
+from heterodft.analysis.readers.espresso.projwfc import read_lowdin, read_projected_dos, read_spilling
 from heterodft.analysis.result import ORBITALS, SHELLS
 from heterodft.errors import ReaderError
 

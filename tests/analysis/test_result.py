@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heterodft.analysis.readers.espresso_xml import read_pw_xml
+from heterodft.analysis.readers.espresso.xml import read_pw_xml
 from heterodft.analysis.result import ORBITALS, Bands, ProjectedDos, Result, SiteValues
 from heterodft.errors import ReaderError, StorageError
 from heterodft.files import read_json, write_json

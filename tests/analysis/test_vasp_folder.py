@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from synthetic_vasp import Run, outcar, read_or_fail, write_run
 
-from heterodft.analysis.readers.vasp import read_vasp
+from heterodft.analysis.readers.vasp.assembly import read_vasp
 from heterodft.analysis.result import ORBITALS, SHELLS, Result
 from heterodft.errors import ReaderError
 

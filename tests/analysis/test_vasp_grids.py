@@ -11,7 +11,7 @@ import pytest
 from synthetic_grids import augmentation, cell, chg_rows, poscar, vasp_file, wave
 
 from heterodft.analysis.readers.grid_files import find_grids, read_grid, read_grids
-from heterodft.analysis.readers.vasp_grids import read_vasp_grids
+from heterodft.analysis.readers.vasp.grids import read_vasp_grids
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heterodft.analysis.readers.vasp_method import VaspSettings, method_of, parse_incar
+from heterodft.analysis.readers.vasp.method import VaspSettings, method_of, parse_incar
 
 PBE, LDA = ("PAW_PBE Ni_pv 06Sep2000", "PAW_PBE O 08Apr2002"), ("PAW O 31May2000",)
 

@@ -13,7 +13,7 @@ from pymatgen.electronic_structure.core import Spin
 from pymatgen.io.vasp.outputs import Outcar, Vasprun
 
 from heterodft.analysis.readers import read_folder
-from heterodft.analysis.readers.vasp import how_it_ended
+from heterodft.analysis.readers.vasp.assembly import how_it_ended
 from heterodft.analysis.result import Result
 from heterodft.errors import ReaderError
 

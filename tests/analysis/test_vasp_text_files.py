@@ -13,11 +13,11 @@ from pymatgen.io.vasp.outputs import Oszicar
 from pymatgen.io.vasp.outputs import Procar as TheirProcar
 from synthetic_vasp import Run, contcar, doscar, oszicar, procar, read_or_fail
 
-from heterodft.analysis.readers.doscar import read_doscar
-from heterodft.analysis.readers.oszicar import read_oszicar
-from heterodft.analysis.readers.poscar import read_poscar
-from heterodft.analysis.readers.procar import read_procar
-from heterodft.analysis.readers.vasp_orbitals import in_our_order
+from heterodft.analysis.readers.vasp.doscar import read_doscar
+from heterodft.analysis.readers.vasp.orbitals import in_our_order
+from heterodft.analysis.readers.vasp.oszicar import read_oszicar
+from heterodft.analysis.readers.vasp.poscar import read_poscar
+from heterodft.analysis.readers.vasp.procar import read_procar
 from heterodft.analysis.result import ORBITALS
 from heterodft.errors import ReaderError
 

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from heterodft.analysis.readers.outcar import KILOBAR
-from heterodft.analysis.readers.vasp import read_vasp
-from heterodft.analysis.readers.vaspout import read_vaspout
+from heterodft.analysis.readers.vasp.assembly import read_vasp
+from heterodft.analysis.readers.vasp.outcar import KILOBAR
+from heterodft.analysis.readers.vasp.vaspout import read_vaspout
 from heterodft.errors import ReaderError
 
 

@@ -17,7 +17,7 @@ import pytest
 from pymatgen.electronic_structure.core import Spin
 from pymatgen.io.vasp.outputs import Vasprun as PymatgenVasprun
 
-from heterodft.analysis.readers.vasprun import ORBITAL_OF, Vasprun
+from heterodft.analysis.readers.vasp.vasprun import ORBITAL_OF, Vasprun
 from heterodft.analysis.result import ORBITALS, SHELLS
 from heterodft.errors import ReaderError
 
@@ -304,6 +304,6 @@ def test_every_column_has_an_orbital():
 
 
 def test_the_reader_is_imported_without_pymatgen():
-    code = "import sys, heterodft.analysis.readers.vasprun_sets, heterodft.analysis.readers.numbers; print([m for m in ('pymatgen', 'ase', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"  # noqa: E501
+    code = "import sys, heterodft.analysis.readers.vasp.vasprun_sets, heterodft.analysis.readers.numbers; print([m for m in ('pymatgen', 'ase', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"  # noqa: E501
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from lxml import etree
 
-from heterodft.analysis.readers.vasprun import Vasprun
+from heterodft.analysis.readers.vasp.vasprun import Vasprun
 from heterodft.errors import ReaderError
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

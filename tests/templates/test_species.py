@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from heterodft.analysis.readers.espresso_xml import _element
+from heterodft.analysis.readers.espresso.xml import _element
 from heterodft.errors import InputError
 from heterodft.structures.materials import build_material
 from heterodft.templates.hubbard import HubbardU

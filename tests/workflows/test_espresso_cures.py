@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from heterodft.analysis.energies import comparison_key
-from heterodft.analysis.readers.espresso_output import read_pw_output
+from heterodft.analysis.readers.espresso.output import read_pw_output
 from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError
 from heterodft.templates.espresso_edit import edit_namelists, read_value

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from heterodft.analysis.readers.espresso_output import read_pw_output
+from heterodft.analysis.readers.espresso.output import read_pw_output
 from heterodft.analysis.result import Result
 
 CAMPAIGN = """\

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heterodft.analysis.readers.espresso_output import read_pw_output
+from heterodft.analysis.readers.espresso.output import read_pw_output
 from heterodft.analysis.result import Result
 from heterodft.errors import InterruptedCalculation
 from heterodft.workflows.calculation import read_request

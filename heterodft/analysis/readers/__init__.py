@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from heterodft.analysis.readers.espresso import read_espresso
-from heterodft.analysis.readers.espresso_files import EspressoFiles, find_espresso_files
+from heterodft.analysis.readers.espresso.assembly import read_espresso
+from heterodft.analysis.readers.espresso.files import EspressoFiles, find_espresso_files
 from heterodft.analysis.readers.opening import SUFFIXES, find_file, read_text
-from heterodft.analysis.readers.vasp import read_vasp
+from heterodft.analysis.readers.vasp.assembly import read_vasp
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.readers.espresso_grids import EnergyUnit, read_espresso_grid
+from heterodft.analysis.readers.espresso.grids import EnergyUnit, read_espresso_grid
+from heterodft.analysis.readers.espresso.pp_input import name_plot, plot_of
 from heterodft.analysis.readers.opening import SUFFIXES
-from heterodft.analysis.readers.pp_input import name_plot, plot_of
-from heterodft.analysis.readers.vasp_grids import VASP_GRIDS, read_vasp_grids, vasp_grid_kind
+from heterodft.analysis.readers.vasp.grids import VASP_GRIDS, read_vasp_grids, vasp_grid_kind
 from heterodft.errors import ReaderError, did_you_mean
 from heterodft.files import read_json
 

@@ -10,7 +10,7 @@ from heterodft.analysis.energies import relative_energies
 from heterodft.analysis.gaps import Gap, find_gap
 from heterodft.analysis.layers import find_planes, sum_over_groups
 from heterodft.analysis.pdos import LayerDos, electrons_between, resolve_by_plane
-from heterodft.analysis.readers.espresso_output import read_doubts
+from heterodft.analysis.readers.espresso.output import read_doubts
 from heterodft.analysis.result import RESULT_FILE, Result
 from heterodft.errors import ReaderError
 from heterodft.files import read_json

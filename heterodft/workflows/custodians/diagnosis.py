@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from heterodft.analysis.readers.espresso_output import read_pw_output
+from heterodft.analysis.readers.espresso.output import read_pw_output
 from heterodft.errors import ReaderError
 from heterodft.templates.espresso import program_of
 from heterodft.workflows.custodians.symptoms import remedy_of
@@ -16,7 +16,7 @@ from heterodft.workflows.custodians.symptoms import remedy_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from heterodft.analysis.readers.espresso_output import PwOutput
+    from heterodft.analysis.readers.espresso.output import PwOutput
 
 __all__ = ["diagnose"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from heterodft.analysis.readers.espresso_xml import read_pw_xml
+from heterodft.analysis.readers.espresso.xml import read_pw_xml
 from heterodft.errors import ReaderError
 from heterodft.templates.espresso import PREFIX
 from heterodft.templates.espresso_edit import read_value

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from heterodft.analysis.readers.espresso_output import PwOutput, read_pw_output
+from heterodft.analysis.readers.espresso.output import PwOutput, read_pw_output
 from heterodft.errors import ReaderError
 from heterodft.templates.espresso_edit import read_value
 
