@@ -196,11 +196,11 @@ def test_a_job_that_is_killed_outright_gives_its_calculation_back(site, tiny_tex
 
 def test_a_calculation_goes_on_from_job_to_job_as_often_as_the_walltime_ends_it(site, tiny_text):
     """Each job has some fifteen seconds for pw.x, which stops by its own clock and leaves a checkpoint."""
-    settings = site.folder / "heterodft.yaml"
-    settings.write_text(BATCH.replace("memory", "setup: [sleep 15], memory"))
+    (site.folder / "heterodft.yaml").write_text(BATCH.replace("memory", "setup: [sleep 15], memory"))
     one = tiny_text.replace("[NM, FM]", "[NM]").replace("[static, {dos: {kspacing: 0.9}}]", "[static]")
-    for kspacing in ("0.3", "0.2", "0.12"):  # until it is too much for one job on this machine
-        submit(site, one.replace("cutoff: 20 Ry, kspacing: 1.7", f"cutoff: 60 Ry, kspacing: {kspacing}"))
+    for settings in ("40 Ry, kspacing: 0.5", "60 Ry, kspacing: 0.3", "60 Ry, kspacing: 0.2", "60 Ry, kspacing: 0.12"):
+        # until it is too much for one job on this machine
+        submit(site, one.replace("20 Ry, kspacing: 1.7", settings))
         before = set(site.folder.glob("runs/workers/job-*"))
         site("launch", "--walltime", "1min", "--watch", "--every", "1")
         assert set(site.counts()) == {"done"}, site.logs()
