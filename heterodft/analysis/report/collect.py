@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ConfigurationReport", "StepReport", "collect"]
 
+_SMALLER = 0.01
+"""eV by which a gap counts as smaller."""
+
 
 @dataclass(frozen=True)
 class StepReport:
@@ -103,6 +106,14 @@ class ConfigurationReport:
         return "" if self.gap is None else self.gap.text
 
     @property
+    def path_gap_text(self) -> str:
+        """The gap along the path of the bands where it is smaller than that of the mesh, which missed an edge."""
+        path = None if self.found.bands is None else self.found.bands.gap
+        if path is None or self.gap is None or self.gap.metal:
+            return ""
+        return path.text if path.metal or path.value < self.gap.value - _SMALLER else ""
+
+    @property
     def layer_dos(self) -> LayerDos | None:
         """Density of states by plane, of the dos step."""
         return self.found.layer_dos
@@ -116,6 +127,7 @@ class ConfigurationReport:
             "gap": None if self.gap is None else self.gap.value,
             "metal": None if self.gap is None else self.gap.metal,
             "gap_resolved": None if self.gap is None else self.gap.resolved,
+            "gap_on_path": None if found.bands is None or found.bands.gap is None else found.bands.gap.value,
             "converged": None if self.static is None else self.static.converged,
             "layers": [asdict(row) for row in self.layers],
             "steps": [asdict(step) for step in self.steps],

@@ -85,14 +85,21 @@ def _moment_caption(moments: MomentProfile) -> str:
 
 def _potential_caption(average: PlanarAverage) -> str:
     windows = " and ".join(f"{window:.2f} Å" for window in average.windows)
-    steps = "; ".join(f"{step.below} → {step.above}: {step.value:+.2f} eV" for step in average.steps)
-    levels = average.fermi_level
-    work = "; ".join(f"{v.side}: {v.level - levels:.2f} eV" for v in average.vacuum) if levels is not None else ""
-    return (
-        f"Electrostatic potential averaged over planes, and over {windows} ({average.window_source})."
-        + (f" Steps of the macroscopic average: {steps}." if steps else "")
-        + (f" Vacuum level above the Fermi level: {work}." if work else "")
-    )
+    said = [f"Electrostatic potential averaged over planes, and over {windows} ({average.window_source})."]
+    reached = {block.label for block in average.blocks if block.reached}
+    steps = [
+        f"{step.below} → {step.above}: {step.value:+.2f} eV"
+        for step in average.steps
+        if {step.below, step.above} <= reached
+    ]
+    if steps:
+        said.append(f"Steps of the macroscopic average: {'; '.join(steps)}.")
+    elif average.steps:
+        said.append("The blocks are too thin for a step between plateaus to be told.")
+    if average.vacuum and average.fermi_level is not None:
+        work = (f"{side}: {value:.2f} eV" for side, value in average.work_functions().items())
+        said.append(f"Vacuum level above the Fermi level: {'; '.join(work)}.")
+    return " ".join(said)
 
 
 def _bands_caption(bands: LayerBands) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +23,7 @@ from heterodft.analysis.structure import StructureProfile
 from heterodft.errors import HeterodftError, ReaderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,6 +40,7 @@ _SMALL = 0.02
 """μB; where no layer has more, there is nothing to draw."""
 _FEW_LAYERS = 4
 """Stacks of fewer are shown by plane."""
+_ADVICE = re.compile(r"; (?:give|say) [^;]*$")
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,15 @@ def find_all(results: Mapping[str, Result], folders: Mapping[str, Path]) -> Find
     if found.sites.request.get("about", {}).get("defect"):
         sites = found.sites
         found.defect = found.try_to("neighbours of the defect", lambda: DefectNeighbours.from_result(sites))
-    for words, text in found.missing.items():  # the folder is known, and its path of no use elsewhere
-        for folder in folders.values():
-            text = text.replace(f"{folder}/", "").replace(str(folder), folder.name)  # noqa: PLW2901
-        found.missing[words] = text
+    found.missing = {words: _short(text, folders.values()) for words, text in found.missing.items()}
     return found
+
+
+def _short(reason: str, folders: Iterable[Path]) -> str:
+    """Leave out paths, of which the reader knows the folder, and what to pass to a function of Python."""
+    for folder in folders:
+        reason = reason.replace(f"{folder}/", "").replace(str(folder), folder.name)
+    return _ADVICE.sub("", reason)
 
 
 def _first(results: Mapping[str, Result], *steps: str) -> Result | None:

@@ -71,7 +71,11 @@ def _page(report: ConfigurationReport, stem: str, folder: Path) -> dict[str, Any
     return {
         "report": report,
         "figures": [
-            {"name": one.name, "caption": one.caption, "svg": _save(one.figure, one.frame, folder, f"{stem}_{one.name}")}
+            {
+                "name": one.name,
+                "caption": one.caption,
+                "svg": _save(one.figure, one.frame, folder, f"{stem}_{one.name}"),
+            }
             for one in draw_figures(report)
         ],
         "layers": layer_table(report),
@@ -94,7 +98,10 @@ def _energies(table: ConfigurationEnergies | None, folder: Path) -> dict[str, An
     if table is None:
         return {"energies": None, "energies_figure": None}
     if sum(value is not None for value in table.values) > 1:
-        return {"energies": table, "energies_figure": _save(draw_energies(table), table.to_frame(), folder, "energies")}
+        return {
+            "energies": table,
+            "energies_figure": _save(draw_energies(table), table.to_frame(), folder, "energies"),
+        }
     write_text(folder / "energies.csv", table.to_frame().to_csv(index=False, lineterminator="\n"))
     return {"energies": table, "energies_figure": None}
 

@@ -102,4 +102,4 @@ def _distances(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.nda
     along = end - start
     length = float(along @ along)
     part = np.clip((points - start) @ along / length, 0.0, 1.0) if length else np.zeros(len(points))
-    return np.linalg.norm(points - start - part[:, None] * along, axis=1)
+    return np.asarray(np.linalg.norm(points - start - part[:, None] * along, axis=1))

@@ -51,7 +51,7 @@ def summary_csv(reports: Sequence[ConfigurationReport]) -> str:
     header = [
         "configuration", "label", "energy_eV", "relative_energy_eV", "moment_muB", "absolute_moment_muB", "gap_eV",
         "metal", "state", "converged", "state_reached", "energy_meV_per_formula_unit", "energy_meV_per_magnetic_ion",
-        "energy_reference", "not_comparable",
+        "energy_reference", "not_comparable", "gap_on_path_eV",
     ]  # fmt: skip
     return _csv(
         header,
@@ -68,9 +68,11 @@ def summary_csv(reports: Sequence[ConfigurationReport]) -> str:
 
 def _ranked(report: ConfigurationReport) -> tuple[Any, ...]:
     row = report.ranked
+    bands = report.found.bands
+    path_gap = None if bands is None or bands.gap is None else bands.gap.value
     if row is None:
-        return (None,) * 5
-    return (row.state, row.per_formula_unit, row.per_magnetic_ion, row.reference, row.reason)
+        return (None,) * 5 + (path_gap,)
+    return (row.state, row.per_formula_unit, row.per_magnetic_ion, row.reference, row.reason, path_gap)
 
 
 def layers_csv(reports: Sequence[ConfigurationReport]) -> str:
