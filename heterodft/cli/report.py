@@ -149,12 +149,15 @@ def _print_layers(report: ConfigurationReport) -> None:
     table = layer_table(report)
     if table is None:
         return
-    about = f"{report.name} {report.label}, {report.order}, {report.hubbard}: {_gap(report)}"
+    about = f"{report.name} {report.label}, {report.order}, {report.hubbard}: {_gap(report)}; moments M in μB"
     if report.layer_dos is not None:
         about += f"; electrons from 2 eV below the {report.layer_dos.reference_name}"
     kind = report.layers[0].kind
-    header = [name if i < table.words else f">{name}" for i, name in enumerate(table.header)]
-    print_table(about + (f"; charge: {kind}" if kind else ""), header, table.rows)
+    shown = [i for i, name in enumerate(table.header) if "edge" not in name]  # for these there is no room
+    names = [table.header[i].replace("moment, ", "M ").replace(" (μB)", "") for i in shown]
+    header = [name if i < table.words else f">{name}" for i, name in zip(shown, names, strict=True)]
+    rows = [[row[i] for i in shown] for row in table.rows]
+    print_table(about + (f"; charge: {kind}" if kind else ""), header, rows)
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -108,10 +108,10 @@ class ConfigurationReport:
     @property
     def path_gap_text(self) -> str:
         """The gap along the path of the bands where it is smaller than that of the mesh, which missed an edge."""
-        path = None if self.found.bands is None else self.found.bands.gap
-        if path is None or self.gap is None or self.gap.metal:
+        path, gap = self.found.path_gap, self.gap
+        if path is None or gap is None or gap.metal or path > gap.value - _SMALLER:
             return ""
-        return path.text if path.metal or path.value < self.gap.value - _SMALLER else ""
+        return f"{path:.2f} eV" if path else "metal"
 
     @property
     def layer_dos(self) -> LayerDos | None:
@@ -127,7 +127,7 @@ class ConfigurationReport:
             "gap": None if self.gap is None else self.gap.value,
             "metal": None if self.gap is None else self.gap.metal,
             "gap_resolved": None if self.gap is None else self.gap.resolved,
-            "gap_on_path": None if found.bands is None or found.bands.gap is None else found.bands.gap.value,
+            "gap_on_path": found.path_gap,
             "converged": None if self.static is None else self.static.converged,
             "layers": [asdict(row) for row in self.layers],
             "steps": [asdict(step) for step in self.steps],

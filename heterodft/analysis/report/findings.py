@@ -72,6 +72,8 @@ class Findings:
         Profile to draw.
     bands
         Of the bands step, by layer.
+    path_gap
+        eV along its path, of what is an insulator on the mesh; 0 where bands cross, None where not known.
     potential
         Of the potential step.
     defect
@@ -92,6 +94,7 @@ class Findings:
     slabs: SlabIntegrals | None = None
     moments: MomentProfile | None = None
     bands: LayerBands | None = None
+    path_gap: float | None = None
     potential: PlanarAverage | None = None
     defect: DefectNeighbours | None = None
     relaxed: StructureProfile | None = None
@@ -130,6 +133,7 @@ def find_all(results: Mapping[str, Result], folders: Mapping[str, Path]) -> Find
     found.layering = found.try_to("layers", lambda: find_layering(structure))
     if "bands" in results:
         found.bands = found.try_to("band structure", lambda: _bands(results, folders["bands"], found.layering))
+        found.path_gap = _path_gap(_first(results, "dos", "static"), found.bands)
     if found.layering is not None:
         _find_by_layer(found, results, folders, found.layering)
     if found.sites.request.get("about", {}).get("defect"):
@@ -216,6 +220,19 @@ def _bands(results: Mapping[str, Result], folder: Path, layering: Layering | Non
         result = replace(result, bands=replace(result.bands, projections=None))
     reference = None if mesh is None or not mesh.fermi_levels else reference_energy(mesh)
     return LayerBands.from_result(result, layering=layering, reference=reference)
+
+
+def _path_gap(mesh: Result | None, bands: LayerBands | None) -> float | None:
+    """Return the gap along the path between the bands that are filled and those that are empty on the mesh."""
+    if mesh is None or mesh.bands is None or bands is None or bands.reference_name == "Fermi level":
+        return None
+    filled = (mesh.bands.energies < bands.reference).sum(axis=2)
+    counts, empty = filled[:, 0], bands.energies.shape[2]
+    if len(filled) != len(bands.energies) or (filled != counts[:, None]).any() or counts.max() >= empty:
+        return None
+    tops = [spin[:, count - 1].max() for spin, count in zip(bands.energies, counts, strict=True) if count]
+    bottoms = [spin[:, count].min() for spin, count in zip(bands.energies, counts, strict=True)]
+    return max(0.0, float(min(bottoms) - max(tops))) if tops else None
 
 
 def _potential(folder: Path, fermi_level: float | None) -> PlanarAverage:

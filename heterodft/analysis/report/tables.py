@@ -68,11 +68,10 @@ def summary_csv(reports: Sequence[ConfigurationReport]) -> str:
 
 def _ranked(report: ConfigurationReport) -> tuple[Any, ...]:
     row = report.ranked
-    bands = report.found.bands
-    path_gap = None if bands is None or bands.gap is None else bands.gap.value
-    if row is None:
-        return (None,) * 5 + (path_gap,)
-    return (row.state, row.per_formula_unit, row.per_magnetic_ion, row.reference, row.reason, path_gap)
+    told: tuple[Any, ...] = (None,) * 5
+    if row is not None:
+        told = (row.state, row.per_formula_unit, row.per_magnetic_ion, row.reference, row.reason)
+    return (*told, report.found.path_gap)
 
 
 def layers_csv(reports: Sequence[ConfigurationReport]) -> str:
