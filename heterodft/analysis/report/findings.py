@@ -212,14 +212,22 @@ def _bands(results: Mapping[str, Result], folder: Path, layering: Layering | Non
     result = results["bands"]
     mesh = _first(results, "dos", "static")
     if result.bands is not None and result.bands.projections is None:
-        try:
-            result = read_folder(folder, projections=True)
-        except HeterodftError:  # the bands are in the result all the same
-            result = results["bands"]
+        result = _with_projections(result, folder)
     if layering is None and result.bands is not None:
         result = replace(result, bands=replace(result.bands, projections=None))
     reference = None if mesh is None or not mesh.fermi_levels else reference_energy(mesh)
     return LayerBands.from_result(result, layering=layering, reference=reference)
+
+
+def _with_projections(result: Result, folder: Path) -> Result:
+    """Return the same bands with their projections; as they are where the folder no longer has them."""
+    try:
+        again = read_folder(folder, projections=True)
+    except HeterodftError:
+        return result
+    if again.bands is None or again.bands.projections is None or result.bands is None:
+        return result
+    return again if again.bands.energies.shape == result.bands.energies.shape else result
 
 
 def _path_gap(mesh: Result | None, bands: LayerBands | None) -> float | None:
