@@ -30,9 +30,18 @@ _MOST_NOTES = 20
 @click.command("report")
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path, exists=True))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report"), show_default=True)
+@click.option(
+    "--reference",
+    metavar="ORDER",
+    default="FM",
+    show_default=True,
+    help="The order whose energy is zero, if reached.",
+)
 @json_option
-def command(source: Path, output: Path, as_json: bool) -> None:
+def command(source: Path, output: Path, reference: str, as_json: bool) -> None:
     """Report on the campaign FILE, or on the folder of its runs; the folders alone are read, not the queue.
+
+    The page, its tables (CSV) and figures (PDF, SVG, PNG, and CSV with their numbers) are written into a folder.
 
     Example: heterodft report campaign.yaml -o report
     """
@@ -45,7 +54,7 @@ def command(source: Path, output: Path, as_json: bool) -> None:
         settings = settings_for(campaign)
         root = settings.runs / campaign.name
         order, expected = _expected(campaign, settings)
-    reports = collect(root, order, expected=expected)
+    reports = collect(root, order, expected=expected, reference=reference)
     page = write_report(root.name, reports, output)
     missing = [path for path in order or [] if path not in {report.path for report in reports}]
     unfinished = [step for report in reports for step in report.steps if step.state != "done"]
@@ -90,11 +99,12 @@ def _print(name: str, reports: list[ConfigurationReport]) -> None:
         [
             [
                 r.name, r.label, r.order, r.hubbard, _number(r.energy, 4), _number(r.relative_energy, 3),
-                _number(r.moment, 2), _number(r.absolute_moment, 2), r.gap_text, r.state,
+                _number(r.moment, 2), _number(r.absolute_moment, 2), _gap(r), r.state,
             ]
             for r in reports
         ],
     )  # fmt: skip
+    _print_energies(reports)
     caveats = list(dict.fromkeys(caveat for report in reports for caveat in report.caveats))
     if caveats:
         click.echo("Before quoting a number:")
@@ -109,23 +119,45 @@ def _print(name: str, reports: list[ConfigurationReport]) -> None:
             click.echo(f"  … and {len(notes) - _MOST_NOTES} more, in the report")
 
 
-def _print_layers(report: ConfigurationReport) -> None:
-    if not report.layers or report.layer_dos is None:
+def _gap(report: ConfigurationReport) -> str:
+    return report.gap_text + (f" ({report.path_gap_text} on the path)" if report.path_gap_text else "")
+
+
+def _print_energies(reports: list[ConfigurationReport]) -> None:
+    """Print the ranked energies of structures with several orders."""
+    from heterodft.analysis.report import compared
+
+    table = compared(reports)
+    if table is None:
         return
-    reference, kind = report.layer_dos.reference_name, report.layers[0].kind
     print_table(
-        f"{report.name} {report.label}, {report.order}, {report.hubbard}: {report.gap_text}; "
-        f"electrons from 2 eV below the {reference}" + (f"; moment and charge: {kind}" if kind else ""),
-        ["layer", ">plane", "formula", ">moment (μB)", ">charge (e)", ">electrons up", ">electrons down", ">sum"],
+        "Energies of the orders, by the state reached",
+        ["structure and U", "order", "reached", ">meV/f.u.", ">meV/magnetic ion", "from", "not compared because"],
         [
             [
-                row.layer, row.plane, row.formula, _number(row.moment, 3), _number(row.charge, 3),
-                f"{row.electrons_up:.3f}", f"{row.electrons_down:.3f}",
-                f"{row.electrons_up + row.electrons_down:.3f}",
+                row.family, row.name, row.state, _number(row.per_formula_unit, 1), _number(row.per_magnetic_ion, 1),
+                row.reference, row.reason,
             ]
-            for row in reversed(report.layers)
+            for row in table.rows
         ],
     )  # fmt: skip
+
+
+def _print_layers(report: ConfigurationReport) -> None:
+    from heterodft.analysis.report import layer_table
+
+    table = layer_table(report)
+    if table is None:
+        return
+    about = f"{report.name} {report.label}, {report.order}, {report.hubbard}: {_gap(report)}; moments M in μB"
+    if report.layer_dos is not None:
+        about += f"; electrons from 2 eV below the {report.layer_dos.reference_name}"
+    kind = report.layers[0].kind
+    shown = [i for i, name in enumerate(table.header) if "edge" not in name]  # for these there is no room
+    names = [table.header[i].replace("moment, ", "M ").replace(" (μB)", "") for i in shown]
+    header = [name if i < table.words else f">{name}" for i, name in zip(shown, names, strict=True)]
+    rows = [[row[i] for i in shown] for row in table.rows]
+    print_table(about + (f"; charge: {kind}" if kind else ""), header, rows)
 
 
 def _number(value: float | None, digits: int) -> str:

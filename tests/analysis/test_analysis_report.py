@@ -1,91 +1,23 @@
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
+from campaign_folders import GRID, PRISTINE, Campaign, result, table
 from lxml import html
 
 from heterodft.analysis.report import collect, write_report
-from heterodft.analysis.result import ORBITALS, Bands, ProjectedDos, Result, SiteValues
+from heterodft.analysis.result import Bands, ProjectedDos, SiteValues
 from heterodft.errors import ReaderError
-from heterodft.files import make_folder, read_json, write_json
-from heterodft.structures import Block, build_material, build_superlattice, enumerate_defects
+from heterodft.files import read_json, write_json
+from heterodft.structures import enumerate_defects
 from heterodft.units import RYDBERG
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-PRISTINE = build_superlattice(
-    [Block(build_material("SrTiO3"), 1), Block(build_material("LaAlO3"), 1)], in_plane="SrTiO3"
-)
-GRID = np.linspace(-10, 10, 401)
-SETTINGS = {
-    "xc": "PBE", "cutoff": 40 * RYDBERG, "density_cutoff": 160 * RYDBERG, "kpoints": [2, 2, 1], "shift": [1, 1, 0],
-    "smearing": "cold", "smearing_width": 0.1, "raw": {},
-}  # fmt: skip
-
-
-@dataclass
-class Campaign:
-    """A finished campaign on disk, as workflows leave one; folders NAME/ORDER/U/STEP."""
-
-    root: Path
-    settings: dict = field(default_factory=lambda: dict(SETTINGS))
-
-    def request(self, name, step, *, label="pristine", order="FM", protocol="fast", **about):
-        folder = make_folder(self.root / name / order / "Ti-3d-4eV" / step)
-        write_json(
-            folder / "request.json",
-            {
-                "id": f"{name}-{order}-{step}",
-                "about": {
-                    "campaign": self.root.name, "name": name, "label": label, "order": order,
-                    "hubbard": "Ti-3d-4eV", "protocol": protocol, "origin": {"cutoff": "campaign"},
-                    **about,
-                },
-                "request": {"step": step, "settings": self.settings, "pseudopotentials": {}, "hubbard": []},
-            },
-        )  # fmt: skip
-        return folder
-
-    def finish(self, name, step, *, structure=PRISTINE, verdict="kept", changes=None, **about):
-        folder = self.request(name, step, **about)
-        request = read_json(folder / "request.json") | {"state": {"verdict": verdict}}
-        replace(result(structure, step), request=request, **(changes or {})).save(folder)
-        return folder
-
-
-def result(structure, step):
-    sites = len(structure)
-    bands = np.array([[[-1.0, 2.0], [-1.5, 2.5]]] * 2)
-    values = np.zeros((sites, len(ORBITALS), 2, len(GRID)))
-    values[:, 0, 0], values[:, 1, 1] = 0.5, 0.25  # states per eV at every energy
-    moments = tuple(1.0 * (site.species_string == "Ti") for site in structure)
-    return Result(
-        "espresso", "6.7", step, structure, 2.0, -100.0 if step == "static" else None, (0.0,),
-        1.0 if step == "static" else None, 1.25 if step == "static" else None,
-        {"sphere": SiteValues("sphere", (1.0,) * sites, moments)} if step == "static"
-        else {"Löwdin": SiteValues("Löwdin", (6.0,) * sites, moments)},
-        True if step == "static" else None, 12, 1e-8, 1.0, 2.0,
-        Bands(bands, (bands < 0) * 1.0, np.array([[0, 0, 0], [0.5, 0, 0]]), np.array([0.5, 0.5])),
-        ProjectedDos(GRID, values, values.sum(axis=(0, 1))) if step == "dos" else None,
-        0.006 if step == "dos" else None,
-    )  # fmt: skip
 
 
 @pytest.fixture
 def campaign(tmp_path):
     return Campaign(tmp_path / "runs" / "demo")
-
-
-def table(path):
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_a_configuration_gathers_its_steps(campaign):
@@ -274,7 +206,8 @@ def test_layer_tables_have_the_top_of_the_cell_first(written):
         ["SrTiO3:1", "1 TiO2"],
         ["SrTiO3:1", "0 SrO"],
     ]
-    assert rows[2][2:] == ["1.000", "18.000", "3.000", "1.500", "4.500"]
+    # moments in spheres and by Löwdin, charge, electrons up, down and both
+    assert rows[2][2:8] == ["1.000", "1.000", "18.000", "3.000", "1.500", "4.500"]
 
 
 def test_the_page_is_self_contained_and_its_links_lead_somewhere(written):
@@ -294,7 +227,8 @@ def test_tables_are_written_as_csv(written):
     summary = table(written.with_name("summary.csv"))
     assert list(summary[0]) == [
         "configuration", "label", "energy_eV", "relative_energy_eV", "moment_muB", "absolute_moment_muB", "gap_eV",
-        "metal", "state", "converged",
+        "metal", "state", "converged", "state_reached", "energy_meV_per_formula_unit", "energy_meV_per_magnetic_ion",
+        "energy_reference", "not_comparable", "gap_on_path_eV",
     ]  # fmt: skip
     assert [row["configuration"] for row in summary] == ORDER
     assert [summary[0][key] for key in ("energy_eV", "gap_eV", "metal", "converged")] == [
@@ -307,7 +241,9 @@ def test_tables_are_written_as_csv(written):
     layers = table(written.with_name("layers.csv"))
     assert list(layers[0]) == [
         "configuration", "layer", "plane", "formula", "method", "moment_muB", "charge_electrons",
-        "electrons_up_window", "electrons_down_window",
+        "electrons_up_window", "electrons_down_window", "moment_sphere_muB", "moment_lowdin_muB", "moment_slab_muB",
+        "valence_edge_up_eV", "valence_edge_down_eV", "conduction_edge_up_eV", "conduction_edge_down_eV",
+        "electrons_per_cm2", "holes_per_cm2",
     ]  # fmt: skip
     assert [row["formula"] for row in layers] == ["SrO", "TiO2", "LaO", "AlO2", "SrO", "TiO", "LaO", "AlO2"]
     assert float(layers[1]["electrons_up_window"]) == pytest.approx(3.0)
@@ -322,11 +258,12 @@ def test_the_density_of_states_by_layer_is_written_as_csv_on_the_reference_of_th
     assert (rows[0]["1_TiO2_s_up"], rows[0]["1_TiO2_p_down"], rows[0]["1_TiO2_d_up"]) == ("1.5", "0.75", "0")
 
 
-def test_figures_are_written_beside_the_page(written):
-    figures = sorted(path.name for path in written.parent.glob("*.svg"))
-    assert figures == [
-        f"{name}_FM_Ti-3d-4eV_{kind}.svg" for name in ("sl-V_O_1", "sl") for kind in ("layer_dos", "side_view")
-    ]
+def test_figures_and_their_numbers_are_written_beside_the_page(written):
+    kinds = ("layer_dos", "moments", "side_view")
+    stems = [f"{name}_FM_Ti-3d-4eV_{kind}" for name in ("sl-V_O_1", "sl") for kind in kinds]
+    for suffix in ("svg", "pdf", "png"):
+        assert sorted(path.stem for path in written.parent.glob(f"*.{suffix}")) == stems
+    assert {path.stem for path in written.parent.glob("*.csv")} == {*stems, "summary", "layers"}
 
 
 def test_a_campaign_in_which_nothing_finished_still_makes_a_page(campaign, tmp_path):

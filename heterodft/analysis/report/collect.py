@@ -6,15 +6,16 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.corrections import correction_notes
-from heterodft.analysis.energies import relative_energies
+from heterodft.analysis.energies import ConfigurationEnergies, relative_energies
 from heterodft.analysis.gaps import Gap, find_gap
-from heterodft.analysis.layers import find_planes, sum_over_groups
-from heterodft.analysis.pdos import LayerDos, electrons_between, resolve_by_plane
+from heterodft.analysis.overview import plain
 from heterodft.analysis.readers.espresso.output import read_doubts
+from heterodft.analysis.report.caveats import find_caveats
+from heterodft.analysis.report.findings import Findings, find_all
+from heterodft.analysis.report.layer_rows import LayerRow, layer_rows
 from heterodft.analysis.result import RESULT_FILE, Result
-from heterodft.errors import ReaderError
+from heterodft.errors import HeterodftError, ReaderError
 from heterodft.files import read_json
-from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-__all__ = ["ConfigurationReport", "LayerRow", "StepReport", "collect"]
+    from heterodft.analysis.energies import ConfigurationEnergy
+    from heterodft.analysis.pdos import LayerDos
 
-WINDOW = (-2.0, 0.0)
-"""eV below the Fermi level in which electrons are counted."""
+__all__ = ["ConfigurationReport", "StepReport", "collect"]
+
+_SMALLER = 0.01
+"""eV by which a gap counts as smaller."""
 
 
 @dataclass(frozen=True)
@@ -36,34 +40,6 @@ class StepReport:
     state: str
     reason: str
     folder: str
-
-
-@dataclass(frozen=True)
-class LayerRow:
-    """One plane of a layer table.
-
-    Attributes
-    ----------
-    layer, plane, formula
-        ``SrTiO3:1``, 1, ``TiO2``.
-    kind
-        How moment and charge were made: ``Löwdin``, ``sphere``, or empty when the code told neither.
-    moment
-        μB; None when not spin-polarized.
-    charge
-        Valence electrons.
-    electrons_up, electrons_down
-        In the window below the Fermi level, which is the middle of the gap of an insulator.
-    """
-
-    layer: str
-    plane: int
-    formula: str
-    kind: str
-    moment: float | None
-    charge: float | None
-    electrons_up: float
-    electrons_down: float
 
 
 @dataclass
@@ -89,7 +65,11 @@ class ConfigurationReport:
     state
         Verdict on the magnetic state: ``kept``, ``collapsed``, ``flipped``, ``other``, or empty.
     layers
-        The layer table; empty without a dos step.
+        The layer table, see `LayerRow`.
+    ranked
+        Its energy among the orders of its structure and U; None where it has no energy.
+    found
+        What its steps give layer by layer, and why not where they do not.
     caveats
         What a reader must know before quoting a number.
     corrections
@@ -113,9 +93,10 @@ class ConfigurationReport:
     layers: list[LayerRow] = field(default_factory=list)
     caveats: list[str] = field(default_factory=list)
     structure: Structure | None = None
-    layer_dos: LayerDos | None = None
     static: Result | None = None
     dos: Result | None = None
+    ranked: ConfigurationEnergy | None = None
+    found: Findings = field(default_factory=Findings)
     settings: dict[str, Any] = field(default_factory=dict)
     corrections: list[str] = field(default_factory=list)
 
@@ -124,23 +105,53 @@ class ConfigurationReport:
         """The gap in words; empty when unknown."""
         return "" if self.gap is None else self.gap.text
 
+    @property
+    def path_gap_text(self) -> str:
+        """The gap along the path of the bands where it is smaller than that of the mesh, which missed an edge."""
+        path, gap = self.found.path_gap, self.gap
+        if path is None or gap is None or gap.metal or path > gap.value - _SMALLER:
+            return ""
+        return f"{path:.2f} eV" if path else "metal"
+
+    @property
+    def layer_dos(self) -> LayerDos | None:
+        """Density of states by plane, of the dos step."""
+        return self.found.layer_dos
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data without arrays."""
         keys = ("path", "name", "label", "order", "hubbard", "energy", "relative_energy", "moment")
         data = {key: getattr(self, key) for key in (*keys, "absolute_moment", "state", "caveats", "corrections")}
-        converged = self.static.converged if self.static is not None else None
-        return data | {
+        found, ranked = self.found, self.ranked
+        data |= {
             "gap": None if self.gap is None else self.gap.value,
             "metal": None if self.gap is None else self.gap.metal,
             "gap_resolved": None if self.gap is None else self.gap.resolved,
-            "converged": converged,
+            "gap_on_path": found.path_gap,
+            "converged": None if self.static is None else self.static.converged,
             "layers": [asdict(row) for row in self.layers],
             "steps": [asdict(step) for step in self.steps],
+            "state_reached": "" if ranked is None else ranked.state,
+            "energy_reference": "" if ranked is None else ranked.reference,
+            "energy_per_formula_unit": None if ranked is None else ranked.per_formula_unit,
+            "energy_per_magnetic_ion": None if ranked is None else ranked.per_magnetic_ion,
+            "not_comparable": "" if ranked is None else ranked.reason,
+            "same_state_as": "" if ranked is None else ranked.same_as,
+            "defect": None if found.defect is None else found.defect.to_dict(),
+            "potential_steps": [] if found.potential is None else [asdict(step) for step in found.potential.steps],
+            "structure": None if found.relaxed is None else found.relaxed.to_dict(),
+            "missing": found.missing,
+            "notes": found.notes,
         }
+        return dict(plain(data))
 
 
 def collect(
-    root: Path, order: Sequence[str] | None = None, *, expected: Mapping[str, str] | None = None
+    root: Path,
+    order: Sequence[str] | None = None,
+    *,
+    expected: Mapping[str, str] | None = None,
+    reference: str = "FM",
 ) -> list[ConfigurationReport]:
     """Read every configuration below a folder.
 
@@ -152,6 +163,8 @@ def collect(
         Paths of configurations below the folder's parent, in the order to show; by default alphabetical.
     expected
         Identity that each calculation must have, by its path; a folder that holds another one counts as not run.
+    reference
+        The order whose energy is zero within each structure and U; where it was not reached, the lowest is.
 
     Raises
     ------
@@ -173,7 +186,22 @@ def collect(
     reports = [_configuration(path, folders[path], expected or {}) for path in wanted]
     for report, relative in zip(reports, relative_energies([r.static for r in reports]), strict=True):
         report.relative_energy = relative
+    _rank(reports, reference)
     return reports
+
+
+def _rank(reports: Sequence[ConfigurationReport], reference: str) -> None:
+    """Rank the energies within each structure and U."""
+    families: dict[tuple[str, str], list[ConfigurationReport]] = {}
+    for report in reports:
+        if report.static is not None:
+            families.setdefault((report.name, report.hubbard), []).append(report)
+    for members in families.values():
+        results = [report.static for report in members if report.static is not None]
+        orders = [report.order for report in members]
+        ranked = ConfigurationEnergies.from_results(results, names=orders, reference=reference).rows
+        for report in members:
+            report.ranked = next(row for row in ranked if row.name == report.order)
 
 
 _STEP_ORDER = ("relax-coarse", "relax", "static", "dos", "bands", "potential", "charge")
@@ -187,13 +215,17 @@ def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) 
     report = ConfigurationReport(
         path, about["name"], about["label"], about["order"], about["hubbard"], [step for step, _ in steps]
     )
-    for folder, (_, result) in zip(folders, steps, strict=True):
-        if result is not None:
-            _take(report, result)
-            report.corrections += correction_notes(folder.name, result.corrections)
+    results = {step.step: result for step, result in steps if result is not None}
+    _take(report, results)
+    report.found = find_all(results, {folder.name: folder for folder in folders})
+    report.layers = layer_rows(report.found)
+    for folder in folders:
+        if folder.name in results:
+            report.corrections += correction_notes(folder.name, results[folder.name].corrections)
             report.corrections += [f"{folder.name}: {doubt}" for doubt in read_doubts(folder / "pw.out")]
         report.settings[folder.name] = _settings_with_origin(folder)
-    report.caveats = _caveats(report, about)
+    names = [step.step for step, _ in steps]
+    report.caveats = find_caveats(report.static, about, state=report.state, steps=names)
     return report
 
 
@@ -220,81 +252,31 @@ def _read_result(folder: Path, identity: str | None) -> tuple[str, str, Result |
     return "done", "", result
 
 
-def _take(report: ConfigurationReport, result: Result) -> None:
-    """Take over what one finished step says: the static one its energy and state, the dos one the layers."""
-    if result.step not in ("static", "dos"):
-        return
-    report.structure = result.structure
-    report.structure.properties["defect"] = result.request.get("about", {}).get("defect")
-    report.gap, report.gap_step = (None if result.bands is None else find_gap(result)), result.step
-    if result.step == "static":
-        report.static = result
-        report.energy, report.moment, report.absolute_moment = (
-            result.energy,
-            result.total_moment,
-            result.absolute_moment,
-        )
-        report.state = result.request.get("state", {}).get("verdict", "")
-    elif result.dos is not None:
-        report.dos = result
-        report.layer_dos = resolve_by_plane(result)
-        report.layers = _layer_rows(result, report.layer_dos)
+def _take(report: ConfigurationReport, results: Mapping[str, Result]) -> None:
+    """Take energy, moments, state and gap from the static step, of a chain without one from the relaxation."""
+    asked = {step.step for step in report.steps}
+    final = next((step for step in ("static", "relax", "relax-coarse") if step in asked), "static")
+    static, dos = results.get(final), results.get("dos")
+    report.static = static
+    report.dos = dos if dos is not None and dos.dos is not None else None
+    if static is not None:
+        report.energy, report.moment = static.energy, static.total_moment
+        report.absolute_moment = static.absolute_moment
+        report.state = static.request.get("state", {}).get("verdict", "")
+    for result in filter(None, (static, dos)):
+        report.structure = result.structure
+        report.structure.properties["defect"] = result.request.get("about", {}).get("defect")
+        report.gap, report.gap_step = _gap(result), result.step
 
 
-def _layer_rows(result: Result, layer_dos: LayerDos) -> list[LayerRow]:
-    planes = find_planes(result.structure)
-    sites = result.sites.get("Löwdin") or result.sites.get("sphere")
-    charges = moments = None
-    if sites is not None:
-        charges = sum_over_groups(planes, sites.charges)
-        moments = None if sites.moments is None else sum_over_groups(planes, sites.moments)
-    electrons = electrons_between(layer_dos, *WINDOW)
-    if electrons.shape[1] == 1:
-        electrons = electrons.repeat(2, axis=1) / 2
-    return [
-        LayerRow(
-            plane.layer,
-            plane.number,
-            plane.formula,
-            "" if sites is None else sites.kind,
-            None if moments is None else float(moments[i]),
-            None if charges is None else float(charges[i]),
-            float(electrons[i, 0]),
-            float(electrons[i, 1]),
-        )
-        for i, plane in enumerate(planes)
-    ]
+def _gap(result: Result) -> Gap | None:
+    try:
+        return None if result.bands is None else find_gap(result)
+    except HeterodftError:  # the bands hold too little to tell
+        return None
 
 
 def _settings_with_origin(folder: Path) -> dict[str, Any]:
     data = read_json(folder / "request.json")
     origin = data["about"].get("origin", {})
     return {key: (value, origin.get(key, "")) for key, value in data["request"]["settings"].items()}
-
-
-def _caveats(report: ConfigurationReport, about: dict[str, Any]) -> list[str]:
-    """Say what stands between these numbers and a result one may quote."""
-    caveats = []
-    if about.get("protocol") == "fast":
-        caveats.append("the protocol fast shows that a campaign runs; its numbers are a demonstration, not a result")
-    static = report.static
-    if static is not None:
-        settings = static.request["request"]["settings"]
-        if settings["cutoff"] < 59.9 * RYDBERG:
-            caveats.append(f"a cutoff of {settings['cutoff'] / RYDBERG:.0f} Ry is not converged for these elements")
-        if static.bands is not None and len(static.bands.weights) == 1:
-            caveats.append("the density rests on one k-point")
-        if static.converged is False:
-            caveats.append("the SCF cycle did not converge; its energy means nothing")
-    if static is not None and static.request["request"].get("charge"):
-        caveats.append("the cell is charged and its energy lacks the correction for its periodic images")
-    if static is not None and static.request["request"]["settings"].get("forced"):
-        forced = ", ".join(static.request["request"]["settings"]["forced"])
-        caveats.append(f"raw settings were forced against the request: {forced}")
-    if not any(step.step == "relax" for step in report.steps):
-        caveats.append("the atoms are at their ideal, unrelaxed positions")
-    if report.state in ("collapsed", "flipped", "other"):
-        words = {"collapsed": "the moments asked for vanished", "flipped": "some moments turned over"}
-        said = words.get(report.state, "some of the moments asked for are missing")
-        caveats.append(f"the state reached is not the {report.order} order asked for: {said}")
-    return caveats

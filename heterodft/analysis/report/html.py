@@ -1,25 +1,29 @@
-"""The self-contained HTML page, with every table as CSV and every figure as SVG beside it."""
+"""The self-contained HTML page, with every table as CSV and every figure as SVG, PDF and PNG beside it."""
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from heterodft import __version__
-from heterodft.analysis.pdos import SHELLS
-from heterodft.analysis.plots import draw_layer_dos, draw_side_view, to_svg
+from heterodft.analysis.plots import draw_energies, save_figure
+from heterodft.analysis.report.figures import draw_figures
+from heterodft.analysis.report.inline_svg import inline, thin
+from heterodft.analysis.report.page_tables import defect_table, layer_table, number, structure_table
+from heterodft.analysis.report.tables import compared, layers_csv, summary_csv
 from heterodft.files import make_folder, write_text
 from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from heterodft.analysis.pdos import LayerDos
+    from markupsafe import Markup
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from heterodft.analysis.energies import ConfigurationEnergies
     from heterodft.analysis.report.collect import ConfigurationReport
 
 __all__ = ["write_report"]
@@ -50,33 +54,64 @@ def write_report(name: str, reports: Sequence[ConfigurationReport], folder: Path
         If the folder cannot be written.
     """
     make_folder(folder)
-    pages = []
-    for report in reports:
-        figures = _figures(report)
-        stem = report.path.removeprefix(f"{name}/").replace("/", "_")
-        for kind, svg in figures.items():
-            write_text(folder / f"{stem}_{kind}.svg", svg)
-        if report.layer_dos is not None:
-            write_text(folder / f"{stem}_layer_dos.csv", _dos_csv(report.layer_dos))
-        # Markup: our own figures, drawn above; every text in them is escaped by matplotlib.
-        inline = {kind: Markup(_unique_ids(svg, f"{stem}_{kind}")) for kind, svg in figures.items()}  # noqa: S704
-        pages.append({"report": report, **inline})
-    write_text(folder / "summary.csv", _summary_csv(reports))
-    write_text(folder / "layers.csv", _layers_csv(reports))
+    pages = [_page(report, report.path.removeprefix(f"{name}/").replace("/", "_"), folder) for report in reports]
+    write_text(folder / "summary.csv", summary_csv(reports))
+    write_text(folder / "layers.csv", layers_csv(reports))
+    context = _context(name, reports, pages) | _energies(compared(reports), folder)
     template = _environment().get_template("page.html.j2")
-    return write_text(folder / "report.html", template.render(_context(name, reports, pages)))
+    return write_text(folder / "report.html", template.render(context))
+
+
+def _page(report: ConfigurationReport, stem: str, folder: Path) -> dict[str, Any]:
+    """Write the figures of a configuration; return what the page shows of it."""
+    relaxed = report.found.relaxed
+    if relaxed is not None:
+        table = relaxed.to_frame().to_csv(index=False, lineterminator="\n")
+        write_text(folder / f"{stem}_structure.csv", table)
+    return {
+        "report": report,
+        "figures": [
+            {
+                "name": one.name,
+                "caption": one.caption,
+                "svg": _save(one.figure, one.frame, folder, f"{stem}_{one.name}"),
+            }
+            for one in draw_figures(report)
+        ],
+        "layers": layer_table(report),
+        "defect": defect_table(report.found.defect),
+        "structure": structure_table(relaxed),
+    }
+
+
+def _save(figure: Figure, frame: DataFrame, folder: Path, stem: str) -> Markup:
+    """Write a figure, its SVG thinned out, and return it for the page."""
+    save_figure(figure, frame, folder / stem)
+    path = folder / f"{stem}.svg"
+    svg = thin(path.read_text(encoding="utf-8"))
+    write_text(path, svg)
+    return inline(svg, stem)
+
+
+def _energies(table: ConfigurationEnergies | None, folder: Path) -> dict[str, Any]:
+    """Write the energies of the orders; a figure where at least two may be compared."""
+    if table is None:
+        return {"energies": None, "energies_figure": None}
+    if sum(value is not None for value in table.values) > 1:
+        return {
+            "energies": table,
+            "energies_figure": _save(draw_energies(table), table.to_frame(), folder, "energies"),
+        }
+    write_text(folder / "energies.csv", table.to_frame().to_csv(index=False, lineterminator="\n"))
+    return {"energies": table, "energies_figure": None}
 
 
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("heterodft.analysis.report", "."), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters["number"] = _number
+    environment.filters["number"] = number
     return environment
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _context(name: str, reports: Sequence[ConfigurationReport], pages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -93,12 +128,6 @@ def _context(name: str, reports: Sequence[ConfigurationReport], pages: list[dict
         if first is None or first.static is None
         else f"{_CODES[first.static.code]} {first.static.version}",
     }
-
-
-def _code(report: ConfigurationReport | None) -> str:
-    if report is None or report.static is None:
-        return ""
-    return f"{_CODES[report.static.code]} {report.static.version}"
 
 
 def _setting_rows(settings: Mapping[str, Mapping[str, tuple[Any, str]]]) -> list[dict[str, str]]:
@@ -125,65 +154,3 @@ def _shown(key: str, value: Any) -> str:
     if isinstance(value, list):
         return " × ".join(map(str, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _unique_ids(svg: str, stem: str) -> str:
-    """Prefix the ids of a figure, so that several figures can share a page."""
-    mark = "".join(c if c.isalnum() else "-" for c in stem)
-    for before in ('id="', 'xlink:href="#', "url(#"):
-        svg = svg.replace(before, f"{before}{mark}-")
-    return svg
-
-
-def _figures(report: ConfigurationReport) -> dict[str, str]:
-    figures = {}
-    if report.structure is not None:
-        figures["side_view"] = to_svg(draw_side_view(report.structure))
-    if report.layer_dos is not None:
-        figures["layer_dos"] = to_svg(draw_layer_dos(report.layer_dos))
-    return figures
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return stream.getvalue()
-
-
-def _summary_csv(reports: Sequence[ConfigurationReport]) -> str:
-    header = ["configuration", "label", "energy_eV", "relative_energy_eV", "moment_muB", "absolute_moment_muB"]
-    return _csv(
-        [*header, "gap_eV", "metal", "state", "converged"],
-        [
-            [
-                r.path, r.label, r.energy, r.relative_energy, r.moment, r.absolute_moment,
-                None if r.gap is None else r.gap.value, None if r.gap is None else r.gap.metal, r.state,
-                None if r.static is None else r.static.converged,
-            ]
-            for r in reports
-        ],
-    )  # fmt: skip
-
-
-def _layers_csv(reports: Sequence[ConfigurationReport]) -> str:
-    header = ["configuration", "layer", "plane", "formula", "method", "moment_muB", "charge_electrons"]
-    return _csv(
-        [*header, "electrons_up_window", "electrons_down_window"],
-        [
-            [r.path, w.layer, w.plane, w.formula, w.kind, w.moment, w.charge, w.electrons_up, w.electrons_down]
-            for r in reports
-            for w in r.layers
-        ],
-    )
-
-
-def _dos_csv(layer_dos: LayerDos) -> str:
-    spins = ("up", "down") if layer_dos.values.shape[2] == 2 else ("both",)
-    names = [f"{p.number}_{p.formula}_{shell}_{spin}" for p in layer_dos.planes for shell in SHELLS for spin in spins]
-    columns = layer_dos.values.reshape(len(names), -1)
-    rows = (
-        [f"{e:.3f}", *(f"{v:.4g}" for v in column)] for e, column in zip(layer_dos.energies, columns.T, strict=True)
-    )
-    return _csv([f"energy_eV_from_{layer_dos.reference_name.replace(' ', '_')}", *names], rows)

@@ -1,0 +1,66 @@
+"""What stands between the numbers of a calculation and a result one may quote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from heterodft.units import RYDBERG
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from heterodft.analysis.result import Result
+
+__all__ = ["find_caveats"]
+
+_LEAST_CUTOFF = {"espresso": 59.9 * RYDBERG, "vasp": 399.0}
+"""eV; below it oxides and nitrides are not converged, with the pseudopotentials each code is used with."""
+
+
+def find_caveats(static: Result | None, about: Mapping[str, Any], *, state: str, steps: Sequence[str]) -> list[str]:
+    """Return what a reader must know before quoting a number.
+
+    Parameters
+    ----------
+    static
+        What the energy is from; None where that is not done.
+    about
+        Of its request: ``protocol`` and ``order``.
+    state
+        Verdict on the magnetic state.
+    steps
+        Names of the steps of the configuration, done or not.
+    """
+    caveats = []
+    if about.get("protocol") == "fast":
+        caveats.append("the protocol fast shows that a campaign runs; its numbers are a demonstration, not a result")
+    if static is not None:
+        caveats += _of_settings(static)
+        if static.step != "static":
+            caveats.append(f"the energy is that of the {static.step} step; no static one was asked for")
+    if not any(step.startswith("relax") for step in steps):
+        caveats.append("the atoms are at their ideal, unrelaxed positions")
+    if state in ("collapsed", "flipped", "other"):
+        words = {"collapsed": "the moments asked for vanished", "flipped": "some moments turned over"}
+        said = words.get(state, "some of the moments asked for are missing")
+        caveats.append(f"the state reached is not the {about.get('order')} order asked for: {said}")
+    return caveats
+
+
+def _of_settings(static: Result) -> list[str]:
+    caveats = []
+    body = static.request.get("request", {})
+    settings = body.get("settings", {})
+    cutoff = settings.get("cutoff")
+    if cutoff is not None and cutoff < _LEAST_CUTOFF.get(static.code, 0.0):
+        said = f"{cutoff:.0f} eV" if static.code == "vasp" else f"{cutoff / RYDBERG:.0f} Ry"
+        caveats.append(f"a cutoff of {said} is not converged for these elements")
+    if static.bands is not None and len(static.bands.weights) == 1:
+        caveats.append("the density rests on one k-point")
+    if static.converged is False:
+        caveats.append("the SCF cycle did not converge; its energy means nothing")
+    if body.get("charge"):
+        caveats.append("the cell is charged and its energy lacks the correction for its periodic images")
+    if settings.get("forced"):
+        caveats.append(f"raw settings were forced against the request: {', '.join(settings['forced'])}")
+    return caveats
