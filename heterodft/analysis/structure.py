@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from heterodft.analysis.layers import Layer
-from heterodft.analysis.layers.layer_search import has_vacuum
+from heterodft.analysis.layers.plane_contents import has_vacuum
 from heterodft.analysis.layers.plane_search import anions_of, heights_along
 from heterodft.analysis.layers.site_sums import group_columns, group_data, plain_numbers, use_layering
 from heterodft.analysis.octahedra import find_octahedra
@@ -287,7 +287,8 @@ def _spacings(
     lowest = np.array([group.planes[0].height if isinstance(group, Layer) else np.nan for group in groups])
     thickness = np.diff(lowest, append=lowest[0] + period)
     if slab:
-        spacing[-1] = thickness[-1] = np.nan
+        below = int(np.argmax(spacing))  # of layers that the user gave, the vacuum may be anywhere
+        spacing[below] = thickness[below] = np.nan
     return spacing, thickness
 
 

@@ -39,6 +39,7 @@ _NO_PHYSICS_BY_PURPOSE = {
 }
 _NO_PHYSICS = frozenset(word for words in _NO_PHYSICS_BY_PURPOSE.values() for word in words.split())
 _ELEMENT = re.compile(r"[A-Z][a-z]?")
+_ROUNDED = 1e-5
 _CHOICES = ("xc", "cutoff", "density_cutoff", "kpoints", "shift", "smearing", "smearing_width")
 
 
@@ -74,7 +75,8 @@ def settings_of(result: Result, *, ours: bool | None = None) -> dict[str, Any]:
     dict
         ``code``, ``version``, ``xc``, ``cutoff`` and ``density_cutoff`` (eV), ``kpoints`` (a list of three, or the
         number of points), ``shift``, ``smearing``, ``smearing_width`` (eV), ``hubbard`` and ``pseudopotentials`` (in
-        words, by element), ``precision``, ``projectors``, ``dipole``, ``raw`` (what in it decides an energy),
+        words, by element), ``precision``, ``projectors``, ``aspherical``, ``dipole``, ``gamma`` (whether
+        the mesh holds Γ), ``raw`` (what in it decides an energy),
         ``charge``, ``noncollinear``, ``spin_orbit``, ``dispersion``, ``relaxed``, ``elements``, ``cell`` (Å,
         shape (3, 3), from which the run started where that is known) and ``ours``.
     """
@@ -97,6 +99,8 @@ def _of_request(body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "ours": True,
         **{name: settings.get(name) for name in (*_CHOICES, *names)},
+        "aspherical": None,  # of ours, in raw
+        "gamma": None,
         "dispersion": None,
         "kpoints": None if settings.get("kpoints") is None else [int(n) for n in settings["kpoints"]],
         "hubbard": _hubbard_of_request(body.get("hubbard") or []),
@@ -126,7 +130,7 @@ def _hubbard_of_request(entries: Iterable[Any]) -> dict[str, str]:
 
 def _of_outputs(result: Result) -> dict[str, Any]:
     method = result.method
-    names = ("precision", "projectors", "dipole", "charge", "noncollinear", "spin_orbit")
+    names = ("precision", "projectors", "aspherical", "dipole", "charge", "noncollinear", "spin_orbit")
     hubbard = method.get("hubbard")
     if hubbard is None and result.code == "espresso" and "cutoff" in method:
         hubbard = {}  # pw.x writes U wherever there is one
@@ -140,8 +144,17 @@ def _of_outputs(result: Result) -> dict[str, Any]:
         "hubbard": None if hubbard is None else _hubbard_of_outputs(hubbard, result),
         "pseudopotentials": _pseudopotentials(method.get("pseudopotentials"), result),
         "raw": physical_raw(method.get("raw") or {}),
-        "relaxed": None,
+        "gamma": _holds_gamma(result),
+        "relaxed": True if result.step.startswith("relax") else None,
     }
+
+
+def _holds_gamma(result: Result) -> bool | None:
+    """Whether Γ is among the k-points: of even meshes, that of Monkhorst and Pack leaves it out."""
+    if result.bands is None or result.bands.labels is not None:
+        return None
+    points = np.asarray(result.bands.kpoints)
+    return bool((np.abs(points - np.round(points)).max(axis=1, initial=0.0) < _ROUNDED).any())
 
 
 def _points(told: Any) -> Any:

@@ -28,16 +28,17 @@ import numpy as np
 from heterodft.analysis.corrections import incomparable_reason
 from heterodft.analysis.energies.calculation_settings import ESSENTIAL, is_without_width, settings_of
 from heterodft.analysis.energies.vacuum import has_vacuum
+from heterodft.analysis.gaps import find_gap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
     from heterodft.analysis.result import Result
 
-__all__ = ["Comparison", "Subtraction", "compare", "differences", "faults", "settings_of"]
+__all__ = ["Comparison", "Subtraction", "compare", "differences", "faults", "same_cell", "settings_of"]
 
 Subtraction = Literal["same cell", "formation", "defect", "charge states"]
 
@@ -50,15 +51,22 @@ _PLAIN = {
     "smearing_width": "smearing width",
     "precision": "precision of the grids",
     "projectors": "projectors",
+    "aspherical": "gradient corrections inside the spheres (LASPH)",
     "noncollinear": "noncollinear moments",
     "spin_orbit": "spin-orbit coupling",
     "dispersion": "dispersion correction",
 }
 """Settings that must agree whatever is subtracted, in words."""
+_SMEARING = ("smearing", "smearing_width")
 _EV = ("cutoff", "density_cutoff", "smearing_width")
 _SAME_LENGTH = 2e-3
 _SAME_NUMBER = 1e-4
+_SAME_ANGLE = 0.05
 _ROUNDING = 1e-4
+_TAILS, _LONG_TAILS = 10.0, 40.0
+"""Widths of smearing that a gap must hold for no state to be partly occupied; of Fermi and Dirac's."""
+_SMALLEST_GAP = 0.1
+"""eV; a smaller gap may be one of the mesh."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +138,16 @@ def compare(
         and not (key == "smearing_width" and (one["smearing"] is None or is_without_width(one["smearing"])))
     ]
     told = [f"{name} {fault}" for name, one in zip(names, (a, b), strict=True) for fault in faults(one)]
-    told += [*_plain(first, second), *_by_element(first, second), *_raw(first, second, kind)]
+    idle = _idle_smearing(first, second, (a, b), names)
+    told += [
+        *_plain(first, second, free=_SMEARING if idle else ()),
+        *_by_element(first, second),
+        *_raw(first, second, kind),
+    ]
     kpoints, unclear, hint = _kpoints(first, second, (a, b), kind, names)
     told += [*kpoints, *_cells(first, second, (a, b), kind)]
     version, aside = _versions(first, second)
-    notes = [*hint, *aside, *_beside(first, second, kind, names)]
+    notes = [*idle, *hint, *aside, *_beside(first, second, kind, names)]
     return Comparison(tuple(told + version), tuple(missing + unclear), tuple(notes))
 
 
@@ -151,11 +164,28 @@ def faults(result: Result) -> list[str]:
     return found + ([f"was changed by a handler: {reason}"] if reason else [])
 
 
-def _plain(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
+def _plain(first: Mapping[str, Any], second: Mapping[str, Any], *, free: Sequence[str] = ()) -> Iterator[str]:
     for key, name in _PLAIN.items():
         one, other = first[key], second[key]
-        if one is not None and other is not None and not _agree(one, other):
+        if key not in free and one is not None and other is not None and not _agree(one, other):
             yield f"{name} {_told(key, one)} against {_told(key, other)}"
+
+
+def _idle_smearing(
+    first: Mapping[str, Any], second: Mapping[str, Any], both: tuple[Result, Result], names: tuple[str, str]
+) -> list[str]:
+    """Return a note where smearings differ but do nothing to one of the two, whose gap is many widths wide."""
+    told = [text for text in _plain(first, second, free=tuple(key for key in _PLAIN if key not in _SMEARING))]
+    widths = [0.0 if is_without_width(each["smearing"]) else each["smearing_width"] for each in (first, second)]
+    if not told or None in widths or None in (first["smearing"], second["smearing"]):
+        return []
+    tails = any("fermi" in str(each["smearing"]).lower() or each["smearing"] == "fd" for each in (first, second))
+    least = (_LONG_TAILS if tails else _TAILS) * max(widths)
+    for name, result in zip(names, both, strict=True):
+        gap = find_gap(result) if result.bands is not None else None
+        if gap is not None and gap.value is not None and not gap.metal and gap.value > max(least, _SMALLEST_GAP):
+            return [f"{' and '.join(told)}: does nothing to {name}, which has a gap of {gap.value:.2f} eV"]
+    return []
 
 
 def _agree(one: Any, other: Any) -> bool:
@@ -206,7 +236,7 @@ def _cells(
     a, b = (result.structure.composition for result in both)
     if kind in ("same cell", "charge states") and not a.almost_equals(b):
         yield f"atoms {a.formula} against {b.formula}"
-    if kind != "formation" and not np.allclose(first["cell"], second["cell"], atol=_SAME_LENGTH):
+    if kind != "formation" and not same_cell(first["cell"], second["cell"]):
         yield f"cell {_lengths(first['cell'])} against {_lengths(second['cell'])}"
     if (
         kind == "same cell"
@@ -220,8 +250,25 @@ def _cells(
         yield f"dipole correction {_told('', bool(first['dipole']))} against {_told('', bool(second['dipole']))}"
 
 
+def same_cell(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Whether two cells are the same up to a rotation of all: lengths of the vectors and the angles between them."""
+    from pymatgen.core import Lattice
+
+    first, second = Lattice(one), Lattice(other)
+    lengths = np.allclose(first.abc, second.abc, rtol=0, atol=_SAME_LENGTH)
+    return bool(lengths and np.allclose(first.angles, second.angles, rtol=0, atol=_SAME_ANGLE))
+
+
 def _lengths(cell: NDArray[np.float64]) -> str:
-    return "×".join(f"{length:.3f}" for length in np.linalg.norm(cell, axis=1)) + " Å"
+    from pymatgen.core import Lattice
+
+    lattice = Lattice(cell)
+    angles = (
+        ""
+        if np.allclose(lattice.angles, 90, atol=_SAME_ANGLE)
+        else " at " + " ".join(f"{angle:.1f}°" for angle in lattice.angles)
+    )
+    return "×".join(f"{length:.3f}" for length in lattice.abc) + " Å" + angles
 
 
 def _unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
@@ -238,6 +285,9 @@ def _beside(
 ) -> Iterator[str]:
     if kind in ("formation", "defect") and _unlike(first, second):
         yield f"{names[0]} is {_relaxed(first)}, {names[1]} {_relaxed(second)}"
+    if kind == "same cell" and {first["relaxed"], second["relaxed"]} == {True, None}:
+        moved, other = names if first["relaxed"] else names[::-1]
+        yield f"{moved} was relaxed in its run; whether {other} is relaxed is not told"
     for name, one in zip(names, (first, second), strict=True):
         if one["charge"] is None and not one["ours"]:
             yield f"the charge of {name} is not told; taken as neutral"
@@ -262,12 +312,19 @@ def _kpoints(
         shifted = [name for name, each in zip(names, (first, second), strict=True) if any(each["shift"] or ())]
         return told, [], [f"the k-mesh of {shifted[0]} alone is shifted"] if len(shifted) == 1 else []
     same = one == other and list(first["shift"] or (0, 0, 0)) == list(second["shift"] or (0, 0, 0))
+    if same and not numbers and {first["gamma"], second["gamma"]} == {True, False}:
+        told = [f"k-mesh {_mesh(one, None)} {_with_gamma(first)} against {_with_gamma(second)}"]
+        return ([], [], told) if kind == "charge states" else (told, [], [])
     if same:
         return [], [], []
     if numbers:  # orders of other symmetry need other numbers of one mesh
         return [], [f"unknown: whether the k-meshes agree ({_mesh(one, None)} against {_mesh(other, None)})"], []
     told = [f"k-mesh {_mesh(one, first['shift'])} against {_mesh(other, second['shift'])}"]
     return ([], [], told) if kind == "charge states" else (told, [], [])
+
+
+def _with_gamma(settings: Mapping[str, Any]) -> str:
+    return "with Γ" if settings["gamma"] else "without Γ"
 
 
 def _mesh(mesh: Any, shift: Any) -> str:

@@ -39,7 +39,7 @@ __all__ = ["UNCORRECTED", "DefectFormation", "DefectRow", "TransitionLevel", "na
 UNCORRECTED = "uncorrected"
 _NEUTRAL = "none needed"
 _WHOLE = 1e-3
-_CHARGE = re.compile(r": [+-]?\d+$")
+_CHARGE = re.compile(r"(: [+-]?\d+)?( \(\d+\))?$")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class DefectRow:
 
     @property
     def family(self) -> str:
-        """The defect without its charge: ``V_O@SrTiO3:1`` of ``V_O@SrTiO3:1: +2``."""
+        """The defect without its charge and number: ``V_O@SrTiO3:1`` of ``V_O@SrTiO3:1: +2 (2)``."""
         return _CHARGE.sub("", self.defect)
 
     def at(self, fermi_level: float) -> float | None:
@@ -153,7 +153,7 @@ class DefectFormation:
         scheme
             See `heterodft.analysis.energies.charge_corrections`.
         alignments
-            By name: potential of the defect's cell above the host's, far from the defect, eV.
+            By name: potential energy of an electron in the defect's cell above that in the host's, far away, eV.
         charges
             By name, where the files do not tell them, e.
         valence_maximum

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.energies.calculation_settings import settings_of
-from heterodft.analysis.energies.comparability import compare, faults
+from heterodft.analysis.energies.comparability import compare, faults, same_cell
 from heterodft.analysis.energies.states import asked_order, find_states
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ __all__ = ["Configuration", "gather"]
 
 _CHANGED = 0.2
 _NONE = 0.1
-_SAME_CELL = 2e-3
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def _cells(results: Sequence[Result]) -> list[int]:
     for result in results:
         cell, species = settings_of(result)["cell"], " ".join(site.species_string for site in result.structure)
         for number, (other, matrix) in enumerate(known):
-            if other == species and np.allclose(cell, matrix, atol=_SAME_CELL):
+            if other == species and same_cell(cell, matrix):
                 numbers.append(number)
                 break
         else:

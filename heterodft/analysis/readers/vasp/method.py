@@ -24,6 +24,7 @@ _SMEARING = {
     -5: "tetrahedron (Blöchl)", -4: "tetrahedron", -3: "MP loop", -2: "fixed", -1: "Fermi-Dirac", 0: "Gaussian",
     -14: "tetrahedron (Fermi-Dirac)", -15: "tetrahedron (Fermi-Dirac, Blöchl)",
 }  # fmt: skip
+_PRECISIONS = {"A": "accurate", "N": "normal", "S": "single", "L": "low", "M": "medium", "H": "high"}
 _SHELL = "spdf"
 _NOTHING = ("", "--", "F", "FALSE", "NONE", "N", ".FALSE.")
 _HSE_SCREENINGS = {0.2: "HSE06", 0.207: "HSE06", 0.3: "HSE03"}
@@ -103,6 +104,10 @@ def method_of(settings: VaspSettings, electrons: float | None) -> dict[str, Any]
         "charge": charge,
         "noncollinear": _flag(tags.get("LNONCOLLINEAR")),
         "spin_orbit": _flag(tags.get("LSORBIT")),
+        "precision": _precision(tags),
+        "projectors": None if tags.get("LREAL") is None else "reciprocal" if _said(tags, "LREAL") == "" else "real",
+        "aspherical": _flag(tags.get("LASPH")),
+        "dipole": _flag(tags.get("LDIPOL")),
         "dispersion": f"IVDW {tags['IVDW']}" if tags.get("IVDW") else None,
     }
     return {key: value for key, value in method.items() if value is not None}
@@ -114,6 +119,12 @@ def _number(value: Any) -> float | None:
 
 def _flag(value: Any) -> bool | None:
     return None if value is None else bool(value)
+
+
+def _precision(tags: Mapping[str, Any]) -> str | None:
+    """Return the word of PREC, which INCAR and vasprun.xml shorten, and whether there is a finer grid beside it."""
+    word = _PRECISIONS.get(_said(tags, "PREC")[:1])
+    return word and word + (" with ADDGRID" if tags.get("ADDGRID") is True else "")
 
 
 def _said(tags: Mapping[str, Any], name: str) -> str:
