@@ -327,7 +327,7 @@ def test_the_name_of_a_material_holds_elements_that_share_their_planes():
         ["Ca", "Cu", "Ti", "O"],
         [[0, 0, 0], [0, 0.5, 0.5], [0.25, 0.25, 0.25], [0.303, 0.179, 0]],
     )
-    assert labels(ordered) == ["CaCu3Ti4O12:1", "CaCu3Ti4O12:2"]
+    assert labels(ordered) == ["CaTi4Cu3O12:1", "CaTi4Cu3O12:2"]
 
 
 @pytest.mark.parametrize("normal", [(1, 1, 0), (1, 1, 1)])

@@ -83,8 +83,8 @@ class ChargeCorrection:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Potential energy of an electron in the defect's cell above that of its host, far from the defect: eV, standard deviation (eV), and
-    number of sites.
+    """Potential energy of an electron in the defect's cell above that in its host, far from the defect: eV, standard
+    deviation (eV), and number of sites.
     """
 
     shift: float

@@ -27,18 +27,16 @@ import numpy as np
 
 from heterodft.analysis.corrections import incomparable_reason
 from heterodft.analysis.energies.calculation_settings import ESSENTIAL, is_without_width, settings_of
-from heterodft.analysis.energies.vacuum import has_vacuum
+from heterodft.analysis.energies.cell_comparison import cell_differences, cell_notes
+from heterodft.analysis.energies.mesh_comparison import compare_meshes
 from heterodft.analysis.gaps import find_gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-    from pymatgen.core import Structure
-
     from heterodft.analysis.result import Result
 
-__all__ = ["Comparison", "Subtraction", "compare", "differences", "faults", "same_cell", "settings_of"]
+__all__ = ["Comparison", "Subtraction", "compare", "differences", "faults", "settings_of"]
 
 Subtraction = Literal["same cell", "formation", "defect", "charge states"]
 
@@ -59,10 +57,7 @@ _PLAIN = {
 """Settings that must agree whatever is subtracted, in words."""
 _SMEARING = ("smearing", "smearing_width")
 _EV = ("cutoff", "density_cutoff", "smearing_width")
-_SAME_LENGTH = 2e-3
 _SAME_NUMBER = 1e-4
-_SAME_ANGLE = 0.05
-_ROUNDING = 1e-4
 _TAILS, _LONG_TAILS = 10.0, 40.0
 """Widths of smearing that a gap must hold for no state to be partly occupied; of Fermi and Dirac's."""
 _SMALLEST_GAP = 0.1
@@ -144,10 +139,10 @@ def compare(
         *_by_element(first, second),
         *_raw(first, second, kind),
     ]
-    kpoints, unclear, hint = _kpoints(first, second, (a, b), kind, names)
-    told += [*kpoints, *_cells(first, second, (a, b), kind)]
+    kpoints, unclear, hint = compare_meshes(first, second, (a, b), kind, names)
+    told += [*kpoints, *cell_differences(first, second, (a, b), kind)]
     version, aside = _versions(first, second)
-    notes = [*idle, *hint, *aside, *_beside(first, second, kind, names)]
+    notes = [*idle, *hint, *aside, *cell_notes(first, second, kind, names)]
     return Comparison(tuple(told + version), tuple(missing + unclear), tuple(notes))
 
 
@@ -175,7 +170,7 @@ def _idle_smearing(
     first: Mapping[str, Any], second: Mapping[str, Any], both: tuple[Result, Result], names: tuple[str, str]
 ) -> list[str]:
     """Return a note where smearings differ but do nothing to one of the two, whose gap is many widths wide."""
-    told = [text for text in _plain(first, second, free=tuple(key for key in _PLAIN if key not in _SMEARING))]
+    told = list(_plain(first, second, free=[key for key in _PLAIN if key not in _SMEARING]))
     widths = [0.0 if is_without_width(each["smearing"]) else each["smearing_width"] for each in (first, second)]
     if not told or None in widths or None in (first["smearing"], second["smearing"]):
         return []
@@ -228,126 +223,3 @@ def _versions(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[list
         return [], []
     told = [f"version {one} against {other}"]
     return ([], told) if one.partition(".")[0] == other.partition(".")[0] else (told, [])
-
-
-def _cells(
-    first: Mapping[str, Any], second: Mapping[str, Any], both: tuple[Result, Result], kind: Subtraction
-) -> Iterator[str]:
-    a, b = (result.structure.composition for result in both)
-    if kind in ("same cell", "charge states") and not a.almost_equals(b):
-        yield f"atoms {a.formula} against {b.formula}"
-    if kind != "formation" and not same_cell(first["cell"], second["cell"]):
-        yield f"cell {_lengths(first['cell'])} against {_lengths(second['cell'])}"
-    if (
-        kind == "same cell"
-        and first["relaxed"] != second["relaxed"]
-        and None not in (first["relaxed"], second["relaxed"])
-    ):
-        yield f"{_relaxed(first)} against {_relaxed(second)}"
-    if kind in ("same cell", "formation") and (first["charge"] or 0) != (second["charge"] or 0):
-        yield f"charge {first['charge'] or 0:+g} against {second['charge'] or 0:+g}"
-    if kind != "formation" and bool(first["dipole"]) != bool(second["dipole"]):
-        yield f"dipole correction {_told('', bool(first['dipole']))} against {_told('', bool(second['dipole']))}"
-
-
-def same_cell(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    """Whether two cells are the same up to a rotation of all: lengths of the vectors and the angles between them."""
-    from pymatgen.core import Lattice
-
-    first, second = Lattice(one), Lattice(other)
-    lengths = np.allclose(first.abc, second.abc, rtol=0, atol=_SAME_LENGTH)
-    return bool(lengths and np.allclose(first.angles, second.angles, rtol=0, atol=_SAME_ANGLE))
-
-
-def _lengths(cell: NDArray[np.float64]) -> str:
-    from pymatgen.core import Lattice
-
-    lattice = Lattice(cell)
-    angles = (
-        ""
-        if np.allclose(lattice.angles, 90, atol=_SAME_ANGLE)
-        else " at " + " ".join(f"{angle:.1f}°" for angle in lattice.angles)
-    )
-    return "×".join(f"{length:.3f}" for length in lattice.abc) + " Å" + angles
-
-
-def _unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether one is relaxed and the other is not; False where that is not known."""
-    return {first["relaxed"], second["relaxed"]} == {True, False}
-
-
-def _relaxed(settings: Mapping[str, Any]) -> str:
-    return "relaxed" if settings["relaxed"] else "not relaxed"
-
-
-def _beside(
-    first: Mapping[str, Any], second: Mapping[str, Any], kind: Subtraction, names: tuple[str, str]
-) -> Iterator[str]:
-    if kind in ("formation", "defect") and _unlike(first, second):
-        yield f"{names[0]} is {_relaxed(first)}, {names[1]} {_relaxed(second)}"
-    if kind == "same cell" and {first["relaxed"], second["relaxed"]} == {True, None}:
-        moved, other = names if first["relaxed"] else names[::-1]
-        yield f"{moved} was relaxed in its run; whether {other} is relaxed is not told"
-    for name, one in zip(names, (first, second), strict=True):
-        if one["charge"] is None and not one["ours"]:
-            yield f"the charge of {name} is not told; taken as neutral"
-
-
-def _kpoints(
-    first: Mapping[str, Any],
-    second: Mapping[str, Any],
-    both: tuple[Result, Result],
-    kind: Subtraction,
-    names: tuple[str, str],
-) -> tuple[list[str], list[str], list[str]]:
-    """Return what differs, what is unknown and what is only told of the k-points."""
-    one, other = first["kpoints"], second["kpoints"]
-    if one is None or other is None:
-        return [], [], []
-    numbers = [name for name, mesh in zip(names, (one, other), strict=True) if isinstance(mesh, int)]
-    if kind == "formation":
-        if numbers:
-            return [], [f"unknown: k-mesh of {name} (only the number of its points is told)" for name in numbers], []
-        told = _spacings(one, other, (both[0].structure, both[1].structure))
-        shifted = [name for name, each in zip(names, (first, second), strict=True) if any(each["shift"] or ())]
-        return told, [], [f"the k-mesh of {shifted[0]} alone is shifted"] if len(shifted) == 1 else []
-    same = one == other and list(first["shift"] or (0, 0, 0)) == list(second["shift"] or (0, 0, 0))
-    if same and not numbers and {first["gamma"], second["gamma"]} == {True, False}:
-        told = [f"k-mesh {_mesh(one, None)} {_with_gamma(first)} against {_with_gamma(second)}"]
-        return ([], [], told) if kind == "charge states" else (told, [], [])
-    if same:
-        return [], [], []
-    if numbers:  # orders of other symmetry need other numbers of one mesh
-        return [], [f"unknown: whether the k-meshes agree ({_mesh(one, None)} against {_mesh(other, None)})"], []
-    told = [f"k-mesh {_mesh(one, first['shift'])} against {_mesh(other, second['shift'])}"]
-    return ([], [], told) if kind == "charge states" else (told, [], [])
-
-
-def _with_gamma(settings: Mapping[str, Any]) -> str:
-    return "with Γ" if settings["gamma"] else "without Γ"
-
-
-def _mesh(mesh: Any, shift: Any) -> str:
-    if isinstance(mesh, int):
-        return f"{mesh} points"
-    return "×".join(map(str, mesh)) + (" shifted" if shift is not None and any(shift) else "")
-
-
-def _spacings(one: Any, other: Any, structures: tuple[Structure, Structure]) -> list[str]:
-    """Return how two meshes differ that no one k-spacing s makes, N = ceil(|b| / s); vacuum is free."""
-    low, high = [], []
-    for mesh, structure in zip((one, other), structures, strict=True):
-        lengths = np.array(structure.lattice.reciprocal_lattice.abc)
-        for axis, (length, number) in enumerate(zip(lengths, mesh, strict=True)):
-            if not has_vacuum(structure, axis):
-                low.append(length / number)
-                high.append(length / (number - 1) if number > 1 else np.inf)
-    if not low or max(low) < min(high) * (1 - _ROUNDING):
-        return []
-    return [f"k-mesh {_dense(one, structures[0])} against {_dense(other, structures[1])}"]
-
-
-def _dense(mesh: Any, structure: Structure) -> str:
-    lengths = structure.lattice.reciprocal_lattice.abc
-    widest = max((lengths[i] / mesh[i] for i in range(3) if not has_vacuum(structure, i)), default=0.0)
-    return f"{_mesh(mesh, None)} ({widest:.2f} 1/Å apart)"
