@@ -267,3 +267,19 @@ def test_a_relaxation_of_others_is_told_beside_a_static_run(result):
     found = compare(moved, result(ours=False))
     assert found.differences == ()
     assert "A was relaxed in its run; whether B is relaxed is not told" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ({"U": 5.0, "J": 1.0, "type": 2}, {"U": 4.0, "J": 0.0, "type": 2}, None),  # Dudarev: U - J
+        ({"U": 5.0, "J": 1.0, "type": 1}, {"U": 4.0, "J": 0.0, "type": 1}, "5 eV, J 1 eV (LDAUTYPE 1) against 4 eV"),
+        ({"U": 4.0, "J": 0.0, "type": 1}, {"U": 4.0, "J": 0.0, "type": 2}, "4 eV (LDAUTYPE 1) against 4 eV"),
+        ({"U": 4.0, "shell": "d"}, {"U": 4.0, "shell": "p"}, "4 eV on d against 4 eV on p"),
+    ],
+)
+def test_u_counts_with_its_shell_and_its_way(result, one, other, words):
+    found = differences(
+        result(ours=False, method={"hubbard": {"Ni": one}}), result(ours=False, method={"hubbard": {"Ni": other}})
+    )
+    assert found == [] if words is None else words in found[0]

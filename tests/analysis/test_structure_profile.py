@@ -176,7 +176,7 @@ def test_a_slab_has_no_spacing_across_its_vacuum():
 
 def test_layers_that_the_user_gave_have_the_vacuum_where_it_is():
     slab = build_superlattice([Block(STO, 3)], vacuum=15)
-    slab.translate_sites(range(len(slab)), [0, 0, -0.3])  # the vacuum now lies within the cell
+    slab.translate_sites(range(len(slab)), [0, 0, 0.5])  # the vacuum now lies within the cell
     given = [list(layer.sites) for layer in find_layering(slab).layers]
     profile = StructureProfile.from_structure(slab, layering=find_layering(slab, layers=given))
     wide = [spacing for spacing in profile.spacing if not np.isnan(spacing)]

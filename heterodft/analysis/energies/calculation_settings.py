@@ -167,7 +167,7 @@ def _points(told: Any) -> Any:
 def _hubbard_of_outputs(told: Any, result: Result) -> dict[str, str]:
     """Return U in words by element, from values by kind (``Fe``, ``Fe1``, ``Ni-3d``) or by site.
 
-    A value is U in eV, or holds ``U`` and ``J``.
+    A value is U in eV, or holds ``U``, ``J``, and where told ``shell`` and ``type`` (LDAUTYPE of VASP).
     """
     if isinstance(told, dict):
         pairs = [(match[0], value) for kind, value in told.items() if (match := _ELEMENT.match(str(kind)))]
@@ -181,8 +181,12 @@ def _hubbard_of_outputs(told: Any, result: Result) -> dict[str, str]:
 
 def _u_in_words(value: Any) -> str:
     if isinstance(value, dict):
-        hund = f", J {float(value['J']):.4g} eV" if value.get("J") else ""
-        return f"{float(value.get('U', 0.0)):.4g} eV{hund}"
+        u, j = float(value.get("U") or 0.0), float(value.get("J") or 0.0)
+        shell = f" on {value['shell']}" if value.get("shell") else ""
+        if value.get("type", 2) == 2 and "type" in value:  # Dudarev: only the difference counts
+            return f"{u - j:.4g} eV{shell}"
+        way = f" (LDAUTYPE {value['type']})" if "type" in value else ""
+        return f"{u:.4g} eV" + (f", J {j:.4g} eV" if j else "") + shell + way
     return f"{float(value):.4g} eV" if isinstance(value, int | float) else str(value)
 
 

@@ -141,7 +141,7 @@ def find_states(results: Sequence[Result]) -> list[State]:
         for result, order in zip(results, orders, strict=True)
     ]
     wanted = [
-        None if (one := asked_moments(result)) is None else one[order]
+        None if (asked := asked_moments(result)) is None else asked[order]
         for result, order in zip(results, orders, strict=True)
     ]
     sites = _magnetic_sites(wanted, [None if one is None else one[0] for one in reached])

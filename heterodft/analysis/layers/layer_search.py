@@ -14,21 +14,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from heterodft.analysis.layers.layer_formulas import fuller_name
+from heterodft.analysis.layers.material_search import Material, find_materials, material_of_planes
 from heterodft.analysis.layers.plane_contents import (
     ElementOrder,
     PlaneContents,
     contents_of,
     element_order,
     has_vacuum,
-    name_formula,
     spaces_below,
-    sum_of_planes,
 )
 from heterodft.analysis.layers.plane_repeat import SAME_SPACE, opening_plane, rank_repeats, separate_layers
 from heterodft.analysis.layers.plane_search import anion_distances, content
@@ -43,24 +41,6 @@ if TYPE_CHECKING:
     from heterodft.analysis.layers.plane_search import Heights
 
 __all__ = ["Stacking", "label_planes"]
-
-_ALMOST = 0.6
-"""Part of the cations or anions of a plane that one material has to account for."""
-_MOST_MATERIALS = 4
-
-
-@dataclass(frozen=True)
-class _Material:
-    name: str
-    elements: frozenset[str]
-
-    def fit(self, plane: PlaneContents) -> float:
-        """Return which part of a plane is of this material's elements."""
-        cations = sum(plane.shares.get(element, 0.0) for element in plane.cations & self.elements)
-        if not plane.anions:
-            return cations
-        anions = len(plane.anions & self.elements) / len(plane.anions)
-        return min(cations, anions) if plane.cations else anions
 
 
 @dataclass(frozen=True)
@@ -127,7 +107,7 @@ def _spaces_in_order(planes: Sequence[tuple[int, ...]], heights: Heights) -> NDA
 
 def _repeating(
     contents: list[PlaneContents], spaces: NDArray[np.float64], ranked: list[int], order: ElementOrder, slab: bool
-) -> tuple[int, int, list[_Material]]:
+) -> tuple[int, int, list[Material]]:
     """Return the repeat, the plane of it that opens a layer, and the materials.
 
     Where the likeliest repeat gives materials that cannot be neutral, as LiO and CoO of LiCoO2, it is a longer one
@@ -137,7 +117,7 @@ def _repeating(
     found = []
     for length in [ranked[0], *longer]:
         start = opening_plane(contents, spaces, length, slab)
-        materials = _materials(contents, length, start, order, slab)
+        materials = find_materials(contents, length, start, order, slab)
         found.append((length, start, materials))
         if all(formal_charges(material.name) for material in materials):
             return found[-1]
@@ -154,67 +134,8 @@ def _comes_again(contents: list[PlaneContents], length: int, slab: bool) -> bool
     return 2 * length <= number and all(alike)
 
 
-def _typical(contents: list[PlaneContents], phase: int, length: int) -> tuple[int, int]:
-    """Return the most common numbers of cations and anions of a plane of the repeat; of several the largest."""
-    found = Counter(plane.counts for plane in contents[phase % length :: length])
-    return max(found, key=lambda counts: (found[counts], counts))
-
-
-def _materials(
-    contents: list[PlaneContents], length: int, start: int, order: ElementOrder, slab: bool
-) -> list[_Material]:
-    """Return the fewest materials that account for the planes."""
-    number = len(contents)
-    seen: Counter[_Material] = Counter()
-    opens: Counter[_Material] = Counter()
-    for low in range(number - length + 1 if slab else number):
-        if length > 2 and (low - start) % length:  # it may span an interface
-            continue
-        window = [contents[(low + i) % number] for i in range(length)]
-        around = frozenset().union(*(plane.anions for plane in window))
-        pure = [
-            PlaneContents(p.cations, p.anions or around, _typical(contents, low + i, length), p.distance, p.shares)
-            for i, p in enumerate(window)
-        ]
-        material = _material(pure, order)
-        seen[material] += 1
-        opens[material] += (low - start) % length == 0
-    candidates = [material for material, _ in seen.most_common(12)]
-    needed = [plane for i, plane in enumerate(contents) if not _is_mixture(contents, i, length)]
-    for size in range(1, _MOST_MATERIALS + 1):
-        fits = [
-            choice
-            for choice in combinations(candidates, size)
-            if all(max(material.fit(plane) for material in choice) > _ALMOST for plane in needed)
-        ]
-        if fits:
-            return list(
-                min(
-                    fits,
-                    key=lambda choice: (
-                        sum(not formal_charges(material.name) for material in choice),
-                        -sum(seen[material] for material in choice),
-                        -sum(opens[material] for material in choice),
-                    ),
-                )
-            )
-    return list(opens)
-
-
-def _is_mixture(contents: list[PlaneContents], number: int, length: int) -> bool:
-    """Whether a plane is of the cations of other planes at the same place of the repeat, as where layers mix."""
-    own = contents[number].cations
-    parts = [plane.cations for plane in contents[number % length :: length] if plane.cations < own]
-    return bool(parts) and frozenset().union(*parts) == own
-
-
-def _material(planes: Sequence[PlaneContents], order: ElementOrder) -> _Material:
-    amounts = sum_of_planes(planes)
-    return _Material(name_formula(amounts, order), frozenset(amounts))
-
-
 def _owners(
-    contents: list[PlaneContents], materials: list[_Material], length: int, start: int, slab: bool
+    contents: list[PlaneContents], materials: list[Material], length: int, start: int, slab: bool
 ) -> list[str]:
     """Return the material of each plane; of a plane that fits several, that of its neighbour in the layer."""
     number = len(contents)
@@ -275,7 +196,7 @@ def _owners_of_layers(
     """Return the material of each plane, and at which planes a layer and a block begin."""
     owners, begins, runs = [""] * len(contents), [False] * len(contents), [False] * len(contents)
     for planes in layers:
-        name = _material([contents[i] for i in planes], order).name
+        name = material_of_planes([contents[i] for i in planes], order).name
         for i in planes:
             owners[i] = name
         begins[planes[0]] = True

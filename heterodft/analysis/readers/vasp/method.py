@@ -172,7 +172,7 @@ def _pseudopotentials(titles: Sequence[str]) -> dict[str, str] | None:
 
 
 def _hubbard(tags: Mapping[str, Any], titles: Sequence[str]) -> dict[str, Any] | None:
-    """Return L, U and J of each species that has any, in eV; empty of a run without."""
+    """Return L, U, J and, where told, LDAUTYPE of each species that has any, in eV; empty of a run without."""
     if not tags.get("LDAU") and "LDAUTYPE" not in tags:
         return {} if "LDAU" in tags or "NIONS" in tags else None
     if tags.get("LDAU") is False:
@@ -183,8 +183,10 @@ def _hubbard(tags: Mapping[str, Any], titles: Sequence[str]) -> dict[str, Any] |
     names = _species(titles)
     if len(names) != len(shells) or len(strengths) != len(shells):
         names = [f"species {index + 1}" for index in range(min(len(shells), len(strengths)))]
+    way = tags.get("LDAUTYPE")
+    kind = {"type": int(way)} if isinstance(way, int | float) else {}
     return {
-        name: {"shell": _SHELL[int(shell)], "L": int(shell), "U": float(u), "J": float(j)}
+        name: {"shell": _SHELL[int(shell)], "L": int(shell), "U": float(u), "J": float(j), **kind}
         for name, shell, u, j in zip(names, shells, strengths, exchanges, strict=False)
         if 0 <= int(shell) < len(_SHELL) and (u or j)
     }
