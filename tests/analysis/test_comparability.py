@@ -191,7 +191,7 @@ def test_what_the_readers_of_both_codes_tell_is_understood(result):
         "smearing_width": 0.2,
     }
     told = settings_of(result(ours=False, method=vasp))
-    assert (told["hubbard"], told["smearing_width"]) == ({"Ni": "5 eV, J 0.5 eV"}, None)
+    assert (told["hubbard"], told["smearing_width"]) == ({"Ni": "5 eV, J 0.5 eV on d"}, None)
     assert (
         differences(result(ours=False, method=vasp), result(ours=False, method=vasp | {"smearing_width": 0.05})) == []
     )
@@ -234,13 +234,14 @@ def test_smearing_that_does_nothing_to_an_insulator_hinders_nothing(result, gap,
     ("method", "words"),
     [
         ({"precision": "normal"}, "precision of the grids accurate against normal"),
+        ({"support_grid": True}, "support grid (ADDGRID) off against on"),
         ({"projectors": "real"}, "projectors reciprocal against real"),
         ({"aspherical": False}, "gradient corrections inside the spheres (LASPH) on against off"),
         ({"precision": None, "projectors": None, "aspherical": None}, None),
     ],
 )
 def test_grids_projectors_and_spheres_of_folders_of_others_count(result, method, words):
-    told = {"precision": "accurate", "projectors": "reciprocal", "aspherical": True}
+    told = {"precision": "accurate", "support_grid": False, "projectors": "reciprocal", "aspherical": True}
     found = differences(result(ours=False, method=told), result(ours=False, method=told | method))
     assert found == ([] if words is None else [words])
 

@@ -81,8 +81,8 @@ def test_incar_as_people_write_it():
 @pytest.mark.parametrize(
     ("tags", "told"),
     [
-        ({"PREC": "accura", "ADDGRID": False}, {"precision": "accurate"}),
-        ({"PREC": "Accurate", "ADDGRID": True}, {"precision": "accurate with ADDGRID"}),
+        ({"PREC": "accura", "ADDGRID": False}, {"precision": "accurate", "support_grid": False}),
+        ({"PREC": "Accurate", "ADDGRID": True}, {"precision": "accurate", "support_grid": True}),
         ({"PREC": "Normal"}, {"precision": "normal"}),
         ({"LREAL": False}, {"projectors": "reciprocal"}),
         ({"LREAL": "Auto"}, {"projectors": "real"}),
@@ -92,6 +92,6 @@ def test_incar_as_people_write_it():
     ],
 )
 def test_grids_projectors_and_spheres(tags, told):
-    keys = ("precision", "projectors", "aspherical", "dipole")
+    keys = ("precision", "support_grid", "projectors", "aspherical", "dipole")
     method = method_of(VaspSettings(tags), None)
     assert {key: method[key] for key in keys if key in method} == told

@@ -75,8 +75,8 @@ def settings_of(result: Result, *, ours: bool | None = None) -> dict[str, Any]:
     dict
         ``code``, ``version``, ``xc``, ``cutoff`` and ``density_cutoff`` (eV), ``kpoints`` (a list of three, or the
         number of points), ``shift``, ``smearing``, ``smearing_width`` (eV), ``hubbard`` and ``pseudopotentials`` (in
-        words, by element), ``precision``, ``projectors``, ``aspherical``, ``dipole``, ``gamma`` (whether
-        the mesh holds Γ), ``raw`` (what in it decides an energy),
+        words, by element), ``precision``, ``support_grid``, ``projectors``, ``aspherical``, ``dipole``,
+        ``gamma`` (whether the mesh holds Γ), ``raw`` (what in it decides an energy),
         ``charge``, ``noncollinear``, ``spin_orbit``, ``dispersion``, ``relaxed``, ``elements``, ``cell`` (Å,
         shape (3, 3), from which the run started where that is known) and ``ours``.
     """
@@ -99,7 +99,8 @@ def _of_request(body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "ours": True,
         **{name: settings.get(name) for name in (*_CHOICES, *names)},
-        "aspherical": None,  # of ours, in raw
+        "support_grid": None,  # these two of ours are in raw
+        "aspherical": None,
         "gamma": None,
         "dispersion": None,
         "kpoints": None if settings.get("kpoints") is None else [int(n) for n in settings["kpoints"]],
@@ -130,7 +131,16 @@ def _hubbard_of_request(entries: Iterable[Any]) -> dict[str, str]:
 
 def _of_outputs(result: Result) -> dict[str, Any]:
     method = result.method
-    names = ("precision", "projectors", "aspherical", "dipole", "charge", "noncollinear", "spin_orbit")
+    names = (
+        "precision",
+        "support_grid",
+        "projectors",
+        "aspherical",
+        "dipole",
+        "charge",
+        "noncollinear",
+        "spin_orbit",
+    )
     hubbard = method.get("hubbard")
     if hubbard is None and result.code == "espresso" and "cutoff" in method:
         hubbard = {}  # pw.x writes U wherever there is one

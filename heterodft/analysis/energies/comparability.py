@@ -48,6 +48,7 @@ _PLAIN = {
     "smearing": "smearing",
     "smearing_width": "smearing width",
     "precision": "precision of the grids",
+    "support_grid": "support grid (ADDGRID)",
     "projectors": "projectors",
     "aspherical": "gradient corrections inside the spheres (LASPH)",
     "noncollinear": "noncollinear moments",

@@ -17,6 +17,7 @@ from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.energies.charge_corrections import correct_charge
 from heterodft.analysis.energies.comparability import compare
 from heterodft.analysis.energies.defect_levels import DefectRow, TransitionLevel, crossing, stable_charges
+from heterodft.analysis.energies.defect_names import name_defects
 from heterodft.analysis.energies.states import state_note
 from heterodft.analysis.energies.vacuum import has_vacuum
 from heterodft.analysis.gaps import find_gap
@@ -228,19 +229,6 @@ class DefectFormation:
         from heterodft.analysis.energies.defect_figure import draw_defect_formation
 
         return draw_defect_formation(self, limit=limit)
-
-
-def name_defects(defects: Sequence[Result]) -> dict[str, Result]:
-    """Return results by name and charge, ``V_O@SrTiO3:1: +2``, as their requests say."""
-    named: dict[str, Result] = {}
-    for number, result in enumerate(defects, start=1):
-        about = result.request.get("about", {})
-        charge = settings_of(result)["charge"]
-        name = str(about.get("label") or about.get("name") or f"defect {number}") + (
-            f": {charge:+d}" if charge else ""
-        )
-        named[name if name not in named else f"{name} ({number})"] = result
-    return named
 
 
 def _edges(host: Result, given: float | None) -> tuple[float | None, float | None]:

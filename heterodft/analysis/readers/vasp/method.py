@@ -104,7 +104,8 @@ def method_of(settings: VaspSettings, electrons: float | None) -> dict[str, Any]
         "charge": charge,
         "noncollinear": _flag(tags.get("LNONCOLLINEAR")),
         "spin_orbit": _flag(tags.get("LSORBIT")),
-        "precision": _precision(tags),
+        "precision": _PRECISIONS.get(_said(tags, "PREC")[:1]),
+        "support_grid": _flag(tags.get("ADDGRID")),
         "projectors": None if tags.get("LREAL") is None else "reciprocal" if _said(tags, "LREAL") == "" else "real",
         "aspherical": _flag(tags.get("LASPH")),
         "dipole": _flag(tags.get("LDIPOL")),
@@ -119,12 +120,6 @@ def _number(value: Any) -> float | None:
 
 def _flag(value: Any) -> bool | None:
     return None if value is None else bool(value)
-
-
-def _precision(tags: Mapping[str, Any]) -> str | None:
-    """Return the word of PREC, which INCAR and vasprun.xml shorten, and whether there is a finer grid beside it."""
-    word = _PRECISIONS.get(_said(tags, "PREC")[:1])
-    return word and word + (" with ADDGRID" if tags.get("ADDGRID") is True else "")
 
 
 def _said(tags: Mapping[str, Any], name: str) -> str:
