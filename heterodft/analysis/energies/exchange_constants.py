@@ -273,7 +273,7 @@ def _notes(
     if spins is None:
         notes.append("S is half the mean moment of the element in its sphere")
     if fit.errors is None:
-        notes.append(f"{len(usable)} energies determine it without a check: no errors can be told")
+        notes.append(f"{len(usable)} energies leave no check: no errors can be told")
     if temperature is None:
         why = "nothing orders in this cell" if fit.determined.all() else "not all constants are determined"
         notes.append(f"no ordering temperature: {why}")
