@@ -9,7 +9,7 @@ import numpy as np
 from pymatgen.core import Composition
 
 from heterodft.analysis.layers import find_layering, sum_over_groups
-from heterodft.analysis.layers.layer_search import has_vacuum
+from heterodft.analysis.layers.plane_contents import has_vacuum
 from heterodft.analysis.layers.plane_search import anions_of, content, heights_along
 from heterodft.analysis.layers.site_sums import (
     block_of,

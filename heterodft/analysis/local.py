@@ -9,6 +9,7 @@ import numpy as np
 
 from heterodft.analysis.defect_place import DefectPlace, locate_defect
 from heterodft.analysis.layers.site_sums import site_kinds
+from heterodft.analysis.neighbour_shells import NeighbourShell, find_shells
 from heterodft.analysis.result import SHELLS
 from heterodft.errors import ReaderError, did_you_mean
 
@@ -24,54 +25,6 @@ if TYPE_CHECKING:
     from heterodft.analysis.result import Result
 
 __all__ = ["DefectNeighbours", "MomentsAround", "NeighbourShell", "NeighboursDos"]
-
-_REACH = 6.0
-"""Å."""
-_GAP = 0.6
-"""Å; atoms of one element follow one another in distance by less within a shell, even where it is distorted."""
-_WIDEST = 1.4
-"""Atoms of a shell are no farther than this multiple of its nearest one: 1.36 in tetragonal PbTiO3."""
-_SPLIT = 0.1
-"""Å; an atom nearer than this is the defect itself."""
-
-
-@dataclass(frozen=True)
-class NeighbourShell:
-    """Neighbours of one element at about the same distance.
-
-    Attributes
-    ----------
-    element
-        Their element.
-    sites
-        Indices, from 0, the nearest first; in a small cell a site may be there more than once, as its own image.
-    distances
-        Å, shape (neighbour,).
-    """
-
-    element: str
-    sites: tuple[int, ...]
-    distances: tuple[float, ...]
-
-    @property
-    def label(self) -> str:
-        """``6 O at 1.95 Å``."""
-        return f"{len(self.sites)} {self.element} at {np.mean(self.distances):.2f} Å"
-
-    @property
-    def own_sites(self) -> tuple[int, ...]:
-        """Indices without images: what sums are over."""
-        return tuple(dict.fromkeys(self.sites))
-
-    @property
-    def bottom(self) -> float:
-        """Å: the shortest distance."""
-        return min(self.distances)
-
-    @property
-    def top(self) -> float:
-        """Å: the longest distance."""
-        return max(self.distances)
 
 
 @dataclass(frozen=True)
@@ -191,7 +144,7 @@ class DefectNeighbours:
         if shells < 1:
             raise ReaderError(f"shells: {shells}; give 1 or more")
         place = locate_defect(result, position=position, site=site, pristine=pristine)
-        found, notes = _shells(result.structure, place, shells)
+        found, notes = find_shells(result.structure, place, shells)
         kinds = {k: v for k, v in site_kinds(result).items() if v.moments is not None} if result.sites else {}
         values = np.array([found_kind.moments for found_kind in kinds.values()], dtype=float)
         values = values.reshape(len(kinds), len(result.structure)).T
@@ -334,40 +287,6 @@ class DefectNeighbours:
             ],
             "notes": list(self.notes),
         }
-
-
-def _shells(
-    structure: Structure, place: DefectPlace, number: int
-) -> tuple[tuple[NeighbourShell, ...], tuple[str, ...]]:
-    """Gather atoms around a place by element and distance."""
-    near = [n for n in structure.get_sites_in_sphere(place.position, _REACH) if n.nn_distance > _SPLIT]
-    near = [n for n in near if n.index != place.site or n.nn_distance > _REACH / 2]
-    near.sort(key=lambda n: (n.nn_distance, n.index))
-    if not near:
-        raise ReaderError(f"no atoms within {_REACH:g} Å of {place.kind}; check the position, in Å")
-    shells: list[NeighbourShell] = []
-    for element in dict.fromkeys(n.specie.symbol for n in near):
-        own = [n for n in near if n.specie.symbol == element]
-        for part in _parts([float(n.nn_distance) for n in own]):
-            members = own[part]
-            shells.append(
-                NeighbourShell(
-                    element, tuple(int(n.index) for n in members), tuple(float(n.nn_distance) for n in members)
-                )
-            )
-    chosen = tuple(sorted(shells, key=lambda shell: float(np.mean(shell.distances)))[:number])
-    twice = [shell.label for shell in chosen if len(shell.own_sites) < len(shell.sites)]
-    notes = (f"the cell is so small that images count as neighbours ({', '.join(twice)}); sums hold each site once",)
-    return chosen, notes if twice else ()
-
-
-def _parts(distances: Sequence[float]) -> list[slice]:
-    """Return which of the rising distances belong to each shell."""
-    starts = [0]
-    for i, distance in enumerate(distances):
-        if i and (distance - distances[i - 1] > _GAP or distance > _WIDEST * distances[starts[-1]]):
-            starts.append(i)
-    return [slice(low, high) for low, high in zip(starts, [*starts[1:], len(distances)], strict=True)]
 
 
 def _dos(result: Result, shells: tuple[NeighbourShell, ...]) -> NeighboursDos | None:

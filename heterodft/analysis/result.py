@@ -163,8 +163,9 @@ class Result:
         told.
     method
         What the outputs say of how it was computed, where they do: ``xc``, ``cutoff`` and ``density_cutoff`` (eV),
-        ``kpoints`` (a mesh, or the number of points), ``smearing``, ``smearing_width`` (eV), ``hubbard`` (eV by kind
-        or by site), ``pseudopotentials``, ``charge``, ``noncollinear``, ``spin_orbit``.
+        ``kpoints`` (a mesh, or the number of points), ``precision``, ``projectors``, ``aspherical``,
+        ``smearing``, ``smearing_width`` (eV), ``hubbard`` (eV by kind or by site), ``pseudopotentials``, ``charge``,
+        ``noncollinear``, ``spin_orbit``.
     ended
         ``finished``, ``stopped`` (asked to end early), ``crashed`` or ``cut off``.
     notes

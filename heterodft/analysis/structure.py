@@ -7,15 +7,24 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from heterodft.analysis.layers import Layer
-from heterodft.analysis.layers.layer_search import has_vacuum
-from heterodft.analysis.layers.plane_search import anions_of, heights_along
+from heterodft.analysis.layers.plane_contents import has_vacuum
+from heterodft.analysis.layers.plane_search import heights_along
 from heterodft.analysis.layers.site_sums import group_columns, group_data, plain_numbers, use_layering
 from heterodft.analysis.octahedra import find_octahedra
+from heterodft.analysis.structure_measures import (
+    StructureSeries,
+    each_group,
+    layer_normal,
+    mean_of_known,
+    measure_rumpling,
+    measure_spacings,
+    measure_strain,
+    upright_corners,
+)
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -23,9 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-    from heterodft.analysis.layers import AtomicPlane, Layering, SiteGroup
-    from heterodft.analysis.layers.plane_search import Heights
-    from heterodft.analysis.octahedra import Octahedron
+    from heterodft.analysis.layers import Layering, SiteGroup
     from heterodft.analysis.result import Result
 
 __all__ = ["StructureProfile"]
@@ -136,32 +143,32 @@ class StructureProfile:
         groups = used.groups(by)
         axis = "abc".index(used.axis)
         heights = heights_along(structure, axis)
-        normal = _normal(structure, axis)
-        rumpling = _rumpling(structure, used, by, heights)
+        normal = layer_normal(structure, axis)
+        rumpling = measure_rumpling(structure, used, by, heights)
         found = find_octahedra(structure)
         inside = [[octahedron for octahedron in found if octahedron.centre in group.sites] for group in groups]
         slab = has_vacuum([plane.sites for plane in used.planes], heights)
-        spacing, thickness = _spacings(groups, used.period, slab)
-        moved = np.array([_mean([o.displacement for o in own]) for own in inside]).reshape(-1, 3)
+        spacing, thickness = measure_spacings(groups, used.period, slab)
+        moved = np.array([mean_of_known([o.displacement for o in own]) for own in inside]).reshape(-1, 3)
         return cls(
             groups=groups,
             by=by,
             spacing=spacing,
             thickness=thickness,
-            strain=_strain(groups, thickness, reference or {}),
+            strain=measure_strain(groups, thickness, reference or {}),
             rumpling=rumpling,
             polar=-rumpling,
             off_centre=moved @ normal,
             off_centre_in_plane=np.linalg.norm(moved - np.outer(moved @ normal, normal), axis=1),
             octahedra=np.array([len(own) for own in inside], dtype=float),
             incomplete=np.array([sum(not o.complete for o in own) for own in inside], dtype=float),
-            tilt=_each(inside, lambda o: [o.tilt(normal)]),
-            rotation=_each(inside, lambda o: [abs(o.rotation(normal))]),
-            angle_across=_each(inside, lambda o: o.bond_angles[_upright(o, normal)]),
-            angle_in_plane=_each(inside, lambda o: o.bond_angles[~_upright(o, normal)]),
-            shortest_bond=_each(inside, lambda o: o.bond_lengths, np.nanmin),
-            bond=_each(inside, lambda o: o.bond_lengths),
-            longest_bond=_each(inside, lambda o: o.bond_lengths, np.nanmax),
+            tilt=each_group(inside, lambda o: [o.tilt(normal)]),
+            rotation=each_group(inside, lambda o: [abs(o.rotation(normal))]),
+            angle_across=each_group(inside, lambda o: o.bond_angles[upright_corners(o, normal)]),
+            angle_in_plane=each_group(inside, lambda o: o.bond_angles[~upright_corners(o, normal)]),
+            shortest_bond=each_group(inside, lambda o: o.bond_lengths, np.nanmin),
+            bond=each_group(inside, lambda o: o.bond_lengths),
+            longest_bond=each_group(inside, lambda o: o.bond_lengths, np.nanmax),
             cages=tuple((o.centre, len(o.corners)) for o in found if not o.complete),
             notes=used.notes,
         )
@@ -259,89 +266,3 @@ class StructureProfile:
             "incomplete_octahedra": cages,
             "notes": list(self.notes),
         }
-
-
-@dataclass(frozen=True)
-class StructureSeries:
-    """Some of the numbers, for a figure: shape (group, column)."""
-
-    groups: tuple[SiteGroup, ...]
-    columns: tuple[str, ...]
-    values: NDArray[np.float64]
-    quantity: str
-    unit: str
-
-
-def _normal(structure: Structure, axis: int) -> NDArray[np.float64]:
-    """Return the unit vector that heights are measured along."""
-    vectors = structure.lattice.matrix
-    normal = np.cross(vectors[(axis + 1) % 3], vectors[(axis + 2) % 3])
-    return np.asarray(normal / np.linalg.norm(normal) * np.sign(normal @ vectors[axis]))
-
-
-def _spacings(
-    groups: Sequence[SiteGroup], period: float, slab: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    middles = np.array([group.height for group in groups])
-    spacing = np.diff(middles, append=middles[0] + period)
-    lowest = np.array([group.planes[0].height if isinstance(group, Layer) else np.nan for group in groups])
-    thickness = np.diff(lowest, append=lowest[0] + period)
-    if slab:
-        spacing[-1] = thickness[-1] = np.nan
-    return spacing, thickness
-
-
-def _strain(
-    groups: Sequence[SiteGroup], thickness: NDArray[np.float64], reference: Mapping[str, float]
-) -> NDArray[np.float64]:
-    materials = [group.label.partition(":")[0].partition("[")[0] for group in groups]
-    for name, value in reference.items():
-        if name not in materials:
-            raise ReaderError(f"reference: {name} is not in the stack{did_you_mean(name, materials)}")
-        if not value > 0:
-            raise ReaderError(f"reference: {value:g} Å of {name}; give the thickness of a layer")
-    return np.asarray(100 * (thickness / [reference.get(name, np.nan) for name in materials] - 1))
-
-
-def _rumpling(structure: Structure, layering: Layering, by: str, heights: Heights) -> NDArray[np.float64]:
-    anions = anions_of(structure)
-
-    def of_plane(plane: AtomicPlane) -> float:
-        own = heights.together(list(plane.sites))
-        is_anion = np.array([structure[site].specie.symbol in anions for site in plane.sites])
-        if is_anion.all() or not is_anion.any():
-            return float("nan")
-        return float(own[is_anion].mean() - own[~is_anion].mean())
-
-    if by == "plane":
-        return np.array([of_plane(plane) for plane in layering.planes])
-    return np.array([float(_mean([of_plane(plane) for plane in layer.planes])) for layer in layering.layers])
-
-
-def _upright(octahedron: Octahedron, normal: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which corners join octahedra above one another, those whose centres are more above than beside."""
-    ends = octahedron.vectors + octahedron.across
-    return np.asarray(np.abs(ends @ normal) > 0.5 * np.linalg.norm(ends, axis=1))
-
-
-def _mean(values: Sequence[Any]) -> NDArray[np.float64]:
-    """Return the mean of those that are numbers; not-a-number, of shape (3,) for want of vectors, when none is."""
-    array = np.array(values, dtype=float)
-    if not len(array):
-        return np.full(3, np.nan)
-    known = array[~np.isnan(array).reshape(len(array), -1).any(axis=1)]
-    return np.asarray(known.mean(axis=0)) if len(known) else np.full(array.shape[1:], np.nan)
-
-
-def _each(
-    inside: Sequence[Sequence[Octahedron]],
-    measure: Callable[[Octahedron], Any],
-    reduce: Callable[[NDArray[np.float64]], Any] = np.mean,
-) -> NDArray[np.float64]:
-    """Return one number a group from those of all its octahedra."""
-    results = []
-    for own in inside:
-        values = np.array([value for octahedron in own for value in measure(octahedron)], dtype=float)
-        values = values[~np.isnan(values)]
-        results.append(float(reduce(values)) if len(values) else float("nan"))
-    return np.array(results)

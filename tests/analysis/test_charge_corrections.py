@@ -19,6 +19,7 @@ from heterodft.errors import ReaderError
 SC = Lattice.cubic(10.0)
 FCC = Lattice(5.0 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]))
 BCC = Lattice(5.0 * np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]]))
+HCP = Lattice.hexagonal(3.0, 3.0 * np.sqrt(8 / 3))
 CELL = Structure(SC, ["Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 WIGNER = (3 / (4 * np.pi)) ** (1 / 3)
 """Radius of the sphere of a unit volume."""
@@ -125,3 +126,15 @@ def test_potentials_are_aligned_far_from_the_defect():
     with pytest.raises(ReaderError, match="64 sites"):
         align_potentials(cell, [0, 0, 0], shifted[:3], host)
     assert isinstance(found, Alignment)
+
+
+@pytest.mark.parametrize(("lattice", "literature"), [(SC, 0.369), (FCC, 0.343), (BCC, 0.342), (HCP, 0.478)])
+def test_shape_factors_of_lany_and_zunger(lattice, literature):
+    """Phys. Rev. B 78, 235104 (2008), table in the text: c_sh of the four lattices."""
+    assert shape_factor(lattice) == pytest.approx(literature, abs=6e-4)
+
+
+@pytest.mark.parametrize("dielectric", [0.5, np.diag([3.0, 3.0, 0.2]), -1.0])
+def test_a_dielectric_constant_below_that_of_vacuum_is_refused(dielectric):
+    with pytest.raises(ReaderError, match="below 1"):
+        correct_charge(CELL, 1, dielectric=dielectric)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from finished import make_result
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +11,7 @@ from pymatgen.core import Lattice, Structure
 
 from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.energies.comparability import compare, differences, faults
+from heterodft.analysis.result import Bands
 from heterodft.templates.kpoints import k_mesh
 
 NIO = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.18), ["Ni", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -187,7 +191,7 @@ def test_what_the_readers_of_both_codes_tell_is_understood(result):
         "smearing_width": 0.2,
     }
     told = settings_of(result(ours=False, method=vasp))
-    assert (told["hubbard"], told["smearing_width"]) == ({"Ni": "5 eV, J 0.5 eV"}, None)
+    assert (told["hubbard"], told["smearing_width"]) == ({"Ni": "5 eV, J 0.5 eV on d"}, None)
     assert (
         differences(result(ours=False, method=vasp), result(ours=False, method=vasp | {"smearing_width": 0.05})) == []
     )
@@ -200,3 +204,83 @@ def test_a_dispersion_correction_counts_where_one_side_has_none(result):
     assert differences(result(ours=False), result(ours=False, method={"dispersion": "IVDW 11"})) == [
         "dispersion correction none against IVDW 11"
     ]
+
+
+def gapped(gap):
+    energies = np.array([[[0.0, gap]]])
+    return Bands(energies, np.array([[[1.0, 0.0]]]), np.zeros((1, 3)), np.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("gap", "smearing", "width", "same"),
+    [
+        (2.0, "gaussian", 0.1, True),
+        (0.8, "gaussian", 0.1, False),  # 8 widths: tails reach across
+        (2.0, "fermi-dirac", 0.1, False),  # long tails
+        (None, "gaussian", 0.1, False),
+    ],
+)
+def test_smearing_that_does_nothing_to_an_insulator_hinders_nothing(result, gap, smearing, width, same):
+    bands = None if gap is None else gapped(gap)
+    insulator = result(ours=False, bands=bands, electrons=2.0)
+    metal = result(ours=False, method={"smearing": smearing, "smearing_width": width})
+    for pair in ((insulator, metal), (metal, insulator)):
+        found = compare(*pair)
+        assert (found.differences == ()) == same
+        assert any("does nothing to" in note for note in found.notes) == same
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ({"precision": "normal"}, "precision of the grids accurate against normal"),
+        ({"support_grid": True}, "support grid (ADDGRID) off against on"),
+        ({"projectors": "real"}, "projectors reciprocal against real"),
+        ({"aspherical": False}, "gradient corrections inside the spheres (LASPH) on against off"),
+        ({"precision": None, "projectors": None, "aspherical": None}, None),
+    ],
+)
+def test_grids_projectors_and_spheres_of_folders_of_others_count(result, method, words):
+    told = {"precision": "accurate", "support_grid": False, "projectors": "reciprocal", "aspherical": True}
+    found = differences(result(ours=False, method=told), result(ours=False, method=told | method))
+    assert found == ([] if words is None else [words])
+
+
+def test_a_mesh_around_gamma_is_not_one_beside_it(result):
+    def bands(first):
+        return Bands(np.zeros((1, 2, 1)), np.ones((1, 2, 1)), np.array([[first] * 3, [0.25] * 3]), np.ones(2) / 2)
+
+    around, beside = (result(ours=False, bands=bands(k)) for k in (0.0, 0.125))
+    assert differences(around, beside) == ["k-mesh 4×4×4 with Γ against 4×4×4 without Γ"]
+    assert differences(around, around) == []
+
+
+def test_a_cell_that_is_turned_as_a_whole_is_the_same_cell(result):
+    turn = np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1.0]])
+    turned = Structure(Lattice(NIO.lattice.matrix @ turn), NIO.species, NIO.frac_coords)
+    sheared = Structure(Lattice.from_parameters(4.18, 4.18, 4.18, 88, 90, 90), NIO.species, NIO.frac_coords)
+    assert differences(result(), result(turned)) == []
+    assert "at 88.0° 90.0° 90.0°" in differences(result(), result(sheared))[0]
+
+
+def test_a_relaxation_of_others_is_told_beside_a_static_run(result):
+    moved = replace(result(ours=False), step="relax")
+    found = compare(moved, result(ours=False))
+    assert found.differences == ()
+    assert "A was relaxed in its run; whether B is relaxed is not told" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ({"U": 5.0, "J": 1.0, "type": 2}, {"U": 4.0, "J": 0.0, "type": 2}, None),  # Dudarev: U - J
+        ({"U": 5.0, "J": 1.0, "type": 1}, {"U": 4.0, "J": 0.0, "type": 1}, "5 eV, J 1 eV (LDAUTYPE 1) against 4 eV"),
+        ({"U": 4.0, "J": 0.0, "type": 1}, {"U": 4.0, "J": 0.0, "type": 2}, "4 eV (LDAUTYPE 1) against 4 eV"),
+        ({"U": 4.0, "shell": "d"}, {"U": 4.0, "shell": "p"}, "4 eV on d against 4 eV on p"),
+    ],
+)
+def test_u_counts_with_its_shell_and_its_way(result, one, other, words):
+    found = differences(
+        result(ours=False, method={"hubbard": {"Ni": one}}), result(ours=False, method={"hubbard": {"Ni": other}})
+    )
+    assert found == [] if words is None else words in found[0]

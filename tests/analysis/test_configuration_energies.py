@@ -193,3 +193,27 @@ def test_the_order_in_which_results_come_does_not_matter(order):
     ]
     rows = ConfigurationEnergies.from_results([results[i] for i in order]).rows
     assert [row.name for row in rows] == ["AFM-A", "AFM-C", "FM"]
+
+
+@pytest.mark.parametrize("order", [[7, 6, 5, 4, 3, 2, 1, 0], [2, 3, 0, 1, 4, 5, 6, 7], [0, 2, 4, 6, 1, 3, 5, 7]])
+def test_files_that_list_the_atoms_in_another_order_hold_the_same_state(order):
+    listed = Structure.from_sites([NIO[i] for i in order])
+    again = make_result(listed, -40.4, moments=[AFM[i] for i in order], ours=False)
+    results = [make_result(NIO, -40.0, moments=FM, ours=False), make_result(NIO, -40.4, moments=AFM, ours=False)]
+    rows = table([*results, again], names=["a", "b", "c"])
+    assert rows["b"].state == rows["c"].state
+    assert rows["c"].same_as == "b" or rows["b"].same_as == "c"
+    assert rows["a"].same_as == ""
+
+
+def test_atoms_that_relaxed_keep_their_order():
+    moved = NIO.copy()
+    moved.perturb(0.3)
+    rows = table(
+        [
+            make_result(NIO, -40.0, moments=AFM, ours=False),
+            make_result(moved, -40.0, moments=AFM, ours=False),
+        ],
+        names=["a", "b"],
+    )
+    assert rows["b"].same_as == "a"

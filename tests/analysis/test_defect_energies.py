@@ -288,3 +288,13 @@ def test_tables_data_and_figure():
     assert axis.lines[0].get_label() == "V_O (uncorrected)"
     with pytest.raises(ReaderError, match="did you mean 'O-poor'"):
         found.plot(limit="O-por")
+
+
+def test_namesakes_and_charges_of_one_defect_are_one_family():
+    same = {"label": "V_O@SrTiO3:1"}
+    results = [vacancy(E_HOST + e, charge=q, about=same) for e, q in ((6.0, 2), (6.5, 2), (9.0, 0), (9.5, 0))]
+    named = name_defects(results)
+    assert list(named) == [f"V_O@SrTiO3:1{end}" for end in (": +2", ": +2 (2)", "", " (4)")]
+    found = DefectFormation.from_results(named, host(), two_limits())
+    assert {row.family for row in found.rows} == {"V_O@SrTiO3:1"}
+    assert len(found.transition_levels()) == 1

@@ -237,7 +237,7 @@ def test_stacking_along_a_is_found_and_said():
     turned = Structure(Lattice(vectors), structure.species, structure.frac_coords[:, [2, 0, 1]])
     layering = find_layering(turned)
     assert layering.axis == "a"
-    assert layering.notes == ("stacked along a: along c the composition does not vary",)
+    assert layering.notes == ("stacked along a: along c the composition does not vary, or not from layer to layer",)
     assert [layer.label for layer in layering.layers] == ["SrTiO3:1", "SrTiO3:2", "LaAlO3:1", "LaAlO3:2"]
     assert layering.period == pytest.approx(structure.lattice.c)
     assert find_layering(turned, axis="c").axis == "c"
@@ -290,3 +290,71 @@ def test_a_slab_may_lie_across_the_cell_boundary():
 def test_noble_gases_make_planes_without_warnings():
     argon = Structure(Lattice.cubic(5.3), ["Ar", "Ar"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     assert len(find_layering(argon).planes) == 2
+
+
+def labels(structure, **options):
+    return [layer.label for layer in find_layering(structure, **options).layers]
+
+
+def test_a_sheet_of_cations_between_anions_is_one_layer():
+    thick = 1.56 / 25
+    sheet = Structure(
+        Lattice.hexagonal(3.16, 25),
+        ["Mo", "S", "S"],
+        [[1 / 3, 2 / 3, 0.5], [2 / 3, 1 / 3, 0.5 + thick], [2 / 3, 1 / 3, 0.5 - thick]],
+    )
+    assert labels(sheet) == ["MoS2:1"]
+
+
+def test_quintuple_layers_of_elements_of_like_electronegativity_are_found():
+    telluride = Structure.from_spacegroup(
+        "R-3m", Lattice.hexagonal(4.38, 30.49), ["Bi", "Te", "Te"], [[0, 0, 0.4], [0, 0, 0], [0, 0, 0.2095]]
+    )
+    assert labels(telluride) == ["Bi2Te3:1", "Bi2Te3:2", "Bi2Te3:3"]
+
+
+def test_planes_of_one_compound_that_takes_turns_in_cations_are_layers_of_the_compound():
+    cobaltate = Structure.from_spacegroup(
+        "R-3m", Lattice.hexagonal(2.816, 14.05), ["Li", "Co", "O"], [[0, 0, 0.5], [0, 0, 0], [0, 0, 0.26]]
+    )
+    assert labels(cobaltate) == ["LiCoO2:1", "LiCoO2:2", "LiCoO2:3"]
+
+
+def test_the_name_of_a_material_holds_elements_that_share_their_planes():
+    ordered = Structure.from_spacegroup(
+        "Im-3",
+        Lattice.cubic(7.39),
+        ["Ca", "Cu", "Ti", "O"],
+        [[0, 0, 0], [0, 0.5, 0.5], [0.25, 0.25, 0.25], [0.303, 0.179, 0]],
+    )
+    assert labels(ordered) == ["CaTi4Cu3O12:1", "CaTi4Cu3O12:2"]
+
+
+@pytest.mark.parametrize("normal", [(1, 1, 0), (1, 1, 1)])
+def test_stacking_along_a_is_found_where_planes_along_c_differ_too(normal):
+    built = build_superlattice(blocks((KTO, 4), (LAO, 4)), normal=normal)
+    turned = Structure(built.lattice.matrix[[2, 0, 1]], built.species, built.frac_coords[:, [2, 0, 1]])
+    layering = find_layering(turned)
+    assert layering.axis == "a"
+    assert [set(layer.sites) for layer in layering.layers] == [set(one.sites) for one in find_layering(built).layers]
+
+
+def test_corundum_on_rocksalt_upside_down_keeps_its_layers():
+    built = build_superlattice(blocks((CR, 3), (CRN, 2)), normal=HEXAGONAL)
+    turned = bare(Structure(built.lattice, built.species, built.frac_coords * [1, 1, -1]))
+    assert members(find_layering(turned))[1] == members(find_layering(built))[1]
+    assert {layer.formula for layer in find_layering(turned).layers} == {"Cr2O3", "CrN"}
+
+
+def test_layers_that_are_a_guess_say_so():
+    cuprate = Structure(
+        Lattice.orthorhombic(3.82, 3.89, 11.68),
+        ["Y", "Ba", "Ba", "Cu", "Cu", "Cu", *["O"] * 7],
+        [
+            *([0.5, 0.5, 0.5], [0.5, 0.5, 0.184], [0.5, 0.5, 0.816], [0, 0, 0], [0, 0, 0.356], [0, 0, 0.644]),
+            *([0, 0.5, 0], [0.5, 0, 0.379], [0.5, 0, 0.621], [0, 0.5, 0.377], [0, 0.5, 0.623]),
+            *([0, 0, 0.158], [0, 0, 0.842]),
+        ],
+    )
+    assert "a guess; give layers or axis" in find_layering(cuprate).notes[0]
+    assert find_layering(bare(build_superlattice(blocks((STO, 2), (LAO, 2))))).notes == ()

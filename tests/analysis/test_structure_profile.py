@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from made_results import made_result
 from pymatgen.core import Lattice, Structure
 
+from heterodft.analysis.layers import find_layering
 from heterodft.analysis.octahedra import find_octahedra
 from heterodft.analysis.structure import StructureProfile
 from heterodft.errors import ReaderError
@@ -171,6 +172,15 @@ def test_a_slab_has_no_spacing_across_its_vacuum():
     assert np.isnan(profile.spacing[2])
     assert np.isnan(profile.thickness[2])
     assert [count for _, count in profile.cages] == [5]
+
+
+def test_layers_that_the_user_gave_have_the_vacuum_where_it_is():
+    slab = build_superlattice([Block(STO, 3)], vacuum=15)
+    slab.translate_sites(range(len(slab)), [0, 0, 0.5])  # the vacuum now lies within the cell
+    given = [list(layer.sites) for layer in find_layering(slab).layers]
+    profile = StructureProfile.from_structure(slab, layering=find_layering(slab, layers=given))
+    wide = [spacing for spacing in profile.spacing if not np.isnan(spacing)]
+    assert wide == pytest.approx([3.905, 3.905])
 
 
 def test_corundum_has_octahedra_but_no_cubic_axes_to_turn_from():

@@ -76,3 +76,22 @@ def test_incar_as_people_write_it():
         "SYSTEM": ["a", "b"], "ENCUT": 520, "ISMEAR": -5, "LDAU": True, "MAGMOM": [1.5, 1.5, -3, 0, 0], "SIGMA": 0.05,
         "ALGO": "Fast",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ({"PREC": "accura", "ADDGRID": False}, {"precision": "accurate", "support_grid": False}),
+        ({"PREC": "Accurate", "ADDGRID": True}, {"precision": "accurate", "support_grid": True}),
+        ({"PREC": "Normal"}, {"precision": "normal"}),
+        ({"LREAL": False}, {"projectors": "reciprocal"}),
+        ({"LREAL": "Auto"}, {"projectors": "real"}),
+        ({"LREAL": True}, {"projectors": "real"}),
+        ({"LASPH": True, "LDIPOL": False}, {"aspherical": True, "dipole": False}),
+        ({}, {}),
+    ],
+)
+def test_grids_projectors_and_spheres(tags, told):
+    keys = ("precision", "support_grid", "projectors", "aspherical", "dipole")
+    method = method_of(VaspSettings(tags), None)
+    assert {key: method[key] for key in keys if key in method} == told

@@ -39,6 +39,7 @@ _NO_PHYSICS_BY_PURPOSE = {
 }
 _NO_PHYSICS = frozenset(word for words in _NO_PHYSICS_BY_PURPOSE.values() for word in words.split())
 _ELEMENT = re.compile(r"[A-Z][a-z]?")
+_ROUNDED = 1e-5
 _CHOICES = ("xc", "cutoff", "density_cutoff", "kpoints", "shift", "smearing", "smearing_width")
 
 
@@ -74,7 +75,8 @@ def settings_of(result: Result, *, ours: bool | None = None) -> dict[str, Any]:
     dict
         ``code``, ``version``, ``xc``, ``cutoff`` and ``density_cutoff`` (eV), ``kpoints`` (a list of three, or the
         number of points), ``shift``, ``smearing``, ``smearing_width`` (eV), ``hubbard`` and ``pseudopotentials`` (in
-        words, by element), ``precision``, ``projectors``, ``dipole``, ``raw`` (what in it decides an energy),
+        words, by element), ``precision``, ``support_grid``, ``projectors``, ``aspherical``, ``dipole``,
+        ``gamma`` (whether the mesh holds Γ), ``raw`` (what in it decides an energy),
         ``charge``, ``noncollinear``, ``spin_orbit``, ``dispersion``, ``relaxed``, ``elements``, ``cell`` (Å,
         shape (3, 3), from which the run started where that is known) and ``ours``.
     """
@@ -97,6 +99,9 @@ def _of_request(body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "ours": True,
         **{name: settings.get(name) for name in (*_CHOICES, *names)},
+        "support_grid": None,  # these two of ours are in raw
+        "aspherical": None,
+        "gamma": None,
         "dispersion": None,
         "kpoints": None if settings.get("kpoints") is None else [int(n) for n in settings["kpoints"]],
         "hubbard": _hubbard_of_request(body.get("hubbard") or []),
@@ -126,7 +131,16 @@ def _hubbard_of_request(entries: Iterable[Any]) -> dict[str, str]:
 
 def _of_outputs(result: Result) -> dict[str, Any]:
     method = result.method
-    names = ("precision", "projectors", "dipole", "charge", "noncollinear", "spin_orbit")
+    names = (
+        "precision",
+        "support_grid",
+        "projectors",
+        "aspherical",
+        "dipole",
+        "charge",
+        "noncollinear",
+        "spin_orbit",
+    )
     hubbard = method.get("hubbard")
     if hubbard is None and result.code == "espresso" and "cutoff" in method:
         hubbard = {}  # pw.x writes U wherever there is one
@@ -140,8 +154,17 @@ def _of_outputs(result: Result) -> dict[str, Any]:
         "hubbard": None if hubbard is None else _hubbard_of_outputs(hubbard, result),
         "pseudopotentials": _pseudopotentials(method.get("pseudopotentials"), result),
         "raw": physical_raw(method.get("raw") or {}),
-        "relaxed": None,
+        "gamma": _holds_gamma(result),
+        "relaxed": True if result.step.startswith("relax") else None,
     }
+
+
+def _holds_gamma(result: Result) -> bool | None:
+    """Whether Γ is among the k-points: of even meshes, that of Monkhorst and Pack leaves it out."""
+    if result.bands is None or result.bands.labels is not None:
+        return None
+    points = np.asarray(result.bands.kpoints)
+    return bool((np.abs(points - np.round(points)).max(axis=1, initial=0.0) < _ROUNDED).any())
 
 
 def _points(told: Any) -> Any:
@@ -154,7 +177,7 @@ def _points(told: Any) -> Any:
 def _hubbard_of_outputs(told: Any, result: Result) -> dict[str, str]:
     """Return U in words by element, from values by kind (``Fe``, ``Fe1``, ``Ni-3d``) or by site.
 
-    A value is U in eV, or holds ``U`` and ``J``.
+    A value is U in eV, or holds ``U``, ``J``, and where told ``shell`` and ``type`` (LDAUTYPE of VASP).
     """
     if isinstance(told, dict):
         pairs = [(match[0], value) for kind, value in told.items() if (match := _ELEMENT.match(str(kind)))]
@@ -168,8 +191,12 @@ def _hubbard_of_outputs(told: Any, result: Result) -> dict[str, str]:
 
 def _u_in_words(value: Any) -> str:
     if isinstance(value, dict):
-        hund = f", J {float(value['J']):.4g} eV" if value.get("J") else ""
-        return f"{float(value.get('U', 0.0)):.4g} eV{hund}"
+        u, j = float(value.get("U") or 0.0), float(value.get("J") or 0.0)
+        shell = f" on {value['shell']}" if value.get("shell") else ""
+        if value.get("type", 2) == 2 and "type" in value:  # Dudarev: only the difference counts
+            return f"{u - j:.4g} eV{shell}"
+        way = f" (LDAUTYPE {value['type']})" if "type" in value else ""
+        return f"{u:.4g} eV" + (f", J {j:.4g} eV" if j else "") + shell + way
     return f"{float(value):.4g} eV" if isinstance(value, int | float) else str(value)
 
 

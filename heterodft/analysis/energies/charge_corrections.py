@@ -83,8 +83,8 @@ class ChargeCorrection:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Potential of the defect's cell above that of its host, far from the defect: eV, standard deviation (eV), and
-    number of sites.
+    """Potential energy of an electron in the defect's cell above that in its host, far from the defect: eV, standard
+    deviation (eV), and number of sites.
     """
 
     shift: float
@@ -114,12 +114,13 @@ def correct_charge(
     scheme
         See the head of this module.
     alignment
-        Potential of the defect's cell above that of the host far from the defect, eV; see `align_potentials`.
+        Potential energy of an electron (as in LOCPOT, or at the cores in OUTCAR) in the defect's cell above that in
+        the host, far from the defect, eV; see `align_potentials`.
 
     Raises
     ------
     ReaderError
-        If the dielectric tensor is not symmetric and positive.
+        If the dielectric tensor is not symmetric, or below 1.
     """
     tensor = dielectric_tensor(dielectric)
     image = -point_charge_energy(structure.lattice, charge, tensor)
@@ -143,14 +144,16 @@ def dielectric_tensor(dielectric: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     ReaderError
-        If it is neither a positive number nor a symmetric, positive tensor.
+        If it is neither a number of 1 or more nor a symmetric tensor of such.
     """
     given = np.asarray(dielectric, dtype=np.float64)
     tensor = float(given) * np.eye(3) if given.ndim == 0 else given
     if tensor.shape != (3, 3) or not np.allclose(tensor, tensor.T, atol=_SYMMETRIC * max(1.0, np.abs(tensor).max())):
         raise ReaderError(f"dielectric: shape {given.shape}; give a number or a symmetric tensor of 3 × 3")
-    if not np.isfinite(tensor).all() or np.linalg.eigvalsh(tensor).min() <= 0:
-        raise ReaderError(f"dielectric: {np.round(tensor, 3).tolist()} is not positive; a crystal has 1 or more")
+    if not np.isfinite(tensor).all() or np.linalg.eigvalsh(tensor).min() < 1 - _SYMMETRIC:
+        raise ReaderError(
+            f"dielectric: {np.round(tensor, 3).tolist()} is below 1, that of vacuum; give that of the crystal"
+        )
     return tensor
 
 
@@ -246,7 +249,7 @@ def align_potentials(
     defect
         Where it is, Å.
     potentials, host_potentials
-        eV at each site of the structure, and at the same sites of the host, shape (sites,).
+        Of an electron, eV, at each site of the structure, and at the same sites of the host, shape (sites,).
     beyond
         Å: sites farther from the defect and all its images count; by default 0.8 of the farthest.
 

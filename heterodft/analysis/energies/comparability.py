@@ -27,13 +27,12 @@ import numpy as np
 
 from heterodft.analysis.corrections import incomparable_reason
 from heterodft.analysis.energies.calculation_settings import ESSENTIAL, is_without_width, settings_of
-from heterodft.analysis.energies.vacuum import has_vacuum
+from heterodft.analysis.energies.cell_comparison import cell_differences, cell_notes
+from heterodft.analysis.energies.mesh_comparison import compare_meshes
+from heterodft.analysis.gaps import find_gap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from numpy.typing import NDArray
-    from pymatgen.core import Structure
+    from collections.abc import Iterator, Mapping, Sequence
 
     from heterodft.analysis.result import Result
 
@@ -49,16 +48,21 @@ _PLAIN = {
     "smearing": "smearing",
     "smearing_width": "smearing width",
     "precision": "precision of the grids",
+    "support_grid": "support grid (ADDGRID)",
     "projectors": "projectors",
+    "aspherical": "gradient corrections inside the spheres (LASPH)",
     "noncollinear": "noncollinear moments",
     "spin_orbit": "spin-orbit coupling",
     "dispersion": "dispersion correction",
 }
 """Settings that must agree whatever is subtracted, in words."""
+_SMEARING = ("smearing", "smearing_width")
 _EV = ("cutoff", "density_cutoff", "smearing_width")
-_SAME_LENGTH = 2e-3
 _SAME_NUMBER = 1e-4
-_ROUNDING = 1e-4
+_TAILS, _LONG_TAILS = 10.0, 40.0
+"""Widths of smearing that a gap must hold for no state to be partly occupied; of Fermi and Dirac's."""
+_SMALLEST_GAP = 0.1
+"""eV; a smaller gap may be one of the mesh."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +134,16 @@ def compare(
         and not (key == "smearing_width" and (one["smearing"] is None or is_without_width(one["smearing"])))
     ]
     told = [f"{name} {fault}" for name, one in zip(names, (a, b), strict=True) for fault in faults(one)]
-    told += [*_plain(first, second), *_by_element(first, second), *_raw(first, second, kind)]
-    kpoints, unclear, hint = _kpoints(first, second, (a, b), kind, names)
-    told += [*kpoints, *_cells(first, second, (a, b), kind)]
+    idle = _idle_smearing(first, second, (a, b), names)
+    told += [
+        *_plain(first, second, free=_SMEARING if idle else ()),
+        *_by_element(first, second),
+        *_raw(first, second, kind),
+    ]
+    kpoints, unclear, hint = compare_meshes(first, second, (a, b), kind, names)
+    told += [*kpoints, *cell_differences(first, second, (a, b), kind)]
     version, aside = _versions(first, second)
-    notes = [*hint, *aside, *_beside(first, second, kind, names)]
+    notes = [*idle, *hint, *aside, *cell_notes(first, second, kind, names)]
     return Comparison(tuple(told + version), tuple(missing + unclear), tuple(notes))
 
 
@@ -151,11 +160,28 @@ def faults(result: Result) -> list[str]:
     return found + ([f"was changed by a handler: {reason}"] if reason else [])
 
 
-def _plain(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
+def _plain(first: Mapping[str, Any], second: Mapping[str, Any], *, free: Sequence[str] = ()) -> Iterator[str]:
     for key, name in _PLAIN.items():
         one, other = first[key], second[key]
-        if one is not None and other is not None and not _agree(one, other):
+        if key not in free and one is not None and other is not None and not _agree(one, other):
             yield f"{name} {_told(key, one)} against {_told(key, other)}"
+
+
+def _idle_smearing(
+    first: Mapping[str, Any], second: Mapping[str, Any], both: tuple[Result, Result], names: tuple[str, str]
+) -> list[str]:
+    """Return a note where smearings differ but do nothing to one of the two, whose gap is many widths wide."""
+    told = list(_plain(first, second, free=[key for key in _PLAIN if key not in _SMEARING]))
+    widths = [0.0 if is_without_width(each["smearing"]) else each["smearing_width"] for each in (first, second)]
+    if not told or None in widths or None in (first["smearing"], second["smearing"]):
+        return []
+    tails = any("fermi" in str(each["smearing"]).lower() or each["smearing"] == "fd" for each in (first, second))
+    least = (_LONG_TAILS if tails else _TAILS) * max(widths)
+    for name, result in zip(names, both, strict=True):
+        gap = find_gap(result) if result.bands is not None else None
+        if gap is not None and gap.value is not None and not gap.metal and gap.value > max(least, _SMALLEST_GAP):
+            return [f"{' and '.join(told)}: does nothing to {name}, which has a gap of {gap.value:.2f} eV"]
+    return []
 
 
 def _agree(one: Any, other: Any) -> bool:
@@ -198,99 +224,3 @@ def _versions(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[list
         return [], []
     told = [f"version {one} against {other}"]
     return ([], told) if one.partition(".")[0] == other.partition(".")[0] else (told, [])
-
-
-def _cells(
-    first: Mapping[str, Any], second: Mapping[str, Any], both: tuple[Result, Result], kind: Subtraction
-) -> Iterator[str]:
-    a, b = (result.structure.composition for result in both)
-    if kind in ("same cell", "charge states") and not a.almost_equals(b):
-        yield f"atoms {a.formula} against {b.formula}"
-    if kind != "formation" and not np.allclose(first["cell"], second["cell"], atol=_SAME_LENGTH):
-        yield f"cell {_lengths(first['cell'])} against {_lengths(second['cell'])}"
-    if (
-        kind == "same cell"
-        and first["relaxed"] != second["relaxed"]
-        and None not in (first["relaxed"], second["relaxed"])
-    ):
-        yield f"{_relaxed(first)} against {_relaxed(second)}"
-    if kind in ("same cell", "formation") and (first["charge"] or 0) != (second["charge"] or 0):
-        yield f"charge {first['charge'] or 0:+g} against {second['charge'] or 0:+g}"
-    if kind != "formation" and bool(first["dipole"]) != bool(second["dipole"]):
-        yield f"dipole correction {_told('', bool(first['dipole']))} against {_told('', bool(second['dipole']))}"
-
-
-def _lengths(cell: NDArray[np.float64]) -> str:
-    return "×".join(f"{length:.3f}" for length in np.linalg.norm(cell, axis=1)) + " Å"
-
-
-def _unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether one is relaxed and the other is not; False where that is not known."""
-    return {first["relaxed"], second["relaxed"]} == {True, False}
-
-
-def _relaxed(settings: Mapping[str, Any]) -> str:
-    return "relaxed" if settings["relaxed"] else "not relaxed"
-
-
-def _beside(
-    first: Mapping[str, Any], second: Mapping[str, Any], kind: Subtraction, names: tuple[str, str]
-) -> Iterator[str]:
-    if kind in ("formation", "defect") and _unlike(first, second):
-        yield f"{names[0]} is {_relaxed(first)}, {names[1]} {_relaxed(second)}"
-    for name, one in zip(names, (first, second), strict=True):
-        if one["charge"] is None and not one["ours"]:
-            yield f"the charge of {name} is not told; taken as neutral"
-
-
-def _kpoints(
-    first: Mapping[str, Any],
-    second: Mapping[str, Any],
-    both: tuple[Result, Result],
-    kind: Subtraction,
-    names: tuple[str, str],
-) -> tuple[list[str], list[str], list[str]]:
-    """Return what differs, what is unknown and what is only told of the k-points."""
-    one, other = first["kpoints"], second["kpoints"]
-    if one is None or other is None:
-        return [], [], []
-    numbers = [name for name, mesh in zip(names, (one, other), strict=True) if isinstance(mesh, int)]
-    if kind == "formation":
-        if numbers:
-            return [], [f"unknown: k-mesh of {name} (only the number of its points is told)" for name in numbers], []
-        told = _spacings(one, other, (both[0].structure, both[1].structure))
-        shifted = [name for name, each in zip(names, (first, second), strict=True) if any(each["shift"] or ())]
-        return told, [], [f"the k-mesh of {shifted[0]} alone is shifted"] if len(shifted) == 1 else []
-    same = one == other and list(first["shift"] or (0, 0, 0)) == list(second["shift"] or (0, 0, 0))
-    if same:
-        return [], [], []
-    if numbers:  # orders of other symmetry need other numbers of one mesh
-        return [], [f"unknown: whether the k-meshes agree ({_mesh(one, None)} against {_mesh(other, None)})"], []
-    told = [f"k-mesh {_mesh(one, first['shift'])} against {_mesh(other, second['shift'])}"]
-    return ([], [], told) if kind == "charge states" else (told, [], [])
-
-
-def _mesh(mesh: Any, shift: Any) -> str:
-    if isinstance(mesh, int):
-        return f"{mesh} points"
-    return "×".join(map(str, mesh)) + (" shifted" if shift is not None and any(shift) else "")
-
-
-def _spacings(one: Any, other: Any, structures: tuple[Structure, Structure]) -> list[str]:
-    """Return how two meshes differ that no one k-spacing s makes, N = ceil(|b| / s); vacuum is free."""
-    low, high = [], []
-    for mesh, structure in zip((one, other), structures, strict=True):
-        lengths = np.array(structure.lattice.reciprocal_lattice.abc)
-        for axis, (length, number) in enumerate(zip(lengths, mesh, strict=True)):
-            if not has_vacuum(structure, axis):
-                low.append(length / number)
-                high.append(length / (number - 1) if number > 1 else np.inf)
-    if not low or max(low) < min(high) * (1 - _ROUNDING):
-        return []
-    return [f"k-mesh {_dense(one, structures[0])} against {_dense(other, structures[1])}"]
-
-
-def _dense(mesh: Any, structure: Structure) -> str:
-    lengths = structure.lattice.reciprocal_lattice.abc
-    widest = max((lengths[i] / mesh[i] for i in range(3) if not has_vacuum(structure, i)), default=0.0)
-    return f"{_mesh(mesh, None)} ({widest:.2f} 1/Å apart)"

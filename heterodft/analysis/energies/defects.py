@@ -9,7 +9,6 @@ et al., Rev. Mod. Phys. 86, 253 (2014), equation 3). What is not corrected is ca
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.energies.charge_corrections import correct_charge
 from heterodft.analysis.energies.comparability import compare
+from heterodft.analysis.energies.defect_levels import DefectRow, TransitionLevel, crossing, stable_charges
+from heterodft.analysis.energies.defect_names import name_defects
 from heterodft.analysis.energies.states import state_note
 from heterodft.analysis.energies.vacuum import has_vacuum
 from heterodft.analysis.gaps import find_gap
@@ -39,68 +40,6 @@ __all__ = ["UNCORRECTED", "DefectFormation", "DefectRow", "TransitionLevel", "na
 UNCORRECTED = "uncorrected"
 _NEUTRAL = "none needed"
 _WHOLE = 1e-3
-_CHARGE = re.compile(r": [+-]?\d+$")
-
-
-@dataclass(frozen=True)
-class DefectRow:
-    """One charge of one defect in one limit.
-
-    Attributes
-    ----------
-    defect
-        Name.
-    charge
-        e.
-    limit
-        Name of the limit of the chemical potentials.
-    energy
-        eV with the Fermi level at the valence band maximum; None where it may not be computed.
-    exchanged
-        Atoms that came in (positive) or went out by element.
-    correction
-        eV that are in the energy; 0 where there are none.
-    corrected
-        How: ``none needed`` of a neutral one, ``uncorrected``, or the scheme.
-    reason
-        Why there is no number; empty where there is.
-    notes
-        What must be known beside the number.
-    """
-
-    defect: str
-    charge: int
-    limit: str
-    energy: float | None
-    exchanged: dict[str, int]
-    correction: float
-    corrected: str
-    reason: str
-    notes: tuple[str, ...]
-
-    @property
-    def family(self) -> str:
-        """The defect without its charge: ``V_O@SrTiO3:1`` of ``V_O@SrTiO3:1: +2``."""
-        return _CHARGE.sub("", self.defect)
-
-    def at(self, fermi_level: float) -> float | None:
-        """Return the formation energy in eV with the Fermi level (eV) above the valence band maximum."""
-        return None if self.energy is None else self.energy + self.charge * fermi_level
-
-
-@dataclass(frozen=True)
-class TransitionLevel:
-    """Where the stable charge of a defect changes from `upper` to `lower` as the Fermi level rises: eV above the
-    valence band maximum, the same in every limit; how the two energies were corrected, and whether the level lies
-    in the gap (None of an unknown gap).
-    """
-
-    defect: str
-    upper: int
-    lower: int
-    level: float
-    corrected: str
-    in_gap: bool | None
 
 
 @dataclass(frozen=True)
@@ -153,7 +92,7 @@ class DefectFormation:
         scheme
             See `heterodft.analysis.energies.charge_corrections`.
         alignments
-            By name: potential of the defect's cell above the host's, far from the defect, eV.
+            By name: potential energy of an electron in the defect's cell above that in the host's, far away, eV.
         charges
             By name, where the files do not tell them, e.
         valence_maximum
@@ -230,8 +169,8 @@ class DefectFormation:
 
     def _levels(self, defect: str, rows: Sequence[DefectRow]) -> list[TransitionLevel]:
         levels = []
-        for upper, lower in pairwise(_envelope(rows)):
-            level = _crossing(upper, lower)
+        for upper, lower in pairwise(stable_charges(rows)):
+            level = crossing(upper, lower)
             inside = None if self.gap is None else bool(0 <= level <= self.gap)
             words = sorted({row.corrected for row in (upper, lower)} - {_NEUTRAL})
             levels.append(TransitionLevel(defect, upper.charge, lower.charge, level, ", ".join(words), inside))
@@ -290,19 +229,6 @@ class DefectFormation:
         from heterodft.analysis.energies.defect_figure import draw_defect_formation
 
         return draw_defect_formation(self, limit=limit)
-
-
-def name_defects(defects: Sequence[Result]) -> dict[str, Result]:
-    """Return results by name and charge, ``V_O@SrTiO3:1: +2``, as their requests say."""
-    named: dict[str, Result] = {}
-    for number, result in enumerate(defects, start=1):
-        about = result.request.get("about", {})
-        charge = settings_of(result)["charge"]
-        name = str(about.get("label") or about.get("name") or f"defect {number}") + (
-            f": {charge:+d}" if charge else ""
-        )
-        named[name if name not in named else f"{name} ({number})"] = result
-    return named
 
 
 def _edges(host: Result, given: float | None) -> tuple[float | None, float | None]:
@@ -369,22 +295,3 @@ def _exchanged(result: Result, host: Result) -> dict[str, int]:
     here, there = (one.structure.composition.get_el_amt_dict() for one in (result, host))
     changes = {element: round(here.get(element, 0) - there.get(element, 0)) for element in sorted({*here, *there})}
     return {element: n for element, n in changes.items() if n}
-
-
-def _crossing(upper: DefectRow, lower: DefectRow) -> float:
-    return float(((upper.energy or 0.0) - (lower.energy or 0.0)) / (lower.charge - upper.charge))
-
-
-def _envelope(rows: Sequence[DefectRow]) -> list[DefectRow]:
-    """Return the charges that are stable somewhere, the most positive first: the lower envelope of the lines."""
-    lowest: dict[int, DefectRow] = {}
-    for row in rows:
-        kept = lowest.get(row.charge)
-        if kept is None or (row.energy or 0.0) < (kept.energy or 0.0):
-            lowest[row.charge] = row
-    kept_rows: list[DefectRow] = []
-    for row in sorted(lowest.values(), key=lambda one: -one.charge):
-        while len(kept_rows) > 1 and _crossing(kept_rows[-1], row) <= _crossing(kept_rows[-2], kept_rows[-1]):
-            kept_rows.pop()
-        kept_rows.append(row)
-    return kept_rows

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.energies.calculation_settings import settings_of
+from heterodft.analysis.energies.cell_comparison import same_cell
 from heterodft.analysis.energies.comparability import compare, faults
-from heterodft.analysis.energies.states import asked_order, find_states
+from heterodft.analysis.energies.states import asked_order, find_states, same_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,6 @@ __all__ = ["Configuration", "gather"]
 
 _CHANGED = 0.2
 _NONE = 0.1
-_SAME_CELL = 2e-3
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,25 @@ def gather(
         moments = state.moments or ()
         signs = tuple(1 if moment > 0 else -1 for moment in moments)
         configurations.append(Configuration(name, energy, cells[i], state.sites, signs, moments, None, reason, notes))
+    configurations = _each_state_once(configurations)
     usable = [i for i, one in enumerate(configurations) if not one.reason]
     return _with_sizes(configurations, usable, results), usable
+
+
+def _each_state_once(configurations: Sequence[Configuration]) -> list[Configuration]:
+    """Leave out all but the lowest of those that reached one state: the same energy again is no check of a fit."""
+    told = list(configurations)
+    rising = sorted((i for i, one in enumerate(told) if not one.reason), key=lambda i: told[i].energy or 0.0)
+    for place, i in enumerate(rising):
+        mine = np.array(told[i].moments)
+        for j in rising[:place]:
+            again = (
+                not told[j].reason and told[j].cell == told[i].cell and same_state(mine, np.array(told[j].moments))
+            )
+            if again and told[i].signs in (told[j].signs, tuple(-sign for sign in told[j].signs)):
+                told[i] = replace(told[i], reason=f"the same state as {told[j].name}")
+                break
+    return told
 
 
 def _other_crystal(result: Result, zero: Result) -> str:
@@ -120,7 +137,7 @@ def _cells(results: Sequence[Result]) -> list[int]:
     for result in results:
         cell, species = settings_of(result)["cell"], " ".join(site.species_string for site in result.structure)
         for number, (other, matrix) in enumerate(known):
-            if other == species and np.allclose(cell, matrix, atol=_SAME_CELL):
+            if other == species and same_cell(cell, matrix):
                 numbers.append(number)
                 break
         else:

@@ -15,7 +15,14 @@ import numpy as np
 
 from heterodft.analysis.energies.exchange_bonds import find_bonds, group_bonds
 from heterodft.analysis.energies.exchange_configurations import gather
-from heterodft.analysis.energies.exchange_fit import fit_exchange, in_words, mean_field_temperature
+from heterodft.analysis.energies.exchange_constant import (
+    MEV,
+    ExchangeConstant,
+    constants_of,
+    mean_field_order,
+    undetermined_sums,
+)
+from heterodft.analysis.energies.exchange_fit import fit_exchange
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
@@ -35,36 +42,6 @@ __all__ = ["CONVENTION", "ExchangeConstant", "ExchangeConstants"]
 
 CONVENTION = "E = E0 - Σ J e_i·e_j, each pair once, unit moments, J > 0 ferromagnetic"
 OVERESTIMATE = "mean field overestimates: by 39 % of the Monte Carlo value for a simple cubic lattice"
-_MEV = 1000.0
-
-
-@dataclass(frozen=True)
-class ExchangeConstant:
-    """One shell.
-
-    Attributes
-    ----------
-    name, kind, length
-        ``J1``, ``Ni–Ni``, mean length in Å.
-    neighbours
-        Bonds of the kind a magnetic ion has on average, over all magnetic ions.
-    value, error
-        meV between unit moments and its standard error; the value is None where the configurations do not determine
-        it, the error also where there are as many unknowns as energies.
-    per_spin_squared
-        meV, J / (S_i S_j).
-    reason
-        Why there is no value; empty where there is.
-    """
-
-    name: str
-    kind: str
-    length: float
-    neighbours: float
-    value: float | None
-    error: float | None
-    per_spin_squared: float | None
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -160,18 +137,18 @@ class ExchangeConstants:
         shells = group_bonds(found)
         fit = _fit([configurations[i] for i in usable], shells, found, cells)
         spin = _spins(results, configurations, usable, spins)
-        constants = _constants(
+        constants = constants_of(
             shells, found[0], fit, [results[largest].structure[i].specie.symbol for i in found[0].sites], spin
         )
-        temperature, ordering = _ordering(constants, shells, found[0])
+        temperature, ordering = mean_field_order(constants, shells, found[0])
         counted = _with_residuals(configurations, usable, fit)
         return cls(
             constants=constants,
             configurations=counted,
             offset=fit.offset,
-            residual=None if fit.errors is None else _MEV * float(np.sqrt(np.mean(fit.residuals**2))),
+            residual=None if fit.errors is None else MEV * float(np.sqrt(np.mean(fit.residuals**2))),
             left_out=_largest(fit.left_out),
-            undetermined=_undetermined(fit, shells),
+            undetermined=undetermined_sums(fit, shells),
             ordering_temperature=temperature,
             ordering=ordering,
             notes=_notes(fit, temperature, usable, spins),
@@ -275,68 +252,9 @@ def _spins(
     return {element: float(np.mean(values)) for element, values in sizes.items()} | dict(given or {})
 
 
-def _constants(
-    shells: Sequence[Shell], bonds: Bonds, fit: ExchangeFit, elements: Sequence[str], spins: Mapping[str, float]
-) -> tuple[ExchangeConstant, ...]:
-    constants = []
-    for k, shell in enumerate(shells):
-        members = shell.members[0]
-        pairs = zip(bonds.first[members], bonds.second[members], strict=True)
-        squares = [spins[elements[i]] * spins[elements[j]] for i, j in pairs]
-        value = _MEV * float(fit.values[k]) if fit.determined[k] else None
-        square = float(np.mean(squares)) if squares else 0.0
-        constants.append(
-            ExchangeConstant(
-                name=shell.name,
-                kind=shell.kind,
-                length=shell.length,
-                neighbours=2 * float(members.sum()) / len(bonds.sites),
-                value=value,
-                error=None if value is None or fit.errors is None else _MEV * float(fit.errors[k]),
-                per_spin_squared=None if value is None or not square else value / square,
-                reason="" if fit.determined[k] else "the configurations do not determine it",
-            )
-        )
-    return tuple(constants)
-
-
-def _undetermined(fit: ExchangeFit, shells: Sequence[Shell]) -> tuple[str, ...]:
-    if fit.determined.all():
-        return ()
-    names = [shell.name for shell in shells]
-    told = [
-        f"{shells[k].label} is in no difference of energies: its bonds add up to the same in every configuration"
-        for k in fit.same
-    ]
-    for coefficients, value in fit.combinations:
-        sum_ = in_words(coefficients, names)
-        members = [name for name, x in zip(names, coefficients, strict=True) if x]
-        told.append(f"of {', '.join(members)} only {sum_} = {_MEV * value:.4g} meV is determined")
-    return tuple(told)
-
-
-def _ordering(
-    constants: Sequence[ExchangeConstant], shells: Sequence[Shell], bonds: Bonds
-) -> tuple[float | None, tuple[int, ...]]:
-    """Return the mean-field temperature in K and the signs of what orders; None where a constant is missing."""
-    if any(one.value is None for one in constants):
-        return None, ()
-    coupling: NDArray[np.float64] = np.zeros((len(bonds.sites), len(bonds.sites)))
-    for one, shell in zip(constants, shells, strict=True):
-        inside = shell.members[0]
-        np.add.at(coupling, (bonds.first[inside], bonds.second[inside]), (one.value or 0.0) / _MEV)
-        np.add.at(coupling, (bonds.second[inside], bonds.first[inside]), (one.value or 0.0) / _MEV)
-    temperature, pattern = mean_field_temperature(coupling)
-    if temperature <= 0:
-        return None, ()
-    signs = np.sign(np.where(np.abs(pattern) < 1e-6, 0.0, pattern)).astype(int)
-    first = next((sign for sign in signs if sign), 1)
-    return temperature, tuple(int(sign * first) for sign in signs) if signs.any() else ()
-
-
 def _largest(errors: NDArray[np.float64]) -> float | None:
     known = errors[np.isfinite(errors)]
-    return _MEV * float(np.abs(known).max()) if len(known) else None
+    return MEV * float(np.abs(known).max()) if len(known) else None
 
 
 def _with_residuals(
@@ -344,7 +262,7 @@ def _with_residuals(
 ) -> tuple[Configuration, ...]:
     residuals = dict(zip(usable, fit.residuals.tolist(), strict=True))
     return tuple(
-        one.with_residual(_MEV * residuals[i]) if i in residuals else one for i, one in enumerate(configurations)
+        one.with_residual(MEV * residuals[i]) if i in residuals else one for i, one in enumerate(configurations)
     )
 
 
@@ -355,7 +273,7 @@ def _notes(
     if spins is None:
         notes.append("S is half the mean moment of the element in its sphere")
     if fit.errors is None:
-        notes.append(f"{len(usable)} energies determine it without a check: no errors can be told")
+        notes.append(f"{len(usable)} energies leave no check: no errors can be told")
     if temperature is None:
         why = "nothing orders in this cell" if fit.determined.all() else "not all constants are determined"
         notes.append(f"no ordering temperature: {why}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heterodft.analysis.energies.site_order import order_like
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -45,7 +47,7 @@ class State:
         The order it is, ``FM``, ``AFM-G``; ``NM`` without moments; else its signs, ``+ + - 0``, by magnetic site;
         ``FM (2)`` where another state of those signs lies lower; empty where no moments are told.
     sites
-        Indices of the magnetic sites.
+        Indices of the magnetic sites in the result's own structure, in one order for all results of a cell.
     moments
         μB of these; None where the code told none.
     kind
@@ -126,17 +128,27 @@ def find_states(results: Sequence[Result]) -> list[State]:
     Parameters
     ----------
     results
-        Of one cell with its sites in one order.
+        Of one cell; atoms are told by their places where files list them in another order.
 
     Returns
     -------
     list of State
         Results in the same state carry the same name, whatever was asked of them.
     """
-    reached = [reached_moments(result) for result in results]
-    sites = _magnetic_sites(results, [None if one is None else one[0] for one in reached])
+    orders = [order_like(result.structure, results[0].structure) for result in results]
+    reached = [
+        None if (one := reached_moments(result)) is None else (one[0][order], one[1])
+        for result, order in zip(results, orders, strict=True)
+    ]
+    wanted = [
+        None if (asked := asked_moments(result)) is None else asked[order]
+        for result, order in zip(results, orders, strict=True)
+    ]
+    sites = _magnetic_sites(wanted, [None if one is None else one[0] for one in reached])
     known = {
-        asked_order(result): _signs(asked) for result in results if (asked := _asked_on(result, sites)) is not None
+        asked_order(result): _signs(asked[sites])
+        for result, asked in zip(results, wanted, strict=True)
+        if asked is not None and asked_order(result)
     }
     found: list[tuple[NDArray[np.float64], str]] = []
     names: dict[int, str] = {}
@@ -146,9 +158,9 @@ def find_states(results: Sequence[Result]) -> list[State]:
         if one is not None:
             names[i] = _name(one[0][sites], known, found)
     return [
-        State(names[i], tuple(sites), tuple(map(float, one[0][sites])), one[1])
+        State(names[i], _own(orders[i], sites), tuple(map(float, one[0][sites])), one[1])
         if one is not None
-        else State("", tuple(sites), None)
+        else State("", _own(orders[i], sites), None)
         for i, one in enumerate(reached)
     ]
 
@@ -157,23 +169,23 @@ def _energy(result: Result) -> float:
     return float("inf") if result.energy is None else result.energy
 
 
-def _magnetic_sites(results: Sequence[Result], reached: Sequence[NDArray[np.float64] | None]) -> list[int]:
+def _own(order: NDArray[np.int64], sites: Sequence[int]) -> tuple[int, ...]:
+    return tuple(int(i) for i in order[list(sites)])
+
+
+def _magnetic_sites(
+    wanted: Sequence[NDArray[np.float64] | None], reached: Sequence[NDArray[np.float64] | None]
+) -> list[int]:
     """Return the sites where a moment was asked for, or where a large one is."""
-    number = len(results[0].structure) if results else 0
+    number = next((len(one) for one in (*reached, *wanted) if one is not None), 0)
     magnetic = np.zeros(number, dtype=bool)
-    for result, moments in zip(results, reached, strict=True):
-        asked = asked_moments(result)
+    for asked, moments in zip(wanted, reached, strict=True):
         if asked is not None:
             magnetic |= asked != 0
         if moments is not None:
             sizes = np.abs(moments)
             magnetic |= sizes > max(_LARGE * float(sizes.max(initial=0.0)), _NONE)
     return [int(i) for i in np.flatnonzero(magnetic)]
-
-
-def _asked_on(result: Result, sites: Sequence[int]) -> NDArray[np.float64] | None:
-    asked = asked_moments(result)
-    return None if asked is None or not asked_order(result) else asked[list(sites)]
 
 
 def _signs(moments: NDArray[np.float64]) -> tuple[int, ...]:

@@ -8,15 +8,24 @@ them.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from heterodft.analysis.layers.given_layers import read_layers
-from heterodft.analysis.layers.layer_formulas import layer_formula, plane_formula, reduced_amounts
-from heterodft.analysis.layers.layer_search import element_order, has_vacuum, label_planes, name_formula
+from heterodft.analysis.layers.groups import AtomicPlane, Layer, Layering, SiteGroup, sum_over_groups
+from heterodft.analysis.layers.layer_formulas import (
+    layer_doubts,
+    layer_formula,
+    material_of,
+    plane_formula,
+    reduced_amounts,
+    share_of_whole,
+)
+from heterodft.analysis.layers.layer_search import label_planes
+from heterodft.analysis.layers.plane_contents import element_order, has_vacuum, name_formula
 from heterodft.analysis.layers.plane_search import (
     anion_distances,
     anions_of,
@@ -32,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import ArrayLike, NDArray
     from pymatgen.core import Structure
 
     from heterodft.analysis.layers.plane_search import Heights
@@ -47,114 +55,8 @@ _LONGER = 1.2
 
 _PASSED = 1.0
 """Å."""
-Axis = Literal["a", "b", "c"]
-
-
-class SiteGroup(Protocol):
-    """A plane or a layer: what profiles are resolved by.
-
-    Together the groups fill one period; the top one may end above the cell and the bottom one begin below zero.
-    """
-
-    @property
-    def label(self) -> str:
-        """``SrTiO3:1`` of a layer, ``SrTiO3:1 TiO2`` of a plane."""
-
-    @property
-    def formula(self) -> str:
-        """What is in it, per in-plane cell: ``TiO2``, or ``TiO`` with a vacancy in a 1 × 1 cell."""
-
-    @property
-    def sites(self) -> tuple[int, ...]:
-        """Indices of its atoms."""
-
-    @property
-    def height(self) -> float:
-        """Mean height in Å along the normal of the cell's first two vectors, or of `Layering.axis`."""
-
-    @property
-    def bottom(self) -> float:
-        """Å; half way to the group below, periodic images included."""
-
-    @property
-    def top(self) -> float:
-        """Å; half way to the group above."""
-
-
-@dataclass(frozen=True)
-class AtomicPlane:
-    """One atomic plane of a cell, a `SiteGroup`; ``number`` counts from 0 at the bottom, ``layer`` is its layer's
-    label.
-    """
-
-    number: int
-    layer: str
-    formula: str
-    sites: tuple[int, ...]
-    height: float
-    bottom: float = 0.0
-    top: float = 0.0
-
-    @property
-    def label(self) -> str:
-        """Layer and formula."""
-        return f"{self.layer} {self.formula}"
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer of a cell, a `SiteGroup`, with its planes from the bottom up.
-
-    Its formula is per in-plane cell of the material: ``SrTiO2.75`` with one oxygen vacancy in a 2 × 2 cell.
-    """
-
-    label: str
-    material: str
-    formula: str
-    sites: tuple[int, ...]
-    height: float
-    bottom: float
-    top: float
-    planes: tuple[AtomicPlane, ...]
-
-
-@dataclass(frozen=True)
-class Layering:
-    """The planes and layers of a cell, both from the bottom up.
-
-    Attributes
-    ----------
-    planes, layers
-        As they lie in the cell.
-    source
-        ``labels`` (of our builder), ``composition`` (found from heights and what is in the planes) or ``given`` (the
-        user's list).
-    period
-        Å along the normal.
-    axis
-        The cell vector that the normal belongs to: that of the two others.
-    notes
-        What the user should know of how they were found.
-    """
-
-    planes: tuple[AtomicPlane, ...]
-    layers: tuple[Layer, ...]
-    source: Literal["labels", "composition", "given"]
-    period: float
-    axis: Axis = "c"
-    notes: tuple[str, ...] = ()
-
-    def groups(self, by: str) -> tuple[SiteGroup, ...]:
-        """Return the layers (``"layer"``) or the planes (``"plane"``).
-
-        Raises
-        ------
-        ReaderError
-            If it is neither word.
-        """
-        if by not in ("layer", "plane"):
-            raise ReaderError(f"by: '{by}'{did_you_mean(by, ('layer', 'plane'))}; give layer or plane")
-        return self.layers if by == "layer" else self.planes
+_WHOLE = 0.75
+"""Part of the layers along c that hold what their names say, for no longer vector to be tried."""
 
 
 def find_layering(
@@ -260,7 +162,7 @@ def _composed(
     anions = anions_of(structure)
     lengths = dict(zip("abc", structure.lattice.abc, strict=True))
     others = sorted((name for name in "ab" if lengths[name] > _LONGER * lengths["c"]), key=lambda n: -lengths[n])
-    found: dict[str, tuple[int, list[AtomicPlane]]] = {}
+    found: dict[str, tuple[list[AtomicPlane], tuple[bool, float]]] = {}
     for name in [axis] if axis else ["c", *others]:
         heights = heights_along(structure, _index(name))
         stacking = label_planes(structure, search_planes(structure, heights, anions, tolerance), heights, anions)
@@ -268,13 +170,23 @@ def _composed(
             AtomicPlane(number, label, plane_formula(structure, sites), sites, 0.0)
             for number, (sites, label) in enumerate(zip(stacking.planes, stacking.labels, strict=True))
         ]
-        slab = has_vacuum(stacking.planes, heights)
-        found[name] = (stacking.materials + 100 * slab, _placed(planes, heights))
-        if found[name][0] > 1:
+        stacked = stacking.materials > 1 or has_vacuum(stacking.planes, heights)
+        found[name] = (_placed(planes, heights), (stacked, share_of_whole(_held(structure, planes))))
+        if stacked and found[name][1][1] >= _WHOLE:
             break
-    best = max(found, key=lambda name: found[name][0])
-    note = f"stacked along {best}: along c the composition does not vary"
-    return found[best][1], best, (note,) if best != "c" and not axis else ()
+    best = max(found, key=lambda name: found[name][1])
+    planes = found[best][0]
+    notes = layer_doubts(_held(structure, planes), anions)
+    turned = f"stacked along {best}: along c the composition does not vary, or not from layer to layer"
+    return planes, best, (turned, *notes) if best != "c" and not axis else notes
+
+
+def _held(structure: Structure, planes: Sequence[AtomicPlane]) -> dict[str, Counter[str]]:
+    """Return what is in each layer."""
+    held: dict[str, Counter[str]] = {}
+    for plane in planes:
+        held.setdefault(plane.layer, Counter()).update(content(structure, plane.sites))
+    return held
 
 
 def _each_its_own(planes: Sequence[AtomicPlane]) -> list[AtomicPlane]:
@@ -347,8 +259,8 @@ def _assemble(
     contents = {label: content(structure, (s for p in own for s in p.sites)) for label, own in groups.items()}
     layers = []
     for label, own in groups.items():
-        material = label.partition(":")[0].partition("[")[0]
-        alike = [contents[name] for name in groups if name.partition(":")[0].partition("[")[0] == material]
+        material = material_of(label)
+        alike = [contents[name] for name in groups if material_of(name) == material]
         layers.append(
             Layer(
                 label,
@@ -364,22 +276,3 @@ def _assemble(
     period = heights_along(structure, _index(axis)).period
     chosen: Any = axis or "c"
     return Layering(tuple(planes), tuple(layers), source, period, chosen, notes)
-
-
-def sum_over_groups(groups: Sequence[SiteGroup], values: ArrayLike) -> NDArray[np.float64]:
-    """Add site values over planes or layers.
-
-    Parameters
-    ----------
-    groups
-        Planes or layers of `find_layering`.
-    values
-        Shape (site, …).
-
-    Returns
-    -------
-    array
-        Shape (group, …).
-    """
-    array = np.asarray(values, dtype=np.float64)
-    return np.array([array[list(group.sites)].sum(axis=0) for group in groups])

@@ -40,6 +40,8 @@ _NEIGHBOUR = 1.25
 """Nearest neighbours of an atom are no farther than this multiple of the nearest one."""
 _MORE = 0.1
 """Of Pauling's electronegativity."""
+_ANIONS = frozenset(["O", "S", "Se", "Te", "F", "Cl", "Br", "I"])
+"""Of these any more is enough."""
 _REACH = 4.5
 """Å; no bond is longer."""
 _SPLIT = 0.05
@@ -94,8 +96,9 @@ def anions_of(structure: Structure) -> frozenset[str]:
     attraction = np.array([electronegativity(site.specie.symbol) for site in structure])
     around = np.bincount(first, weights=attraction[second], minlength=len(structure))
     number = np.bincount(first, minlength=len(structure))
-    more = (number > 0) & (attraction > around / np.maximum(number, 1) + _MORE)
     symbols = np.array([site.specie.symbol for site in structure])
+    margin = np.where(np.isin(symbols, sorted(set(symbols) & _ANIONS)), 0.0, _MORE)  # Bi and Te are 0.08 apart
+    more = (number > 0) & (attraction > around / np.maximum(number, 1) + margin)
     return frozenset(str(symbol) for symbol in set(symbols) if more[symbols == symbol].mean() > 0.5)
 
 

@@ -24,6 +24,7 @@ _SMEARING = {
     -5: "tetrahedron (Blöchl)", -4: "tetrahedron", -3: "MP loop", -2: "fixed", -1: "Fermi-Dirac", 0: "Gaussian",
     -14: "tetrahedron (Fermi-Dirac)", -15: "tetrahedron (Fermi-Dirac, Blöchl)",
 }  # fmt: skip
+_PRECISIONS = {"A": "accurate", "N": "normal", "S": "single", "L": "low", "M": "medium", "H": "high"}
 _SHELL = "spdf"
 _NOTHING = ("", "--", "F", "FALSE", "NONE", "N", ".FALSE.")
 _HSE_SCREENINGS = {0.2: "HSE06", 0.207: "HSE06", 0.3: "HSE03"}
@@ -103,6 +104,11 @@ def method_of(settings: VaspSettings, electrons: float | None) -> dict[str, Any]
         "charge": charge,
         "noncollinear": _flag(tags.get("LNONCOLLINEAR")),
         "spin_orbit": _flag(tags.get("LSORBIT")),
+        "precision": _PRECISIONS.get(_said(tags, "PREC")[:1]),
+        "support_grid": _flag(tags.get("ADDGRID")),
+        "projectors": None if tags.get("LREAL") is None else "reciprocal" if _said(tags, "LREAL") == "" else "real",
+        "aspherical": _flag(tags.get("LASPH")),
+        "dipole": _flag(tags.get("LDIPOL")),
         "dispersion": f"IVDW {tags['IVDW']}" if tags.get("IVDW") else None,
     }
     return {key: value for key, value in method.items() if value is not None}
@@ -161,7 +167,7 @@ def _pseudopotentials(titles: Sequence[str]) -> dict[str, str] | None:
 
 
 def _hubbard(tags: Mapping[str, Any], titles: Sequence[str]) -> dict[str, Any] | None:
-    """Return L, U and J of each species that has any, in eV; empty of a run without."""
+    """Return L, U, J and, where told, LDAUTYPE of each species that has any, in eV; empty of a run without."""
     if not tags.get("LDAU") and "LDAUTYPE" not in tags:
         return {} if "LDAU" in tags or "NIONS" in tags else None
     if tags.get("LDAU") is False:
@@ -172,8 +178,10 @@ def _hubbard(tags: Mapping[str, Any], titles: Sequence[str]) -> dict[str, Any] |
     names = _species(titles)
     if len(names) != len(shells) or len(strengths) != len(shells):
         names = [f"species {index + 1}" for index in range(min(len(shells), len(strengths)))]
+    way = tags.get("LDAUTYPE")
+    kind = {"type": int(way)} if isinstance(way, int | float) else {}
     return {
-        name: {"shell": _SHELL[int(shell)], "L": int(shell), "U": float(u), "J": float(j)}
+        name: {"shell": _SHELL[int(shell)], "L": int(shell), "U": float(u), "J": float(j), **kind}
         for name, shell, u, j in zip(names, shells, strengths, exchanges, strict=False)
         if 0 <= int(shell) < len(_SHELL) and (u or j)
     }
