@@ -206,30 +206,6 @@ def test_a_dispersion_correction_counts_where_one_side_has_none(result):
     ]
 
 
-def gapped(gap):
-    energies = np.array([[[0.0, gap]]])
-    return Bands(energies, np.array([[[1.0, 0.0]]]), np.zeros((1, 3)), np.ones(1))
-
-
-@pytest.mark.parametrize(
-    ("gap", "smearing", "width", "same"),
-    [
-        (2.0, "gaussian", 0.1, True),
-        (0.8, "gaussian", 0.1, False),  # 8 widths: tails reach across
-        (2.0, "fermi-dirac", 0.1, False),  # long tails
-        (None, "gaussian", 0.1, False),
-    ],
-)
-def test_smearing_that_does_nothing_to_an_insulator_hinders_nothing(result, gap, smearing, width, same):
-    bands = None if gap is None else gapped(gap)
-    insulator = result(ours=False, bands=bands, electrons=2.0)
-    metal = result(ours=False, method={"smearing": smearing, "smearing_width": width})
-    for pair in ((insulator, metal), (metal, insulator)):
-        found = compare(*pair)
-        assert (found.differences == ()) == same
-        assert any("does nothing to" in note for note in found.notes) == same
-
-
 @pytest.mark.parametrize(
     ("method", "words"),
     [

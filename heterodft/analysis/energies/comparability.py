@@ -29,10 +29,9 @@ from heterodft.analysis.corrections import incomparable_reason
 from heterodft.analysis.energies.calculation_settings import ESSENTIAL, is_without_width, settings_of
 from heterodft.analysis.energies.cell_comparison import cell_differences, cell_notes
 from heterodft.analysis.energies.mesh_comparison import compare_meshes
-from heterodft.analysis.gaps import find_gap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from heterodft.analysis.result import Result
 
@@ -56,13 +55,8 @@ _PLAIN = {
     "dispersion": "dispersion correction",
 }
 """Settings that must agree whatever is subtracted, in words."""
-_SMEARING = ("smearing", "smearing_width")
 _EV = ("cutoff", "density_cutoff", "smearing_width")
 _SAME_NUMBER = 1e-4
-_TAILS, _LONG_TAILS = 10.0, 40.0
-"""Widths of smearing that a gap must hold for no state to be partly occupied; of Fermi and Dirac's."""
-_SMALLEST_GAP = 0.1
-"""eV; a smaller gap may be one of the mesh."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +128,11 @@ def compare(
         and not (key == "smearing_width" and (one["smearing"] is None or is_without_width(one["smearing"])))
     ]
     told = [f"{name} {fault}" for name, one in zip(names, (a, b), strict=True) for fault in faults(one)]
-    idle = _idle_smearing(first, second, (a, b), names)
-    told += [
-        *_plain(first, second, free=_SMEARING if idle else ()),
-        *_by_element(first, second),
-        *_raw(first, second, kind),
-    ]
+    told += [*_plain(first, second), *_by_element(first, second), *_raw(first, second, kind)]
     kpoints, unclear, hint = compare_meshes(first, second, (a, b), kind, names)
     told += [*kpoints, *cell_differences(first, second, (a, b), kind)]
     version, aside = _versions(first, second)
-    notes = [*idle, *hint, *aside, *cell_notes(first, second, kind, names)]
+    notes = [*hint, *aside, *cell_notes(first, second, kind, names)]
     return Comparison(tuple(told + version), tuple(missing + unclear), tuple(notes))
 
 
@@ -160,28 +149,11 @@ def faults(result: Result) -> list[str]:
     return found + ([f"was changed by a handler: {reason}"] if reason else [])
 
 
-def _plain(first: Mapping[str, Any], second: Mapping[str, Any], *, free: Sequence[str] = ()) -> Iterator[str]:
+def _plain(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
     for key, name in _PLAIN.items():
         one, other = first[key], second[key]
-        if key not in free and one is not None and other is not None and not _agree(one, other):
+        if one is not None and other is not None and not _agree(one, other):
             yield f"{name} {_told(key, one)} against {_told(key, other)}"
-
-
-def _idle_smearing(
-    first: Mapping[str, Any], second: Mapping[str, Any], both: tuple[Result, Result], names: tuple[str, str]
-) -> list[str]:
-    """Return a note where smearings differ but do nothing to one of the two, whose gap is many widths wide."""
-    told = list(_plain(first, second, free=[key for key in _PLAIN if key not in _SMEARING]))
-    widths = [0.0 if is_without_width(each["smearing"]) else each["smearing_width"] for each in (first, second)]
-    if not told or None in widths or None in (first["smearing"], second["smearing"]):
-        return []
-    tails = any("fermi" in str(each["smearing"]).lower() or each["smearing"] == "fd" for each in (first, second))
-    least = (_LONG_TAILS if tails else _TAILS) * max(widths)
-    for name, result in zip(names, both, strict=True):
-        gap = find_gap(result) if result.bands is not None else None
-        if gap is not None and gap.value is not None and not gap.metal and gap.value > max(least, _SMALLEST_GAP):
-            return [f"{' and '.join(told)}: does nothing to {name}, which has a gap of {gap.value:.2f} eV"]
-    return []
 
 
 def _agree(one: Any, other: Any) -> bool:
