@@ -180,7 +180,7 @@ def test_each_section_names_a_quantity_once():
         try:
             assert not section.variants(source)
         except ReaderError as error:
-            assert "needs the layers" in str(error)  # noqa: PT017, both are right
+            assert "need the layers" in str(error)  # noqa: PT017, both are right
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,6 @@ def _tell(axis: Axes, place: float, value: float, reason: str, room: int) -> Non
         where = (0.015, place)
         look: dict[str, Any] = {"fontsize": SMALL, "color": "#666666", "style": "italic", "va": "center"}
         look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-        look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         axis.text(*where, text, transform=axis.get_yaxis_transform(), **look)
         return
     left = value < 0
@@ -104,7 +103,8 @@ def draw_against_u(table: AgainstU) -> Figure:
         above.set_ylabel("moment (μB)")
         below.set_ylabel("gap (eV)")
         below.set_ylim(bottom=0)
-        below.set_xlabel("U (eV)" + ("; open: metal" if any(table.metals) else ""))
+        name = getattr(table, "axis", "U")
+        below.set_xlabel(f"{name} (eV)" + ("; open: metal" if any(table.metals) else ""))
         for axis in (above, below):
             axis.margins(x=0.06, y=0.12)
         if len(lines) > 1 or lines != [""]:

@@ -66,8 +66,8 @@ def draw_layer_dos(layer_dos: DosStack | LayerDos, *, window: tuple[float, float
             )
         axes[-1].set_xlim(*window)
         axes[-1].set_xlabel(f"energy from the {layer_dos.reference_name} (eV)")
-        spins = ", spin up above, down below" if values.shape[2] == 2 and panel * len(groups) > 2 else ""
-        name = fold(f"density of states (1/eV){spins}", height=panel * len(groups) + 0.2)
+        spins = "\nspin up above, down below" if values.shape[2] == 2 and panel * len(groups) > 1.7 else ""
+        name = fold("density of states (1/eV)", height=panel * len(groups) + 0.2) + spins
         figure.supylabel(name, fontsize=7, multialignment="center")
     return figure
 
