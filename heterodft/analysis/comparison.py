@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_results"]
 
+_WITHOUT_ENERGY = ("dos", "bands", "potential", "charge")
+
 
 def compare_results(
     results: Mapping[str, Result], *, reference: str | None = None, gaps: Mapping[str, Any] | None = None
@@ -40,7 +42,11 @@ def compare_results(
     from heterodft.analysis.energies.configurations import ConfigurationEnergies
     from heterodft.analysis.energies.segregation import SegregationEnergies
 
-    with_energy = {name: result for name, result in results.items() if result.energy is not None or not result.id}
+    with_energy = {
+        name: result
+        for name, result in results.items()
+        if result.energy is not None or result.step not in _WITHOUT_ENERGY
+    }
     found: dict[str, Any] = {}
     if len(with_energy) > 1:
         found["energies"] = ConfigurationEnergies.from_results(

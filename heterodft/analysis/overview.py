@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pandas import DataFrame
+    from pymatgen.core import Structure
 
     from heterodft.analysis.grids import VolumeGrid
     from heterodft.analysis.layers import Layering
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderOverview", "distinct_names", "plain"]
 
-_BY_ANY_STEP = ("moments", "charges")
-"""Quantities that two steps tell in two ways, in spheres and by Löwdin."""
+_BY_ANY_STEP = ("moments", "charges", "defect")
+"""Quantities that two steps tell in two ways, in spheres and by Löwdin, or with a density of states."""
+_NOTHING = 1e-9
 _SEE = "see step"
 _MOST_RUNS = 20
 """Looked for below a folder that is none itself."""
@@ -239,7 +241,7 @@ class FolderOverview:
         if self.source.layering is not None:
             table = self.to_frame()
             written.append(write_text(folder / "layers.csv", table.to_csv(index=False, lineterminator="\n")))
-            view = draw_side_view(self.result.structure, self.source.layering)
+            view = draw_side_view(_with_defect(self.result), self.source.layering)
             written += save_figure(view, _site_frame(self.result.structure, self.source.layering), folder / "cell")
         for name, quantity in self.quantities.items():
             frame = quantity.to_wide_frame() if hasattr(quantity, "to_wide_frame") else quantity.to_frame()
@@ -261,10 +263,20 @@ class FolderOverview:
         return [grid.write_cube(folder / f"{quantity.replace(' ', '-')}.cube") for quantity, grid in found.items()]
 
 
+def _with_defect(result: Result) -> Structure:
+    """Return the structure with the place of its defect, which outputs do not tell."""
+    structure, defect = result.structure.copy(), result.request.get("about", {}).get("defect")
+    if defect:
+        structure.properties.setdefault("defect", defect)
+    return structure
+
+
 def _has_something_to_show(quantity: Any) -> bool:
     """Whether a profile along the layers is not zero in each of them, as the carriers of an insulator are."""
     values = getattr(quantity, "values", None)
-    return values is None or not hasattr(quantity, "columns") or values.ndim != 2 or bool(values.any())
+    if values is None or not hasattr(quantity, "columns") or values.ndim != 2:
+        return True
+    return bool((abs(values) > _NOTHING).any())
 
 
 def _grids_of(folder: Path, missing: dict[str, str]) -> Sequence[VolumeGrid]:

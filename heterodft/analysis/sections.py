@@ -266,14 +266,14 @@ def _slab_columns(slabs: Any, source: Source) -> Mapping[str, Sequence[float]]:
 
 
 def _slices(source: Source) -> Variants:
-    """Cut the spin density at the atom with the largest moment, else the charge density or the potential."""
+    """Cut the spin density at the atom with the largest moment, else the charge density, else the potential."""
     from heterodft.analysis.grids.shells import integrate_spheres
     from heterodft.analysis.grids.slices import DensitySlice
 
     grids = dict(source.grids)
     if "magnetization" in grids:
         grids.setdefault("spin density", grids["magnetization"].component("z"))
-    for quantity in ("spin density", "charge density", "potential"):
+    for quantity in ("spin density", "charge density", *(["potential"] if source.grids_alone else [])):
         if quantity in grids:
             grid = grids[quantity]
             size = np.abs(integrate_spheres(grid)[1]) if quantity != "potential" else np.zeros(1)

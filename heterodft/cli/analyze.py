@@ -128,6 +128,8 @@ def _write(found: dict[str, FolderOverview], compared: dict[str, Any], output: P
 
     files = {name: [str(path) for path in overview.save(output / name)] for name, overview in found.items()}
     for name, quantity in compared.items():
+        if name == "energies" and len({row.family for row in quantity.rows}) == len(quantity.rows):
+            continue  # each alone with its structure and U
         save_figure(quantity.plot(), quantity.to_frame(), output / name.replace("_", "-"))
     return files
 

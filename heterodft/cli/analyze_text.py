@@ -207,7 +207,8 @@ def _print_energies(energies: ConfigurationEnergies) -> None:
         ]
         zero = next((row.reference for row in energies.rows if row.family == family), "")
         columns = ["configuration", "state", ">ΔE (meV\nper formula unit)", ">ΔE (meV per\nmagnetic ion)"]
-        print_table(f"{family}: energies from {zero or 'none'}", [*columns, ">moment\n(μB a cell)", "remarks"], rows)
+        click.echo(f"{family}: energies from {zero or 'none'}")
+        print_table("", [*columns, ">moment\n(μB a cell)", "remarks"], rows)
     alone = [row.family for row in energies.rows if sizes[row.family] == 1]
     if alone:
         click.echo(f"Energies are ranked among runs of one structure and U; just one of: {', '.join(alone)}")
@@ -219,8 +220,8 @@ def _print_segregation(energies: SegregationEnergies) -> None:
         [row.defect, name, _optional(None if row.relative is None else 1000 * row.relative, 1), row.reason]
         for name, row in zip(energies.names, energies.rows, strict=True)
     ]
-    title = f"Energy of the defect by place, from {energies.reference}"
-    print_table(title, ["defect", "layer", ">ΔE (meV)", "remarks"], rows)
+    click.echo(f"Energy of the defect by place, from {energies.reference}")
+    print_table("", ["defect", "layer", ">ΔE (meV)", "remarks"], rows)
 
 
 def _print_against_u(against: AgainstHubbard) -> None:
@@ -229,7 +230,8 @@ def _print_against_u(against: AgainstHubbard) -> None:
         u = ", ".join(f"{element} {_u(point.u.get(element, 0.0))}" for element in against.scanned)
         gap = "metal" if point.metal else _optional(point.gap, 3)
         rows.append([label, u, _optional(point.moment, 3), gap, "; ".join(point.notes)])
-    print_table("Against U", ["configuration", "U (eV)", ">moment\n(μB an ion)", ">gap (eV)", "remarks"], rows)
+    click.echo("Against U")
+    print_table("", ["configuration", "U (eV)", ">moment\n(μB an ion)", ">gap (eV)", "remarks"], rows)
 
 
 def _u(value: float | None) -> str:
