@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pymatgen.core import Structure
 
+    from heterodft.analysis.bands import LayerBands
     from heterodft.analysis.grids import VolumeGrid
     from heterodft.analysis.layers import Layering
     from heterodft.analysis.result import Result
@@ -355,20 +356,40 @@ def _read_steps(folder: Path, paths: Mapping[str, Path], options: dict[str, Any]
     labels = [group.label for group in main.source.groups]
     for step, one in read.items():
         for name, quantity in one.quantities.items() if one is not main else ():
-            place = f"{name}-{step}" if name in _BY_ANY_STEP and name in quantities else name
+            told_anew = name in _BY_ANY_STEP and name in quantities and bool(one.result.sites)
+            place = f"{name}-{step}" if told_anew else name
             quantities.setdefault(place, quantity)
         if [group.label for group in one.source.groups] == labels:
             columns |= {name: values for name, values in one.columns.items() if name not in columns}
-    on_mesh = [one.gap for one in read.values() if one.gap is not None and not _is_path(one.result)]
+    densest = _densest(read, main)
+    if "bands" in quantities and not _is_path(densest.result):
+        quantities["bands"] = _bands_from(densest, read)
     return replace(
         main,
         folder=folder,
-        gap=max(on_mesh, key=lambda gap: gap.kpoints, default=main.gap),
+        gap=densest.gap,
         quantities=quantities,
         columns=columns,
         missing=_missing_in_all(list(read.values()), quantities) | problems,
         steps=read,
         beside={},
+    )
+
+
+def _densest(read: Mapping[str, FolderOverview], main: FolderOverview) -> FolderOverview:
+    """Return the step with a gap from the most k-points of a mesh."""
+    on_mesh = [(one.gap.kpoints, one) for one in read.values() if one.gap is not None and not _is_path(one.result)]
+    return max(on_mesh, key=lambda pair: pair[0], default=(0, main))[1]
+
+
+def _bands_from(densest: FolderOverview, read: Mapping[str, FolderOverview]) -> LayerBands:
+    """Return the bands along the path from the Fermi level or the middle of the gap of a mesh."""
+    from heterodft.analysis.bands import LayerBands
+    from heterodft.analysis.pdos import reference_energy
+
+    own = next(one for one in read.values() if "bands" in one.quantities)
+    return LayerBands.from_result(
+        own.result, by=own.source.by, layering=own.source.layering, reference=reference_energy(densest.result)
     )
 
 

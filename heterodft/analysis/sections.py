@@ -198,7 +198,9 @@ def _has_orbitals(result: Result) -> bool:
 
 
 def _transition_metals(result: Result) -> list[str]:
-    return [element.symbol for element in result.structure.elements if element.is_transition_metal]
+    """Return the elements whose d orbitals hold the electrons that are asked for; not Sc, Y, La and lanthanides."""
+    metals = [element for element in result.structure.elements if element.is_transition_metal]
+    return [element.symbol for element in metals if element.group > 3]
 
 
 def _elements(source: Source) -> Mapping[str, Mapping[str, Any]]:

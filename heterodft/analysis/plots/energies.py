@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_against_u", "draw_energies"]
 
-_LONGEST_NAME = 30
+_LONGEST_NAME = 26
 _LETTER = 3.6
 """Points: the width of a letter of the smallest text."""
 _MARKERS = "os^Dv<>P"
