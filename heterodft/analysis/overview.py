@@ -267,8 +267,7 @@ class FolderOverview:
 def _with_defect(result: Result) -> Structure:
     """Return the structure with the place of its defect, which outputs do not tell."""
     structure, defect = result.structure.copy(), result.request.get("about", {}).get("defect")
-    if defect:
-        structure.properties.setdefault("defect", defect)
+    structure.properties = ({"defect": defect} if defect else {}) | structure.properties  # a copy shares them
     return structure
 
 

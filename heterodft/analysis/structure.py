@@ -39,7 +39,7 @@ _SERIES = {
     "bond angle": ("angle between octahedra", "°", ("angle_across", "angle_in_plane")),
     "bond length": ("bond length", "Å", ("shortest_bond", "bond", "longest_bond")),
 }
-_WORTH_SHOWING = {"displacement": 0.01, "tilt": 0.5}
+_WORTH_SHOWING = {"displacement": 0.02, "tilt": 0.5}
 """Å and degrees: a series with less in every layer is left out of a figure beside one with more."""
 
 
@@ -227,7 +227,7 @@ class StructureProfile:
         ----------
         what
             ``displacement``, ``rumpling``, ``spacing``, ``thickness``, ``tilt``, ``bond angle`` or ``bond length``;
-            by default displacements of 0.01 Å and more, else tilts of 0.5° and more, else the spacings.
+            by default displacements of 0.02 Å and more, else tilts of 0.5° and more, else the spacings.
 
         Raises
         ------

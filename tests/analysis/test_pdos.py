@@ -372,7 +372,7 @@ def test_a_folder_is_read_in_one_call(shared_data, tmp_path):
 
 def test_the_wide_table_has_a_row_an_energy_and_columns_that_add_up_to_the_long_one():
     random = np.random.default_rng(1)
-    dos = by_layer(random.random((len(STRUCTURE), len(ORBITALS), 2, len(GRID))))
+    dos = by_layer(random.random(layered.empty().shape))
     wide, long = dos.to_wide_frame(), dos.to_frame()
     assert len(wide) == len(dos.energies)
     name = f"{dos.groups[0].label} p up (1/eV)"

@@ -203,6 +203,6 @@ def test_tables_data_and_series_name_units():
 def test_by_default_what_there_is_to_see_is_drawn():
     flat = StructureProfile.from_result(made_result(STACK))
     assert flat.plot().axes[0].get_ylabel().replace("\n", " ") == "spacing to the next (Å)"
-    polar = replace(flat, polar=flat.polar + np.nan_to_num(flat.polar) * 0 + 0.05)
+    polar = replace(flat, polar=np.full(4, 0.05))
     assert "displacement" in polar.plot().axes[0].get_ylabel()
     assert "polar" in polar.plot().axes[0].get_ylabel().replace("\n", " ")
