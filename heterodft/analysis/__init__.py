@@ -15,21 +15,50 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from heterodft.analysis.against_u import AgainstHubbard
+    from heterodft.analysis.band_edges import BandEdges
+    from heterodft.analysis.bands import LayerBands
+    from heterodft.analysis.carriers import SheetCarriers
+    from heterodft.analysis.charges import LayerCharges
+    from heterodft.analysis.densities import SlabIntegrals
+    from heterodft.analysis.energies import ConfigurationEnergies
+    from heterodft.analysis.energies.chemical_potentials import ChemicalPotentials
+    from heterodft.analysis.energies.comparability import compare
+    from heterodft.analysis.energies.defects import DefectFormation
+    from heterodft.analysis.energies.exchange_constants import ExchangeConstants
+    from heterodft.analysis.energies.formation import SuperlatticeFormation
+    from heterodft.analysis.energies.segregation import SegregationEnergies
     from heterodft.analysis.exchange_formats import to_ase, to_pymatgen_bands, to_pymatgen_dos
-    from heterodft.analysis.gaps import find_gap
+    from heterodft.analysis.gaps import Gap, find_gap
     from heterodft.analysis.grids import VolumeGrid
+    from heterodft.analysis.grids.shells import DefectShells
+    from heterodft.analysis.grids.slices import DensitySlice
     from heterodft.analysis.layers import find_layering
+    from heterodft.analysis.local import DefectNeighbours
+    from heterodft.analysis.moments import LayerMoments
+    from heterodft.analysis.orbitals import OrbitalPolarization
     from heterodft.analysis.overview import FolderOverview
     from heterodft.analysis.pdos import LayerDos
     from heterodft.analysis.plots.save import save_figure
+    from heterodft.analysis.potentials import PlanarAverage
     from heterodft.analysis.readers import read_folder
+    from heterodft.analysis.readers.grid_files import read_grids
     from heterodft.analysis.result import Result
+    from heterodft.analysis.stoner import StonerProduct
+    from heterodft.analysis.structure import StructureProfile
 
 _MODULES = {
+    "AgainstHubbard": "against_u",
     "BandEdges": "band_edges",
+    "ChemicalPotentials": "energies.chemical_potentials",
     "ConfigurationEnergies": "energies",
+    "DefectFormation": "energies.defects",
     "DefectNeighbours": "local",
+    "DefectShells": "grids.shells",
+    "DensitySlice": "grids.slices",
+    "ExchangeConstants": "energies.exchange_constants",
     "FolderOverview": "overview",
+    "Gap": "gaps",
     "LayerBands": "bands",
     "LayerCharges": "charges",
     "LayerDos": "pdos",
@@ -37,13 +66,18 @@ _MODULES = {
     "OrbitalPolarization": "orbitals",
     "PlanarAverage": "potentials",
     "Result": "result",
+    "SegregationEnergies": "energies.segregation",
     "SheetCarriers": "carriers",
     "SlabIntegrals": "densities",
+    "StonerProduct": "stoner",
     "StructureProfile": "structure",
+    "SuperlatticeFormation": "energies.formation",
     "VolumeGrid": "grids",
+    "compare": "energies.comparability",
     "find_gap": "gaps",
     "find_layering": "layers",
     "read_folder": "readers",
+    "read_grids": "readers.grid_files",
     "save_figure": "plots.save",
     "to_ase": "exchange_formats",
     "to_pymatgen_bands": "exchange_formats",
@@ -51,10 +85,17 @@ _MODULES = {
 }
 
 __all__ = [
+    "AgainstHubbard",
     "BandEdges",
+    "ChemicalPotentials",
     "ConfigurationEnergies",
+    "DefectFormation",
     "DefectNeighbours",
+    "DefectShells",
+    "DensitySlice",
+    "ExchangeConstants",
     "FolderOverview",
+    "Gap",
     "LayerBands",
     "LayerCharges",
     "LayerDos",
@@ -62,13 +103,18 @@ __all__ = [
     "OrbitalPolarization",
     "PlanarAverage",
     "Result",
+    "SegregationEnergies",
     "SheetCarriers",
     "SlabIntegrals",
+    "StonerProduct",
     "StructureProfile",
+    "SuperlatticeFormation",
     "VolumeGrid",
+    "compare",
     "find_gap",
     "find_layering",
     "read_folder",
+    "read_grids",
     "save_figure",
     "to_ase",
     "to_pymatgen_bands",

@@ -230,6 +230,7 @@ def _cations(result: Result) -> tuple[str, ...]:
 def _inner(result: Result, layering: Layering, values: NDArray[np.float64], notes: list[str]) -> NDArray[np.float64]:
     """Return for each site the mean of its element, in the like plane of the layer, of inner layers of its block."""
     expected = np.full_like(values, np.nan)
+    few: list[str] = []
     blocks: dict[str, list[Any]] = {}
     for layer in layering.layers:
         blocks.setdefault(block_of(layer.label), []).append(layer)
@@ -238,7 +239,7 @@ def _inner(result: Result, layering: Layering, values: NDArray[np.float64], note
     for name, layers in blocks.items():
         inner = layers if bulk else layers[1:-1]
         if not bulk and len(layers) < _FEWEST_LAYERS:
-            notes.append(f"{name} has {len(layers)} layers, none of them inner; give a bulk calculation as reference")
+            few.append(name)
             continue
         means: dict[tuple[str, int], NDArray[np.float64]] = {}
         for key in {key for layer in inner for key, _ in _sites(result, layer)}:
@@ -246,6 +247,8 @@ def _inner(result: Result, layering: Layering, values: NDArray[np.float64], note
         for layer in layers:
             for key, site in _sites(result, layer):
                 expected[site] = means.get(key, np.nan)
+    if few:
+        notes.append(f"no charge transfer of {', '.join(few)}: no layer lies inside it; compare with a bulk run")
     return expected
 
 

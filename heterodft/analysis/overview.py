@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from heterodft.analysis.gaps import Gap, find_gap
+from heterodft.analysis.grid_results import first_of_each, holds_grids, read_grids_alone, result_of_grids
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.readers import read_folder
 from heterodft.analysis.sections import SECTIONS, Source
+from heterodft.analysis.step_folders import find_steps, find_steps_beside
 from heterodft.errors import HeterodftError, ReaderError
 from heterodft.files import make_folder, write_json
 
@@ -18,11 +20,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pandas import DataFrame
+    from pymatgen.core import Structure
 
+    from heterodft.analysis.bands import LayerBands
+    from heterodft.analysis.grids import VolumeGrid
     from heterodft.analysis.layers import Layering
     from heterodft.analysis.result import Result
 
-__all__ = ["FolderOverview", "compare_energies", "distinct_names", "plain"]
+__all__ = ["FolderOverview", "distinct_names", "plain"]
+
+_BY_ANY_STEP = ("moments", "charges", "defect")
+"""Quantities that two steps tell in two ways, in spheres and by Löwdin, or with a density of states."""
+_NOTHING = 1e-9
+_SEE = "see step"
+_MOST_RUNS = 20
+"""Looked for below a folder that is none itself."""
+_ELSEWHERE = {
+    "moments": ("static", "relax", "dos"),
+    "charges": ("static", "relax", "dos"),
+    "density of states": ("dos",),
+    "band edges": ("dos",),
+    "sheet carriers": ("dos",),
+}
+"""The steps that tell a quantity, the best one first."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +65,10 @@ class FolderOverview:
         The layer table: numbers by the name of their column, one a layer or plane from the bottom up.
     missing
         Why a quantity could not be made, by its words.
+    steps
+        Of a configuration of this program, whose steps were read together: the overview of each by its name.
+    beside
+        Of the folder of a step: the other steps of its configuration.
     """
 
     folder: Path
@@ -54,6 +78,8 @@ class FolderOverview:
     quantities: Mapping[str, Any]
     columns: Mapping[str, Sequence[float]]
     missing: Mapping[str, str]
+    steps: Mapping[str, FolderOverview] = field(default_factory=dict)
+    beside: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -70,7 +96,8 @@ class FolderOverview:
         Parameters
         ----------
         folder
-            Of a run of VASP or Quantum ESPRESSO, or one of its files.
+            Of a run of VASP or Quantum ESPRESSO, one of its files, a file of a grid or a folder of such; or of a
+            configuration of this program, whose steps are read together.
         by
             ``layer`` or ``plane``.
         layers, axis
@@ -83,11 +110,29 @@ class FolderOverview:
         ReaderError
             If the folder cannot be read. What cannot be made from it is told in `missing` instead.
         """
-        result = read_folder(folder)
-        if result.bands is not None and result.bands.labels is not None:  # a path is drawn by layer
-            more: dict[str, Any] = {"projections": True}
-            result = read_folder(folder, **more)
-        return cls.from_result(result, folder=folder, by=by, layers=layers, axis=axis, bulks=bulks)
+        options: dict[str, Any] = {"by": by, "layers": layers, "axis": axis, "bulks": bulks}
+        steps = find_steps(folder)
+        if steps:
+            return _read_steps(folder, steps, options)
+        missing: dict[str, str] = {}
+        alone = False
+        try:
+            if folder.is_file() and holds_grids(folder):
+                raise ReaderError(f"{folder} is a grid")
+            result = read_folder(folder)
+        except ReaderError as error:
+            grids, alone = _grids_instead(folder, error), True
+            result = result_of_grids(folder, grids)
+        else:
+            if result.bands is not None and result.bands.labels is not None:  # a path is drawn by layer
+                result = read_folder(folder, projections=True)
+            grids = _grids_of(folder, missing)
+        overview = cls.from_result(result, folder=folder, grids=grids, grids_alone=alone, **options)
+        beside = find_steps_beside(folder)
+        said = {
+            words: _elsewhere(words, reason, beside) for words, reason in (missing | dict(overview.missing)).items()
+        }
+        return replace(overview, missing=said, beside=beside)
 
     @classmethod
     def from_result(
@@ -99,13 +144,15 @@ class FolderOverview:
         layers: str | None = None,
         axis: str | None = None,
         bulks: Mapping[str, Result] | None = None,
+        grids: Sequence[VolumeGrid] = (),
+        grids_alone: bool = False,
     ) -> FolderOverview:
-        """Make every quantity that can be made of a result; `folder` may hold grids. See `read`."""
+        """Make every quantity that can be made of a result and the grids of its run, if any; see `read`."""
         missing: dict[str, str] = {}
         layering = _layering(result, layers, axis, missing)
         if layering is None and result.bands is not None:  # bands without layers are bands all the same
             result = replace(result, bands=replace(result.bands, projections=None))
-        source = Source(folder, result, layering, by, bulks or {})
+        source = Source(folder, result, layering, by, bulks or {}, first_of_each(grids), grids_alone)
         gap = None
         try:
             gap = find_gap(result) if result.bands is not None else None
@@ -144,6 +191,7 @@ class FolderOverview:
                 "fermi_level": max(levels) if levels else None,
                 "fermi_levels": list(levels),
                 "gap": None if self.gap is None else self.gap.value,
+                "gap_step": self.gap_step,
                 "metal": None if self.gap is None else self.gap.metal,
                 "gap_detail": None if self.gap is None else self.gap.to_dict(),
                 "method": result.method,
@@ -152,15 +200,32 @@ class FolderOverview:
                 "by": self.source.by,
                 "layers": self.to_frame().to_dict("records"),
                 "missing": dict(self.missing),
+                "steps": {
+                    step: {
+                        "folder": str(one.folder),
+                        "converged": one.result.converged,
+                        "gap": None if one.gap is None else one.gap.value,
+                        "metal": None if one.gap is None else one.gap.metal,
+                        "fermi_level": max(one.result.fermi_levels, default=None),
+                    }
+                    for step, one in self.steps.items()
+                },
+                "beside": {step: str(path) for step, path in self.beside.items()},
             }
         )
         return data
 
     @property
+    def gap_step(self) -> str:
+        """The step the gap is from, where several were read; else empty."""
+        return next((step for step, one in self.steps.items() if one.gap is self.gap and self.gap is not None), "")
+
+    @property
     def notes(self) -> list[str]:
         """What the reader must know, of the run and of each quantity, each said once."""
         said = [note for quantity in self.quantities.values() for note in getattr(quantity, "notes", ())]
-        return list(dict.fromkeys([*self.result.notes, *said]))
+        own = [note for one in self.steps.values() for note in one.result.notes]
+        return list(dict.fromkeys([*self.result.notes, *own, *said]))
 
     def save(self, folder: Path) -> list[Path]:
         """Write ``analysis.json``, ``layers.csv`` and each quantity's figure with its numbers.
@@ -177,17 +242,174 @@ class FolderOverview:
         if self.source.layering is not None:
             table = self.to_frame()
             written.append(write_text(folder / "layers.csv", table.to_csv(index=False, lineterminator="\n")))
-            view = draw_side_view(self.result.structure, self.source.layering)
+            view = draw_side_view(_with_defect(self.result), self.source.layering)
             written += save_figure(view, _site_frame(self.result.structure, self.source.layering), folder / "cell")
         for name, quantity in self.quantities.items():
+            frame = quantity.to_wide_frame() if hasattr(quantity, "to_wide_frame") else quantity.to_frame()
             try:
+                if not _has_something_to_show(quantity):
+                    raise ReaderError("it is zero everywhere")
                 figure = quantity.plot()
             except HeterodftError:  # there is nothing to draw: charges without a bulk to compare them with
-                table = quantity.to_frame().to_csv(index=False, lineterminator="\n")
+                table = frame.to_csv(index=False, lineterminator="\n")
                 written.append(write_text(folder / f"{name}.csv", table))
             else:
-                written += save_figure(figure, quantity.to_frame(), folder / name)
-        return written
+                written += save_figure(figure, frame, folder / name)
+        return written + self._save_cubes(folder)
+
+    def _save_cubes(self, folder: Path) -> list[Path]:
+        """Write the magnetization density, for isosurfaces."""
+        grids = [grid for one in (self, *self.steps.values()) for grid in one.source.grids.values()]
+        found = {grid.quantity: grid for grid in grids if grid.quantity in ("spin density", "magnetization")}
+        return [grid.write_cube(folder / f"{quantity.replace(' ', '-')}.cube") for quantity, grid in found.items()]
+
+
+def _with_defect(result: Result) -> Structure:
+    """Return the structure with the place of its defect, which outputs do not tell."""
+    structure, defect = result.structure.copy(), result.request.get("about", {}).get("defect")
+    structure.properties = ({"defect": defect} if defect else {}) | structure.properties  # a copy shares them
+    return structure
+
+
+def _has_something_to_show(quantity: Any) -> bool:
+    """Whether a profile along the layers is not zero in each of them, as the carriers of an insulator are."""
+    values = getattr(quantity, "values", None)
+    if values is None or not hasattr(quantity, "columns") or values.ndim != 2:
+        return True
+    return bool((abs(values) > _NOTHING).any())
+
+
+def _grids_of(folder: Path, missing: dict[str, str]) -> Sequence[VolumeGrid]:
+    """Read the grids beside a run."""
+    if not (folder.is_dir() and holds_grids(folder)):
+        return ()
+    try:
+        return read_grids_alone(folder)
+    except HeterodftError as error:
+        missing["averages of grids"] = str(error)
+        return ()
+
+
+def _grids_instead(folder: Path, error: ReaderError) -> Sequence[VolumeGrid]:
+    """Read the grids of a folder or file that holds nothing else.
+
+    Raises
+    ------
+    ReaderError
+        If there are none: the one that the run could not be read with, with the folders below that hold runs.
+    """
+    if holds_grids(folder):
+        return read_grids_alone(folder)
+    below = _runs_below(folder)
+    if not below:
+        raise error
+    named = ", ".join(below[:4]) + (f" and {len(below) - 4} more" if len(below) > 4 else "")
+    raise ReaderError(
+        f"{folder} is no finished run, but holds some: {named}; give one or several of these"
+    ) from error
+
+
+def _runs_below(folder: Path) -> list[str]:
+    """Return the names of the folders right below one that hold a run."""
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        try:
+            if path.is_dir() and path.suffix != ".save" and not path.name.startswith("."):
+                read_folder(path)
+                found.append(path.name)
+        except HeterodftError:
+            continue
+        if len(found) > _MOST_RUNS:
+            break
+    return found
+
+
+def _elsewhere(words: str, reason: str, beside: Mapping[str, Path]) -> str:
+    """Return where a quantity is that another step of the same configuration tells, else the reason."""
+    step = next((step for step in _ELSEWHERE.get(words, ()) if step in beside), None)
+    return reason if step is None else f"{_SEE} '{step}' beside it"
+
+
+def _read_steps(folder: Path, paths: Mapping[str, Path], options: dict[str, Any]) -> FolderOverview:
+    """Read the steps of a configuration into one overview.
+
+    What two steps tell is that of the first, energy and moments those of the static step, the gap that with the most
+    k-points of a mesh.
+
+    Raises
+    ------
+    ReaderError
+        If none can be read.
+    """
+    read: dict[str, FolderOverview] = {}
+    problems: dict[str, str] = {}
+    for step, path in paths.items():
+        try:
+            read[step] = FolderOverview.read(path, **options)
+        except ReaderError as error:
+            problems[f"step '{step}'"] = str(error)
+    if not read:
+        raise ReaderError(f"{folder}: no step can be read: {next(iter(problems.values()))}")
+    main = next((one for one in read.values() if one.result.energy is not None), next(iter(read.values())))
+    quantities, columns = dict(main.quantities), dict(main.columns)
+    labels = [group.label for group in main.source.groups]
+    for step, one in read.items():
+        for name, quantity in one.quantities.items() if one is not main else ():
+            told_anew = name in _BY_ANY_STEP and name in quantities and bool(one.result.sites)
+            place = f"{name}-{step}" if told_anew else name
+            quantities.setdefault(place, quantity)
+        if [group.label for group in one.source.groups] == labels:
+            columns |= {name: values for name, values in one.columns.items() if name not in columns}
+    densest = _densest(read, main)
+    if "bands" in quantities and not _is_path(densest.result):
+        quantities["bands"] = _bands_from(densest, read)
+    return replace(
+        main,
+        folder=folder,
+        gap=densest.gap,
+        quantities=quantities,
+        columns=columns,
+        missing=_missing_in_all(list(read.values()), quantities) | problems,
+        steps=read,
+        beside={},
+    )
+
+
+def _densest(read: Mapping[str, FolderOverview], main: FolderOverview) -> FolderOverview:
+    """Return the step with a gap from the most k-points of a mesh."""
+    on_mesh = [(one.gap.kpoints, one) for one in read.values() if one.gap is not None and not _is_path(one.result)]
+    return max(on_mesh, key=lambda pair: pair[0], default=(0, main))[1]
+
+
+def _bands_from(densest: FolderOverview, read: Mapping[str, FolderOverview]) -> LayerBands:
+    """Return the bands along the path from the Fermi level or the middle of the gap of a mesh."""
+    from heterodft.analysis.bands import LayerBands
+    from heterodft.analysis.pdos import reference_energy
+
+    own = next(one for one in read.values() if "bands" in one.quantities)
+    return LayerBands.from_result(
+        own.result, by=own.source.by, layering=own.source.layering, reference=reference_energy(densest.result)
+    )
+
+
+def _missing_in_all(overviews: Sequence[FolderOverview], made: Mapping[str, Any]) -> dict[str, str]:
+    """Return what no step tells, with the reason of the step that is meant to."""
+    words = {
+        section.words + name.removeprefix(section.name).replace("-", " ", 1)
+        for section in SECTIONS
+        for name in made
+        if name.startswith(section.name)
+    }
+    found: dict[str, str] = {}
+    for overview in overviews:
+        for word, reason in overview.missing.items():
+            if word not in words and (word not in found or found[word].startswith(_SEE)):
+                found[word] = reason
+    return found
+
+
+def _is_path(result: Result) -> bool:
+    return result.bands is not None and result.bands.labels is not None
 
 
 def _layering(result: Result, layers: str | None, axis: str | None, missing: dict[str, str]) -> Layering | None:
@@ -240,23 +462,6 @@ def _site_frame(structure: Any, layering: Layering) -> DataFrame:
             **{f"{name} (Å)": places[:, i] for i, name in enumerate("xyz")},
         }
     )
-
-
-def compare_energies(found: Mapping[str, FolderOverview], *, reference: str | None = None) -> Any:
-    """Rank the energies of several folders; None where this version cannot.
-
-    Returns
-    -------
-    ConfigurationEnergies
-        With a row for each folder, whose energy is left out with the reason where it may not be subtracted.
-    """
-    from heterodft.analysis import energies
-
-    kind = getattr(energies, "ConfigurationEnergies", None)
-    if kind is None:
-        return None
-    asked = {} if reference is None else {"reference": reference}
-    return kind.from_results([overview.result for overview in found.values()], names=list(found), **asked)
 
 
 def plain(data: Any) -> Any:

@@ -295,6 +295,22 @@ class LayerDos:
         frame.attrs["zero of energy"] = self.reference_name
         return frame
 
+    def to_wide_frame(self) -> DataFrame:
+        """Return one row an energy and a column for the cell and each group, column and spin, to plot from.
+
+        Six decimals; what has no states is left out.
+        """
+        from pandas import DataFrame
+
+        said = {"both": ""} | {spin: f" {spin}" for spin in self.spins if spin != "both"}
+        names = [f"cell{said[spin]} (1/eV)" for spin in self.spins] if self.total is not None else []
+        data = dict(zip(names, () if self.total is None else np.round(self.total, 6), strict=False))
+        for i, group in enumerate(self.groups):
+            for j, column in enumerate(self.columns):
+                for k, spin in enumerate(self.spins if self.values[i, j].any() else ()):
+                    data[f"{group.label} {column}{said[spin]} (1/eV)"] = np.round(self.values[i, j, k], 6)
+        return DataFrame({f"energy from the {self.reference_name} (eV)": np.round(self.energies, 6), **data})
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data; densities of shape (group, column, spin, energy)."""
         return {

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
+    from heterodft.analysis.grids import VolumeGrid
     from heterodft.analysis.layers import Layering, SiteGroup
     from heterodft.analysis.result import Result
 
@@ -47,7 +47,9 @@ class Source:
     bulks
         Results of bulk materials by name, to compare layers with.
     grids
-        By quantity, filled when they are first asked for.
+        The first grid of each quantity in the folder.
+    grids_alone
+        Whether there is nothing but grids.
     """
 
     folder: Path
@@ -55,7 +57,8 @@ class Source:
     layering: Layering | None
     by: Literal["layer", "plane"] = "layer"
     bulks: Mapping[str, Result] = field(default_factory=dict)
-    grids: dict[str, Any] = field(default_factory=dict)
+    grids: Mapping[str, VolumeGrid] = field(default_factory=dict)
+    grids_alone: bool = False
 
     @property
     def groups(self) -> Sequence[SiteGroup]:
@@ -88,14 +91,6 @@ class Section:
     columns: Callable[[Any, Source], Mapping[str, Sequence[float]]] | None = None
 
 
-def _find(module: str, kind: str, maker: str = "from_result") -> Any:
-    """Return a quantity's class, None where this version has none."""
-    if find_spec(f"heterodft.analysis.{module}") is None:
-        return None
-    found = getattr(import_module(f"heterodft.analysis.{module}"), kind, None)
-    return found if hasattr(found, maker) else None
-
-
 def _by_layer(
     module: str,
     kind: str,
@@ -106,13 +101,15 @@ def _by_layer(
     """Return the variants of a quantity of ``from_result(result, layering=…, by=…)``, one for each set of options."""
 
     def variants(source: Source) -> Variants:
-        found = _find(module, kind) if applies(source.result) else None
-        if found is None:
+        if source.grids_alone or not applies(source.result):
             return {}
         if source.layering is None and module != "bands":
-            raise ReaderError("it needs the layers, which cannot be told")
+            raise ReaderError("they need the layers, which cannot be told")
+        quantity = getattr(import_module(f"heterodft.analysis.{module}"), kind)
         same = {"layering": source.layering, "by": source.by}
-        return {end: partial(found.from_result, source.result, **same, **own) for end, own in options(source).items()}
+        return {
+            end: partial(quantity.from_result, source.result, **same, **own) for end, own in options(source).items()
+        }
 
     return variants
 
@@ -174,6 +171,24 @@ def _has_path(result: Result) -> bool:
     return result.bands is not None and result.bands.labels is not None
 
 
+def _is_plain_metal(result: Result) -> bool:
+    """Whether a run without spin has states at the Fermi level, which a moment might lower."""
+    from heterodft.analysis.gaps import find_gap
+
+    if result.dos is None or result.bands is None or len(result.bands.energies) != 1:
+        return False
+    gap = find_gap(result)
+    return gap is not None and gap.metal and not result.method.get("noncollinear")
+
+
+def _structure(source: Source) -> Variants:
+    from heterodft.analysis.structure import StructureProfile
+
+    if source.layering is None:
+        return {}
+    return {"": partial(StructureProfile.from_result, source.result, layering=source.layering, by=source.by)}
+
+
 def _has_defect(result: Result) -> bool:
     return bool(result.request.get("about", {}).get("defect") or result.structure.properties.get("defect"))
 
@@ -183,7 +198,9 @@ def _has_orbitals(result: Result) -> bool:
 
 
 def _transition_metals(result: Result) -> list[str]:
-    return [element.symbol for element in result.structure.elements if element.is_transition_metal]
+    """Return the elements whose d orbitals hold the electrons that are asked for; not Sc, Y, La and lanthanides."""
+    metals = [element for element in result.structure.elements if element.is_transition_metal]
+    return [element.symbol for element in metals if element.group > 3]
 
 
 def _elements(source: Source) -> Mapping[str, Mapping[str, Any]]:
@@ -195,28 +212,29 @@ def _against_bulks(source: Source) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _defect(source: Source) -> Variants:
-    found = _find("local", "DefectNeighbours") if _has_defect(source.result) else None
-    return {} if found is None else {"": partial(found.from_result, source.result)}
+    from heterodft.analysis.local import DefectNeighbours
+
+    return {"": partial(DefectNeighbours.from_result, source.result)} if _has_defect(source.result) else {}
 
 
-def _grids(source: Source) -> dict[str, Any]:
-    """Return a grid of each quantity that lies in the folder, the first file of a quantity, read once."""
-    if find_spec("heterodft.analysis.readers.grid_files") is None or not source.folder.is_dir():
+def _shells(source: Source) -> Variants:
+    """Moment inside spheres around the defect, of the spin density."""
+    from heterodft.analysis.defect_place import locate_defect
+    from heterodft.analysis.grids.shells import DefectShells
+
+    grid = source.grids.get("spin density") if _has_defect(source.result) else None
+    if grid is None:
         return {}
-    files = import_module("heterodft.analysis.readers.grid_files")
-    if not source.grids and files.find_grids(source.folder):
-        for grid in files.read_grids(source.folder):
-            source.grids.setdefault(grid.quantity, grid)
-    return source.grids
+    place = grid.structure.lattice.get_fractional_coords(locate_defect(source.result).position)
+    return {"": partial(DefectShells.from_grid, grid, center=[float(x) for x in place])}
 
 
 def _averages(source: Source) -> Variants:
-    found = _find("potentials", "PlanarAverage", "from_grid")
-    if found is None:
-        return {}
+    from heterodft.analysis.potentials import PlanarAverage
+
     return {
-        f"-{quantity.replace(' ', '-')}": partial(found.from_grid, grid, layering=source.layering)
-        for quantity, grid in _grids(source).items()
+        f"-{quantity.replace(' ', '-')}": partial(PlanarAverage.from_grid, grid, layering=source.layering)
+        for quantity, grid in source.grids.items()
         if quantity != "magnetization"
     }
 
@@ -231,14 +249,15 @@ def _average_columns(average: Any, source: Source) -> Mapping[str, Sequence[floa
 
 
 def _slabs(source: Source) -> Variants:
-    found = _find("densities", "SlabIntegrals", "from_grid")
-    if found is None or source.layering is None:
+    from heterodft.analysis.densities import SlabIntegrals
+
+    if source.layering is None:
         return {}
     return {
         f"-{quantity.replace(' ', '-')}": partial(
-            found.from_grid, grid, layering=source.layering, planes=source.by == "plane"
+            SlabIntegrals.from_grid, grid, layering=source.layering, planes=source.by == "plane"
         )
-        for quantity, grid in _grids(source).items()
+        for quantity, grid in source.grids.items()
         if quantity != "potential"
     }
 
@@ -249,44 +268,44 @@ def _slab_columns(slabs: Any, source: Source) -> Mapping[str, Sequence[float]]:
 
 
 def _slices(source: Source) -> Variants:
-    """Cut the spin density through the atom with the largest moment."""
-    found = _find("grids.slices", "DensitySlice", "from_grid")
-    told = next((v for v in source.result.sites.values() if v.moments is not None), None)
-    grid = None if found is None or told is None else _grids(source).get("spin density")
-    if found is None or told is None or told.moments is None or grid is None:
-        return {}
-    site = int(np.argmax(np.abs(told.moments)))
-    return {"-spin-density": partial(found.from_grid, grid, through=site)}
+    """Cut the spin density at the atom with the largest moment, else the charge density, else the potential."""
+    from heterodft.analysis.grids.shells import integrate_spheres
+    from heterodft.analysis.grids.slices import DensitySlice
+
+    grids = dict(source.grids)
+    if "magnetization" in grids:
+        grids.setdefault("spin density", grids["magnetization"].component("z"))
+    for quantity in ("spin density", "charge density", *(["potential"] if source.grids_alone else [])):
+        if quantity in grids:
+            grid = grids[quantity]
+            size = np.abs(integrate_spheres(grid)[1]) if quantity != "potential" else np.zeros(1)
+            site = int(np.argmax(np.round(size, 3)))
+            return {f"-{quantity.replace(' ', '-')}": partial(DensitySlice.from_grid, grid, through=site)}
+    return {}
 
 
 SECTIONS: tuple[Section, ...] = (
-    Section(
-        "moments",
-        "moments by layer",
-        _by_layer("moments", "LayerMoments"),
-        _frame_columns(r"^(\S+ )?moment \("),
-    ),
+    Section("moments", "moments", _by_layer("moments", "LayerMoments"), _frame_columns(r"^\S+( [xyz])? moment \(")),
     Section(
         "charges",
-        "charges by layer",
+        "charges",
         _by_layer("charges", "LayerCharges", options=_against_bulks),
         _frame_columns("charge|transfer"),
     ),
-    Section("dos", "density of states by layer", _by_layer("pdos", "LayerDos"), _window_columns),
-    Section("band-edges", "band edges by layer", _by_layer("band_edges", "BandEdges"), _frame_columns("edge")),
+    Section("dos", "density of states", _by_layer("pdos", "LayerDos"), _window_columns),
+    Section("band-edges", "band edges", _by_layer("band_edges", "BandEdges"), _frame_columns("edge")),
     Section("carriers", "sheet carriers", _by_layer("carriers", "SheetCarriers"), _frame_columns("cm²")),
+    Section("stoner", "Stoner product", _by_layer("stoner", "StonerProduct", applies=_is_plain_metal)),
     Section(
         "orbital-polarization",
         "orbital polarization",
         _by_layer("orbitals", "OrbitalPolarization", applies=_has_orbitals, options=_elements),
     ),
     Section(
-        "structure",
-        "tilts, displacements and spacings",
-        _by_layer("structure", "StructureProfile"),
-        _frame_columns("tilt|displacement|spacing"),
+        "structure", "tilts, displacements and spacings", _structure, _frame_columns("tilt|displacement|spacing")
     ),
     Section("defect", "neighbours of the defect", _defect),
+    Section("shells", "moment around the defect", _shells),
     Section("average", "averages of grids", _averages, _average_columns),
     Section("slabs", "densities integrated over layers", _slabs, _slab_columns),
     Section("slice", "slice", _slices),

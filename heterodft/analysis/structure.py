@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -46,6 +46,8 @@ _SERIES = {
     "bond angle": ("angle between octahedra", "°", ("angle_across", "angle_in_plane")),
     "bond length": ("bond length", "Å", ("shortest_bond", "bond", "longest_bond")),
 }
+_WORTH_SHOWING = {"displacement": 0.02, "tilt": 0.5}
+"""Å and degrees: a series with less in every layer is left out of a figure beside one with more."""
 
 
 @dataclass(frozen=True)
@@ -225,13 +227,14 @@ class StructureProfile:
             }
         ).dropna(axis="columns", how="all")
 
-    def plot(self, what: str = "displacement") -> Figure:
+    def plot(self, what: str | None = None) -> Figure:
         """Draw one property along the layers.
 
         Parameters
         ----------
         what
-            ``displacement``, ``rumpling``, ``spacing``, ``thickness``, ``tilt``, ``bond angle`` or ``bond length``.
+            ``displacement``, ``rumpling``, ``spacing``, ``thickness``, ``tilt``, ``bond angle`` or ``bond length``;
+            by default displacements of 0.02 Å and more, else tilts of 0.5° and more, else the spacings.
 
         Raises
         ------
@@ -240,7 +243,17 @@ class StructureProfile:
         """
         from heterodft.analysis.plots import draw_profile
 
-        return draw_profile(self.series(what))
+        return draw_profile(self._telling() if what is None else self.series(what))
+
+    def _telling(self) -> StructureSeries:
+        """Return what there is to show of this cell, without columns of next to nothing."""
+        for what, least in _WORTH_SHOWING.items():
+            series = self.series(what)
+            told = np.nan_to_num(np.abs(series.values)).max(axis=0, initial=0.0) >= least
+            if told.any():
+                columns = tuple(np.array(series.columns)[told].tolist())
+                return replace(series, columns=columns, values=series.values[:, told])
+        return self.series("spacing")
 
     def series(self, what: str) -> StructureSeries:
         """Return the numbers of one figure; see `plot`."""

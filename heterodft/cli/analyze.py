@@ -51,16 +51,19 @@ def command(
 ) -> None:
     """Say what is in finished folders of VASP or Quantum ESPRESSO, ours or not; nothing is written into them.
 
-    DIR may also be one file, such as a vasprun.xml. Several DIRs are compared: their energies are subtracted only
-    where they may be.
+    DIR may also be one file, such as a vasprun.xml or a CHGCAR, or a folder of a campaign: the steps of each
+    configuration below it are then read together. Several are compared: their energies are subtracted only where
+    they may be.
 
     \b
-      heterodft analyze runs/demo/sl/FM/U0/static
+      heterodft analyze runs/demo/sl/FM/U0
       heterodft analyze FM/ AFM/ --by plane -o figures
 
     Exit codes: 0 done, 1 nothing could be read, 2 wrong usage, 3 some of the folders could not be read.
     """  # noqa: D301, the backspace tells click to keep the lines
-    from heterodft.analysis.overview import FolderOverview, compare_energies, distinct_names, plain
+    from heterodft.analysis.comparison import compare_results
+    from heterodft.analysis.overview import FolderOverview, distinct_names
+    from heterodft.analysis.step_folders import find_configurations
     from heterodft.errors import ReaderError
 
     wanted: dict[str, Any] = {
@@ -71,22 +74,39 @@ def command(
     }
     found: dict[str, FolderOverview] = {}
     failed: dict[str, str] = {}
-    for name, folder in zip(distinct_names(folders), folders, strict=True):
+    paths = find_configurations(folders)
+    for name, folder in zip(distinct_names(paths), paths, strict=True):
         try:
             found[name] = FolderOverview.read(folder, **wanted)
         except ReaderError as error:
             failed[str(folder)] = str(error)
             click.echo(f"heterodft: {error}", err=True)
-    energies = compare_energies(found, reference=reference) if len(found) > 1 else None
-    files = {} if output is None else _write(found, energies, output)
+    compared = compare_results(
+        {name: one.result for name, one in found.items()},
+        reference=reference,
+        gaps={name: one.gap for name, one in found.items()},
+    )
+    files = {} if output is None else _write(found, compared, output)
     if as_json:
-        told = [overview.to_dict() | {"name": name, "files": files.get(name, [])} for name, overview in found.items()]
-        compared = None if energies is None else plain(energies.to_dict())
-        echo_json({"folders": told, "energies": compared, "unreadable": failed})
+        echo_json(_json_data(found, compared, failed, files))
     else:
-        _print(found, energies, output)
+        _print(found, compared, output)
     if failed:
         sys.exit(_UNREADABLE if found else 1)
+
+
+def _json_data(
+    found: dict[str, FolderOverview], compared: dict[str, Any], failed: dict[str, str], files: dict[str, list[str]]
+) -> dict[str, Any]:
+    """Return the keys of the one folder, or those of several by folder with what they say together."""
+    from heterodft.analysis.overview import plain
+
+    told = [overview.to_dict() | {"name": name, "files": files.get(name, [])} for name, overview in found.items()]
+    if len(told) == 1 and not failed:
+        return told[0]
+    data: dict[str, Any] = {"folders": told, "energies": None, "segregation": None, "against_u": None}
+    data |= {name: plain(quantity.to_dict()) for name, quantity in compared.items()}
+    return data | {"unreadable": failed}
 
 
 def _read_bulks(entries: Sequence[str]) -> dict[str, Result]:
@@ -102,22 +122,23 @@ def _read_bulks(entries: Sequence[str]) -> dict[str, Result]:
     return bulks
 
 
-def _write(found: dict[str, FolderOverview], energies: Any, output: Path) -> dict[str, list[str]]:
-    """Write the files of each folder into a folder of its name, and the comparison beside them."""
-    files = {name: [str(path) for path in overview.save(output / name)] for name, overview in found.items()}
-    if energies is not None:
-        from heterodft.analysis.plots import save_figure
+def _write(found: dict[str, FolderOverview], compared: dict[str, Any], output: Path) -> dict[str, list[str]]:
+    """Write the files of each folder into a folder of its name, and the comparisons beside them."""
+    from heterodft.analysis.plots import save_figure
 
-        save_figure(energies.plot(), energies.to_frame(), output / "energies")
+    files = {name: [str(path) for path in overview.save(output / name)] for name, overview in found.items()}
+    for name, quantity in compared.items():
+        if name == "energies" and len({row.family for row in quantity.rows}) == len(quantity.rows):
+            continue  # each alone with its structure and U
+        save_figure(quantity.plot(), quantity.to_frame(), output / name.replace("_", "-"))
     return files
 
 
-def _print(found: dict[str, FolderOverview], energies: Any, output: Path | None) -> None:
-    from heterodft.cli.analyze_text import print_energies, print_overview
+def _print(found: dict[str, FolderOverview], compared: dict[str, Any], output: Path | None) -> None:
+    from heterodft.cli.analyze_text import print_comparisons, print_overview
 
     for overview in found.values():
         print_overview(overview)
-    if energies is not None:
-        print_energies(energies)
+    print_comparisons(compared)
     if output is not None and found:
         click.echo(f"Figures and numbers: {output.resolve()}")

@@ -50,7 +50,7 @@ def test_without_a_bulk_the_inner_layers_of_the_block_are_the_reference_and_name
     assert charges.reference == "inner layers of the same block"
     assert charges.transfer[:4, 0] == pytest.approx([-0.2, 0, 0, 0])
     assert np.isnan(charges.transfer[4:]).all()
-    assert "LaAlO3 has 2 layers, none of them inner; give a bulk calculation as reference" in charges.notes
+    assert "no charge transfer of LaAlO3: no layer lies inside it; compare with a bulk run" in charges.notes
     planes = LayerCharges.from_result(made_result(STACK, charges=charges_of(STACK, **{f"s{site}": -0.2})), by="plane")
     assert planes.transfer[:8, 0] == pytest.approx([0, -0.2, 0, 0, 0, 0, 0, 0])
 

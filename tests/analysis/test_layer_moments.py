@@ -135,9 +135,6 @@ def test_what_cannot_be_answered_is_told():
 
 
 def test_moments_charges_and_geometry_are_drawn_along_the_layers():
-    plots = pytest.importorskip("heterodft.analysis.plots")
-    if not hasattr(plots, "draw_profile"):
-        pytest.skip("the drawing functions are of another branch")
     result = made_result(STACK)
     for quantity in (LayerMoments, LayerCharges, StructureProfile):
         assert quantity.from_result(result).plot().axes

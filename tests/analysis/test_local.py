@@ -203,9 +203,6 @@ def test_what_cannot_be_told_is_told():
 
 
 def test_figures_are_drawn():
-    plots = pytest.importorskip("heterodft.analysis.plots")
-    if not hasattr(plots, "draw_shells"):
-        pytest.skip("the drawing functions are of another branch")
     found = DefectNeighbours.from_result(made_result(defect("V_Al"), dos=True))
     assert len(found.plot().axes) == 3
     assert found.plot("moments").axes

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heterodft.analysis import overview, sections
+from heterodft.analysis import find_layering, overview, sections
 from heterodft.analysis.overview import FolderOverview, distinct_names, plain
 from heterodft.analysis.plots import draw_profile
 from heterodft.analysis.result import Bands, Result
@@ -180,7 +180,7 @@ def test_each_section_names_a_quantity_once():
         try:
             assert not section.variants(source)
         except ReaderError as error:
-            assert "needs the layers" in str(error)  # noqa: PT017, both are right
+            assert "need the layers" in str(error)  # noqa: PT017, both are right
 
 
 @pytest.mark.parametrize(
@@ -201,3 +201,37 @@ def test_folders_are_called_by_what_tells_them_apart(paths, names):
 def test_plain_data_has_no_infinities_arrays_or_tuples():
     data = {"a": (1, np.float64("nan")), "b": np.array([1.0, np.inf]), 3: SimpleNamespace is None}
     assert plain(data) == {"a": [1, None], "b": [1.0, None], "3": False}
+
+
+def test_bands_of_a_configuration_are_drawn_from_the_level_of_the_mesh(tmp_path, monkeypatch):
+    path = Bands(
+        np.array([[[-0.8, 2.4], [-0.9, 2.2]]]), np.array([[[1.0, 0.0]] * 2]), np.eye(3)[:2] / 2, np.full(2, 0.5)
+    )
+    steps = {
+        "static": result(),
+        "bands": result(bands=replace(path, labels=("G", "X")), energy=None, step="bands"),
+    }
+    for step in steps:
+        (tmp_path / step).mkdir()
+        (tmp_path / step / "request.json").write_text(json.dumps({"request": {"step": step}}))
+    monkeypatch.setattr(overview, "read_folder", lambda folder, projections=False: steps[folder.name])
+    alone, together = FolderOverview.read(tmp_path / "bands"), FolderOverview.read(tmp_path)
+    assert alone.quantities["bands"].reference == pytest.approx(0.7)
+    assert together.quantities["bands"].reference == pytest.approx(0.5)
+    assert together.quantities["bands"].energies[0, 0, 0] == pytest.approx(-1.3)
+    assert (together.gap_step, together.gap.value) == ("static", 3.0)
+    assert (together.result.step, together.result.energy) == ("static", -12.5)
+
+
+def test_profiles_that_are_zero_everywhere_leave_only_their_numbers(tmp_path):
+    groups = find_layering(result().structure).layers
+    found = FolderOverview.from_result(result(), folder=tmp_path)
+    nothing = replace(found, quantities={"moments": Moments(groups, np.zeros((2, 1)))})
+    assert [path.name for path in nothing.save(tmp_path / "out") if path.stem == "moments"] == ["moments.csv"]
+
+
+def test_the_side_view_marks_the_vacancy_that_the_request_tells(tmp_path):
+    defect = {"kind": "V_O", "position": [1.95, 1.95, 0.0]}
+    with_defect = overview._with_defect(result(request={"about": {"defect": defect}}))
+    assert with_defect.properties["defect"] == defect
+    assert not overview._with_defect(result()).properties.get("defect")

@@ -368,3 +368,14 @@ def test_a_folder_is_read_in_one_call(shared_data, tmp_path):
     assert [group.label for group in found.groups] == ["NiO:1 NiO", "NiO:2 NiO", "CrN:1 CrN", "CrN:2 CrN"]
     eg, t2g = found.electrons().sum(axis=2)[2]
     assert t2g > 2.9 > 1.6 * eg  # Cr3+
+
+
+def test_the_wide_table_has_a_row_an_energy_and_columns_that_add_up_to_the_long_one():
+    random = np.random.default_rng(1)
+    dos = by_layer(random.random(layered.empty().shape))
+    wide, long = dos.to_wide_frame(), dos.to_frame()
+    assert len(wide) == len(dos.energies)
+    name = f"{dos.groups[0].label} p up (1/eV)"
+    chosen = long[(long["layer"] == dos.groups[0].label) & (long["orbital"] == "p") & (long["spin"] == "up")]
+    assert wide[name].tolist() == pytest.approx(chosen["density of states (1/eV)"].tolist(), abs=1e-6)
+    assert "cell up (1/eV)" in wide

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -207,3 +208,11 @@ def test_tables_data_and_series_name_units():
     assert (series.columns, series.unit, series.values.shape) == (("tilt", "rotation"), "°", (4, 2))
     with pytest.raises(ReaderError, match="what: 'tilts'; did you mean 'tilt'"):
         profile.series("tilts")
+
+
+def test_by_default_what_there_is_to_see_is_drawn():
+    flat = StructureProfile.from_result(made_result(STACK))
+    assert flat.plot().axes[0].get_ylabel().replace("\n", " ") == "spacing to the next (Å)"
+    polar = replace(flat, polar=np.full(4, 0.05))
+    assert "displacement" in polar.plot().axes[0].get_ylabel()
+    assert "polar" in polar.plot().axes[0].get_ylabel().replace("\n", " ")

@@ -28,6 +28,8 @@ __all__ = ["DensitySlice", "SliceAtom"]
 
 _NEAR = 0.5
 """Å from the plane up to which an atom is said to be in it."""
+_ON_EDGE = 1e-3
+"""Å by which an atom on the edge of the picture may miss it, as positions of few digits do."""
 _MOST_POINTS = 4_000_000
 
 
@@ -246,7 +248,7 @@ def _atoms(
         copies = (site.frac_coords + images) @ grid.structure.lattice.matrix
         for x, y, z in np.stack([copies @ axis for axis in axes], axis=1):
             inside = all(
-                line[0] - 1e-6 <= value <= line[-1] + 1e-6 for value, line in zip((x, y), extent, strict=True)
+                line[0] - _ON_EDGE <= value <= line[-1] + _ON_EDGE for value, line in zip((x, y), extent, strict=True)
             )
             if inside and abs(z - depth) <= near + 1e-6:
                 found.append(SliceAtom(number, site.specie.symbol, float(x), float(y), float(z - depth)))

@@ -20,6 +20,10 @@ _BAR = 0.75
 """Inches that the colour bar and the numbers of the axes take from the width."""
 
 
+_LETTERS = 0.1
+"""Inches that half a name takes."""
+
+
 def draw_density_slice(density: DensitySlice) -> Figure:
     """Draw a slice with its atoms; a spin density in colours that diverge from white at zero."""
     values = np.asarray(density.values)
@@ -42,13 +46,22 @@ def draw_density_slice(density: DensitySlice) -> Figure:
         )
         halo = [withStroke(linewidth=1.4, foreground="white")]
         for element, x, y in sorted({(atom.element, round(atom.x, 1), round(atom.y, 1)) for atom in density.atoms}):
-            axis.text(x, y, element, ha="center", va="center", fontsize=SMALL, path_effects=halo)
+            across, along = _side(x, (left, right), _LETTERS / scale), _side(y, (bottom, top), _LETTERS / scale)
+            axis.text(
+                x, y, element, ha=("left", "center", "right")[across], va=("bottom", "center", "top")[along],
+                fontsize=SMALL, path_effects=halo,
+            )  # fmt: skip
         axis.set_xlabel("Å")
         axis.set_ylabel("Å")
         figure.colorbar(
             image, ax=axis, label=f"{density.quantity} ({density.unit})", shrink=min(0.9, 2.5 / height), aspect=25
         )
     return figure
+
+
+def _side(place: float, bounds: tuple[float, float], margin: float) -> int:
+    """Return 0 at the lower end, 2 at the upper one and 1 between them, where a name has room on both sides."""
+    return 1 + int(place > bounds[1] - margin) - int(place < bounds[0] + margin)
 
 
 def _extent(density: DensitySlice) -> tuple[float, float, float, float]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_against_u", "draw_energies"]
 
-_LONGEST_NAME = 30
+_LONGEST_NAME = 26
 _LETTER = 3.6
 """Points: the width of a letter of the smallest text."""
 _MARKERS = "os^Dv<>P"
@@ -57,7 +57,6 @@ def _tell(axis: Axes, place: float, value: float, reason: str, room: int) -> Non
         text = shorten(reason or "not known", room, placeholder=" …")
         where = (0.015, place)
         look: dict[str, Any] = {"fontsize": SMALL, "color": "#666666", "style": "italic", "va": "center"}
-        look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         axis.text(*where, text, transform=axis.get_yaxis_transform(), **look)
         return
@@ -104,7 +103,8 @@ def draw_against_u(table: AgainstU) -> Figure:
         above.set_ylabel("moment (μB)")
         below.set_ylabel("gap (eV)")
         below.set_ylim(bottom=0)
-        below.set_xlabel("U (eV)" + ("; open: metal" if any(table.metals) else ""))
+        name = getattr(table, "axis", "U")
+        below.set_xlabel(f"{name} (eV)" + ("; open: metal" if any(table.metals) else ""))
         for axis in (above, below):
             axis.margins(x=0.06, y=0.12)
         if len(lines) > 1 or lines != [""]:

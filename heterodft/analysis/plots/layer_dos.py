@@ -30,6 +30,8 @@ _COLORS = {
 _SHELLS = ("s", "p", "d", "f")
 _PANEL, _MOST = 0.62, 8.6
 """Inches: the height of a panel, and that of all of them together, a page."""
+_NAME = 0.2
+"""Part of the width that a name takes."""
 _LEAST, _TIGHT, _DENSE = 0.18, 0.27, 0.45
 
 
@@ -56,7 +58,8 @@ def draw_layer_dos(layer_dos: DosStack | LayerDos, *, window: tuple[float, float
         axes = np.atleast_1d(figure.subplots(len(groups), 1, sharex=True))
         for axis, index in zip(axes, reversed(range(len(groups))), strict=True):
             _draw_curves(axis, energies[inside], values[index][..., inside], used, colors)
-            _dress(axis, _name(groups[index]), panel=panel)
+            left = _emptier_left(energies[inside], values[index][..., inside])
+            _dress(axis, _name(groups[index]), panel=panel, left=left)
         if used:
             patches = [
                 Patch(facecolor=(colors[i], 0.4), edgecolor=colors[i], label=pretty_orbital(columns[i])) for i in used
@@ -66,8 +69,8 @@ def draw_layer_dos(layer_dos: DosStack | LayerDos, *, window: tuple[float, float
             )
         axes[-1].set_xlim(*window)
         axes[-1].set_xlabel(f"energy from the {layer_dos.reference_name} (eV)")
-        spins = ", spin up above, down below" if values.shape[2] == 2 and panel * len(groups) > 2 else ""
-        name = fold(f"density of states (1/eV){spins}", height=panel * len(groups) + 0.2)
+        spins = "\nspin up above, down below" if values.shape[2] == 2 and panel * len(groups) > 1.7 else ""
+        name = fold("density of states (1/eV)", height=panel * len(groups) + 0.2) + spins
         figure.supylabel(name, fontsize=7, multialignment="center")
     return figure
 
@@ -109,15 +112,26 @@ def _draw_curves(
     axis.set_ylim(-limit if values.shape[1] == 2 else 0.0, limit)
 
 
-def _dress(axis: Axes, name: str, *, panel: float) -> None:
+def _emptier_left(energies: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
+    """Whether there is as much room for a name at the left end as at the right one; values (column, spin, energy)."""
+    if not len(energies):
+        return True
+    part = energies[0] + _NAME * (energies[-1] - energies[0]), energies[-1] - _NAME * (energies[-1] - energies[0])
+    up = values[:, 0]
+    left, right = (up[:, chosen].max(initial=0.0) for chosen in (energies < part[0], energies > part[1]))
+    return bool(left <= max(right, 0.5 * up.max(initial=0.0)))
+
+
+def _dress(axis: Axes, name: str, *, panel: float, left: bool) -> None:
     axis.axhline(0, color="black", linewidth=0.4)
     axis.axvline(0, color="black", linewidth=0.6, linestyle="--")
     axis.axvspan(-2, 0, color="#fff2b3", alpha=0.5, linewidth=0, zorder=0)
     dense = panel < _DENSE
-    place = (1.012, 0.5) if dense else (0.022, 0.93)  # beside small panels, of which it would hide too much
+    place = (1.012, 0.5) if dense else (0.022 if left else 0.978, 0.93)  # a small panel would be hidden by it
     ground = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.6}
     align = "center" if dense else "top"
-    axis.text(*place, pretty(name), transform=axis.transAxes, va=align, fontsize=SMALL, bbox=ground)
+    side = "left" if left or dense else "right"
+    axis.text(*place, pretty(name), transform=axis.transAxes, ha=side, va=align, fontsize=SMALL, bbox=ground)
     low, high = axis.get_ylim()
     step = _round_below(0.75 * high)
     ticks = [step] if not low or panel < _TIGHT else [-step, step]

@@ -71,7 +71,7 @@ def draw_profile(profile: LayerProfile) -> Figure:
         _name_groups(axis, labels)
         shade_blocks(axis, labels, [(place - 0.5, place + 0.5) for place in places])
         unit = f" ({profile.unit})" if profile.unit else ""
-        only = f", {profile.columns[0]}" if series == 1 and profile.columns[0] != profile.quantity else ""
+        only = f", {profile.columns[0]}" if series == 1 and profile.columns[0] not in profile.quantity else ""
         axis.set_ylabel(fold(f"{profile.quantity}{only}{unit}", height=1.5))
         if series > 1:
             figure.legend(loc="outside lower center", ncols=beside)
