@@ -337,6 +337,6 @@ def _fields(held: dict[str, Any], prefix: str) -> dict[str, Any]:
     """Return the fields of an array class; names come back as words, single precision as double."""
     found = {key.removeprefix(prefix): value for key, value in held.items() if key.startswith(prefix)}
     return {
-        name: tuple(map(str, value)) if value.dtype.kind == "U" else value.astype(np.float64)
+        name: tuple(map(str, value)) if name in ("orbitals", "labels") else value.astype(np.float64)
         for name, value in found.items()
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["VaspSettings", "method_of", "parse_incar"]
+__all__ = ["VaspSettings", "method_of", "parse_incar", "without_cycle"]
 
 _GGA = {
     "PE": "PBE", "PS": "PBEsol", "RP": "revPBE", "RE": "revPBE", "91": "PW91", "CA": "LDA", "AM": "AM05", "HL": "LDA",
@@ -26,6 +27,8 @@ _SMEARING = {
 }  # fmt: skip
 _SHELL = "spdf"
 _NOTHING = ("", "--", "F", "FALSE", "NONE", "N", ".FALSE.")
+_RESPONSE = r"(EV|QP|SC|G0W0|\d)?GW|G0W0|CHI|BSE|TDHF|TIMEEV|ACFDT|RPA|2E4W|CRPA"
+"""Beginnings of ALGO."""
 _HSE_SCREENINGS = {0.2: "HSE06", 0.207: "HSE06", 0.3: "HSE03"}
 
 
@@ -106,6 +109,11 @@ def method_of(settings: VaspSettings, electrons: float | None) -> dict[str, Any]
         "dispersion": f"IVDW {tags['IVDW']}" if tags.get("IVDW") else None,
     }
     return {key: value for key, value in method.items() if value is not None}
+
+
+def without_cycle(tags: Mapping[str, Any]) -> bool:
+    """Tell whether the run was one of many-body or response theory, which has no self-consistent cycle of DFT."""
+    return re.match(_RESPONSE, str(tags.get("ALGO", "")).strip().upper()) is not None
 
 
 def _number(value: Any) -> float | None:
