@@ -164,7 +164,9 @@ class Result:
     method
         What the outputs say of how it was computed, where they do: ``xc``, ``cutoff`` and ``density_cutoff`` (eV),
         ``kpoints`` (a mesh, or the number of points), ``smearing``, ``smearing_width`` (eV), ``hubbard`` (eV by kind
-        or by site), ``pseudopotentials``, ``charge``, ``noncollinear``, ``spin_orbit``.
+        or by site), ``pseudopotentials``, ``charge``, ``noncollinear``, ``spin_orbit``, ``dispersion``,
+        ``kpoints_shift`` (1 for half a step of the mesh); of VASP also ``precision``, ``projectors``, ``dipole`` and
+        ``raw``, which holds LASPH.
     ended
         ``finished``, ``stopped`` (asked to end early), ``crashed`` or ``cut off``.
     notes

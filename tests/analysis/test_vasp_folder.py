@@ -65,11 +65,13 @@ def test_method_of_real_runs(folder, tmp_path):
         "hubbard": {"Fe": {"shell": "d", "L": 2, "U": 5.3, "J": 0.0}}, "charge": 0.0,
         "noncollinear": False, "spin_orbit": False, "pseudopotentials": {"Fe": "PAW_PBE Fe_pv 06Sep2000",
         "O": "PAW_PBE O 08Apr2002"},
+        "precision": "accurate", "projectors": "real", "dipole": False, "raw": {"LASPH": False},
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("name", "xc"), [("truncated", "HSE06"), ("si_h5", "r2SCAN"), ("mg_gan_relax", "PBEsol"), ("o2_ncl_soc", "PBE")]
+    ("name", "xc"),
+    [("truncated", "HSE06 (HFSCREEN 0.207)"), ("si_h5", "r2SCAN"), ("mg_gan_relax", "PBEsol"), ("o2_ncl_soc", "PBE")],
 )
 def test_functionals_of_real_runs(folder, name, xc):
     assert read_vasp(folder(name, "vasprun.xml"), {}).method["xc"] == xc

@@ -14,6 +14,7 @@ import numpy as np
 
 from heterodft.analysis.readers.opening import find_file, read_bytes
 from heterodft.analysis.readers.vasp.folder import open_vasp_folder
+from heterodft.analysis.readers.vasp.kpoint_mesh import mesh_of
 from heterodft.analysis.readers.vasp.method import method_of, without_cycle
 from heterodft.analysis.readers.vasp.outcar import read_ending
 from heterodft.analysis.readers.vasp.outcar_bands import read_outcar_bands
@@ -116,7 +117,7 @@ def read_vasp(folder: Path, request: dict[str, Any], *, projections: bool = Fals
         request=request,
         forces=_ordered(_of_step(files, "forces"), order),
         stress=_of_step(files, "stress"),
-        method=method_of(files.settings, electrons),
+        method=method_of(files.settings, electrons) | mesh_of(files.settings.mesh, bands),
         ended=ended,
         notes=tuple(dict.fromkeys(notes)),
     )

@@ -27,9 +27,11 @@ _SMEARING = {
 }  # fmt: skip
 _SHELL = "spdf"
 _NOTHING = ("", "--", "F", "FALSE", "NONE", "N", ".FALSE.")
+_PRECISIONS = {"A": "accurate", "N": "normal", "M": "medium", "H": "high", "L": "low", "S": "single"}
 _RESPONSE = r"(EV|QP|SC|G0W0|\d)?GW|G0W0|CHI|BSE|TDHF|TIMEEV|ACFDT|RPA|2E4W|CRPA"
 """Beginnings of ALGO."""
-_HSE_SCREENINGS = {0.2: "HSE06", 0.207: "HSE06", 0.3: "HSE03"}
+_HSE_SCREENINGS = {0.2: "HSE06", 0.3: "HSE03"} | {w: f"HSE06 (HFSCREEN {w:g})" for w in (0.207, 0.2079, 0.208)}
+"""1/Å; the 0.11 1/bohr of HSE06 are 0.2079, and energies differ from those with VASP's 0.2."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def _word(text: str) -> Any:
 
 
 def method_of(settings: VaspSettings, electrons: float | None) -> dict[str, Any]:
-    """Return `Result.method`, with what is known."""
+    """Return `Result.method` with what is known, but for the k-points, see `mesh_of`."""
     tags = settings.tags
     smearing = tags.get("ISMEAR")
     name = None if smearing is None else _SMEARING.get(int(smearing), f"Methfessel-Paxton {smearing}")
@@ -98,7 +100,6 @@ def method_of(settings: VaspSettings, electrons: float | None) -> dict[str, Any]
     method = {
         "xc": _functional(tags, settings.titles),
         "cutoff": _number(tags.get("ENCUT", tags.get("ENMAX"))),
-        "kpoints": list(settings.mesh) if isinstance(settings.mesh, tuple) else settings.mesh,
         "smearing": name,
         "smearing_width": _number(tags.get("SIGMA")),
         "hubbard": _hubbard(tags, settings.titles),
@@ -106,7 +107,11 @@ def method_of(settings: VaspSettings, electrons: float | None) -> dict[str, Any]
         "charge": charge,
         "noncollinear": _flag(tags.get("LNONCOLLINEAR")),
         "spin_orbit": _flag(tags.get("LSORBIT")),
-        "dispersion": f"IVDW {tags['IVDW']}" if tags.get("IVDW") else None,
+        "dispersion": _dispersion(tags),
+        "precision": _PRECISIONS.get(_said(tags, "PREC")[:1]),
+        "projectors": None if "LREAL" not in tags else "real" if _said(tags, "LREAL") else "reciprocal",
+        "dipole": _flag(tags.get("LDIPOL")),
+        "raw": None if "LASPH" not in tags else {"LASPH": bool(tags["LASPH"])},
     }
     return {key: value for key, value in method.items() if value is not None}
 
@@ -130,6 +135,14 @@ def _said(tags: Mapping[str, Any], name: str) -> str:
     return "" if word in _NOTHING else word
 
 
+def _dispersion(tags: Mapping[str, Any]) -> str | None:
+    told = [f"IVDW {tags['IVDW']}"] if tags.get("IVDW") else []
+    if tags.get("LUSE_VDW") is True:
+        numbers = [f"{name} {tags[name]:g}" for name in ("ZAB_VDW", "BPARAM") if _number(tags.get(name)) is not None]
+        told.append(" ".join(["nonlocal van der Waals", *numbers]))
+    return ", ".join(told) or None
+
+
 def _functional(tags: Mapping[str, Any], titles: Sequence[str]) -> str | None:
     families = {_FAMILIES.get(title.split()[0]) for title in titles if title.split()}
     base = _GGA.get(_said(tags, "GGA")[:2]) or _LEXCH.get(tags.get("LEXCH", -1))
@@ -137,7 +150,7 @@ def _functional(tags: Mapping[str, Any], titles: Sequence[str]) -> str | None:
         base = families.pop()
     meta = _said(tags, "METAGGA")
     if tags.get("LHFCALC") is True:
-        return _hybrid(tags, base)
+        return _hybrid(tags, meta or base)
     if meta:
         return {"R2SCAN": "r2SCAN", "RSCAN": "rSCAN", "MBJ": "mBJ"}.get(meta, meta)
     return base or (_said(tags, "GGA") or None)

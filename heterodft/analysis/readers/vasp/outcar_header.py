@@ -39,6 +39,12 @@ _WORDS: dict[str, tuple[bytes, Any]] = {
     "LDAUJ": (rb"LDAUJ =([^\n]*)", words_to_numbers),
     "LNONCOLLINEAR": (rb"LNONCOLLINEAR =\s*([TF])", lambda text: text == b"T"),
     "LSORBIT": (rb"LSORBIT =\s*([TF])", lambda text: text == b"T"),
+    "LASPH": (rb"\n\s*LASPH  =\s*([TF])", lambda text: text == b"T"),
+    "LREAL": (rb"\n\s*LREAL  =\s*([TF])", lambda text: text == b"T"),
+    "LDIPOL": (rb"\n\s*LDIPOL =\s*([TF])", lambda text: text == b"T"),
+    "LUSE_VDW": (rb"\n\s*LUSE_VDW\s*=\s*([TF])", lambda text: text == b"T"),
+    "ZAB_VDW": (rb"\n\s*Zab_VDW\s*=\s*([-+.\d]+)", number),
+    "PREC": (rb"\n\s*PREC   =\s*(\w+)\s+normal or accurate", bytes.decode),
     "LHFCALC": (rb"LHFCALC =\s*([TF])", lambda text: text == b"T"),
     "GGA": (rb"\n\s*GGA     =\s*(\S+)\s+GGA type", bytes.decode),
     "LEXCH": (rb"\n\s*LEXCH   =\s*(-?\d+)", int),
@@ -46,6 +52,7 @@ _WORDS: dict[str, tuple[bytes, Any]] = {
 }
 _TITLE_OF_ATOM = re.compile(rb"\n ([^\n:]*):[ ]*\n energy of atom ")
 """Where the POTCARs were cut out of the header, as is done to publish a file, their titles still stand here."""
+_VALENCES = re.compile(rb"\n\s*Ionic Valenz\s*\n\s*ZVAL   =([-+.\d\s]*)\n")
 _SYMBOL_OF_TITLE = re.compile(r"\S+ ([A-Z][a-z]?)(?![a-z])")
 
 
@@ -69,6 +76,9 @@ def read_header(data: Mapped) -> dict[str, Any]:
         matches = [_SYMBOL_OF_TITLE.match(title) for title in titles]
         symbols = [match[1] for match in matches if match is not None]
     valences = tuple(number(text) for text in re.findall(rb"ZVAL   =\s*(\S+)\s+mass and valenz", head))
+    listed = _VALENCES.search(head)
+    if not valences and listed is not None:
+        valences = tuple(words_to_numbers(listed[1]))
     per_type = re.search(rb"ions per type =([^\n]*)", head)
     counts = tuple(int(text) for text in re.findall(rb"\d+", per_type[1])) if per_type is not None else ()
     if settings.get("NIONS", sum(counts)) != sum(counts):
