@@ -76,8 +76,7 @@ def read_header(data: Mapped) -> dict[str, Any]:
         matches = [_SYMBOL_OF_TITLE.match(title) for title in titles]
         symbols = [match[1] for match in matches if match is not None]
     valences = tuple(number(text) for text in re.findall(rb"ZVAL   =\s*(\S+)\s+mass and valenz", head))
-    listed = _VALENCES.search(head)
-    if not valences and listed is not None:
+    if not valences and (listed := _VALENCES.search(head)) is not None:
         valences = tuple(words_to_numbers(listed[1]))
     per_type = re.search(rb"ions per type =([^\n]*)", head)
     counts = tuple(int(text) for text in re.findall(rb"\d+", per_type[1])) if per_type is not None else ()
