@@ -163,9 +163,10 @@ class Result:
         told.
     method
         What the outputs say of how it was computed, where they do: ``xc``, ``cutoff`` and ``density_cutoff`` (eV),
-        ``kpoints`` (a mesh, or the number of points), ``precision``, ``projectors``, ``aspherical``,
+        ``kpoints`` (a mesh, or the number of points), ``kpoints_shift`` (1 for half a step of the mesh),
         ``smearing``, ``smearing_width`` (eV), ``hubbard`` (eV by kind or by site), ``pseudopotentials``, ``charge``,
-        ``noncollinear``, ``spin_orbit``.
+        ``noncollinear``, ``spin_orbit``, ``dispersion``; of VASP also ``precision``, ``support_grid``,
+        ``projectors``, ``aspherical``, ``dipole``.
     ended
         ``finished``, ``stopped`` (asked to end early), ``crashed`` or ``cut off``.
     notes
@@ -338,6 +339,6 @@ def _fields(held: dict[str, Any], prefix: str) -> dict[str, Any]:
     """Return the fields of an array class; names come back as words, single precision as double."""
     found = {key.removeprefix(prefix): value for key, value in held.items() if key.startswith(prefix)}
     return {
-        name: tuple(map(str, value)) if value.dtype.kind == "U" else value.astype(np.float64)
+        name: tuple(map(str, value)) if name in ("orbitals", "labels") else value.astype(np.float64)
         for name, value in found.items()
     }

@@ -70,7 +70,8 @@ def test_method_of_real_runs(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "xc"), [("truncated", "HSE06"), ("si_h5", "r2SCAN"), ("mg_gan_relax", "PBEsol"), ("o2_ncl_soc", "PBE")]
+    ("name", "xc"),
+    [("truncated", "HSE06 (HFSCREEN 0.207)"), ("si_h5", "r2SCAN"), ("mg_gan_relax", "PBEsol"), ("o2_ncl_soc", "PBE")],
 )
 def test_functionals_of_real_runs(folder, name, xc):
     assert read_vasp(folder(name, "vasprun.xml"), {}).method["xc"] == xc

@@ -156,6 +156,8 @@ def _read_file(path: Path, quantity: GridQuantity | None, unit: EnergyUnit | Non
         raise ReaderError(f"{path} is missing; give a file of a grid, or the folder of a calculation")
     if _is_vasp(path):
         return read_vasp_grids(path)
+    if _plain(path).upper().startswith("ELFCAR"):
+        raise ReaderError(f"{path} holds the localization of electrons, neither a density nor a potential")
     return (read_espresso_grid(path, quantity=quantity if plot_of(path) is None else None, unit=unit),)
 
 

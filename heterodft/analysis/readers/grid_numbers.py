@@ -28,6 +28,7 @@ __all__ = ["read_numbers"]
 _FIELD = re.compile(rb"( *)([- ]?)([0-9]?)\.([0-9]+)E[-+][0-9]{2}")
 _NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][-+]?[0-9]+|[-+][0-9]{3})?")
 _RUN_TOGETHER = re.compile(rb"[0-9.][-+][0-9.]{4}")
+_ZERO = re.compile(rb"0?\.0+(E[-+]?00)?")
 _NO_E = re.compile(rb"(?<=[0-9.])([-+][0-9]{3})$")
 _POWERS = np.array([float(10**power) for power in range(23)])
 _ROWS = 1 << 11
@@ -248,7 +249,7 @@ def _read_free(
 def _complain_of_rest(data: bytes, end: int, line_end: int, path: Path, total: int) -> None:
     if line_end < 0:
         raise ReaderError(f"{path} is cut off: the last of {total} numbers of a grid has no line end; copy it again")
-    if data[end:line_end].strip():
+    if any(_ZERO.fullmatch(word) is None for word in data[end:line_end].split()):  # some programs fill the last row
         raise ReaderError(f"{path}: more than the {total} numbers that a grid should have; copy the file again")
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from heterodft.analysis.readers.opening import find_file, read_bytes
 from heterodft.analysis.readers.vasp.folder import open_vasp_folder
-from heterodft.analysis.readers.vasp.method import method_of
+from heterodft.analysis.readers.vasp.kpoint_mesh import mesh_of
+from heterodft.analysis.readers.vasp.method import method_of, without_cycle
 from heterodft.analysis.readers.vasp.outcar import read_ending
 from heterodft.analysis.readers.vasp.outcar_bands import read_outcar_bands
 from heterodft.analysis.result import Result
@@ -36,6 +37,8 @@ __all__ = ["how_it_ended", "read_vasp"]
 
 _FIXED_DENSITY = 10
 """ICHARG from which on the density is kept and no energy is self-consistent."""
+_MOTIONS = {0: "md", 5: "vibrations", 6: "vibrations", 7: "vibrations", 8: "vibrations"}
+"""What IBRION does with the atoms where it does not relax them."""
 _SITE_ORDER = "site_order.json"
 _SCREENS = ("vasp.out", "std_err.txt", "stdout", "vasp.err")
 _CRASHES = (b"I REFUSE TO CONTINUE", b"internal error", b"forrtl: severe", b"EEEEEEE  RRRRRR", b"SIGSEGV", b"SIGABRT")
@@ -77,13 +80,17 @@ def read_vasp(folder: Path, request: dict[str, Any], *, projections: bool = Fals
     notes = list(files.notes)
     tags = files.settings.tags
     step = request.get("request", {}).get("step") or _step_of(tags, _first(files, "bands"))
-    selfconsistent = int(tags.get("ICHARG", 2)) < _FIXED_DENSITY
+    selfconsistent = int(tags.get("ICHARG", 2)) < _FIXED_DENSITY and not without_cycle(tags)
     bands = _bands(files, notes, projections=projections)
     electrons = _electrons(files, bands, notes)
     level = _first(files, "fermi_level")
     energy = _first(files, "energy") if selfconsistent else None
     if selfconsistent and energy is None:
         notes.append("no energy: no self-consistent cycle ended in any file")
+    if without_cycle(tags):
+        notes.append(f"no energy: ALGO = {tags['ALGO']} has no self-consistent cycle")
+    if step == "vibrations":
+        notes.append("structure, energy and forces are those of the last displacement of the atoms (IBRION > 4)")
     ended = _ended(files)
     if ended in _ENDED:
         notes.append(_ENDED[ended])
@@ -110,7 +117,7 @@ def read_vasp(folder: Path, request: dict[str, Any], *, projections: bool = Fals
         request=request,
         forces=_ordered(_of_step(files, "forces"), order),
         stress=_of_step(files, "stress"),
-        method=method_of(files.settings, electrons),
+        method=method_of(files.settings, electrons) | mesh_of(files.settings.mesh, bands),
         ended=ended,
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -145,8 +152,8 @@ def _of_step(files: VaspFolder, name: str) -> Any:
 
 
 def _step_of(tags: Mapping[str, Any], bands: Bands | None) -> str:
-    if int(tags.get("NSW", 0)) > 1:
-        return "relax"
+    if int(tags.get("NSW", 0)) > 1 and int(tags.get("IBRION", 0)) >= 0:
+        return _MOTIONS.get(int(tags.get("IBRION", 2)), "relax")
     if int(tags.get("ICHARG", 2)) < _FIXED_DENSITY:
         return "static"
     return "bands" if bands is not None and len(bands.weights) > 1 and len(set(bands.weights)) == 1 else "dos"

@@ -104,10 +104,12 @@ def _read_structure(cursor: Lines) -> Structure:
 
 
 def _read_species(cursor: Lines) -> tuple[list[str] | None, list[int]]:
-    names = None
+    names: list[str] | None = None
     words = cursor.next().split()
-    if words and not words[0].isdecimal():
-        names, words = words, cursor.next().split()
+    while words and not words[0].isdecimal():  # VASP puts 20 into a line
+        names, words = [*(names or ()), *words], cursor.next().split()
+    while names and words and words[-1].isdecimal() and len(words) < len(names):
+        words = [*words, *cursor.next().split()]
     if not words or not all(word.isdecimal() and word.isascii() and len(word) < 7 for word in words):
         cursor.refuse(" ".join(words), "the numbers of atoms")
     counts = [int(word) for word in words]

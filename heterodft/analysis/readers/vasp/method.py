@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["VaspSettings", "method_of", "parse_incar"]
+__all__ = ["VaspSettings", "method_of", "parse_incar", "without_cycle"]
 
 _GGA = {
     "PE": "PBE", "PS": "PBEsol", "RP": "revPBE", "RE": "revPBE", "91": "PW91", "CA": "LDA", "AM": "AM05", "HL": "LDA",
@@ -24,10 +25,13 @@ _SMEARING = {
     -5: "tetrahedron (Blöchl)", -4: "tetrahedron", -3: "MP loop", -2: "fixed", -1: "Fermi-Dirac", 0: "Gaussian",
     -14: "tetrahedron (Fermi-Dirac)", -15: "tetrahedron (Fermi-Dirac, Blöchl)",
 }  # fmt: skip
-_PRECISIONS = {"A": "accurate", "N": "normal", "S": "single", "L": "low", "M": "medium", "H": "high"}
 _SHELL = "spdf"
 _NOTHING = ("", "--", "F", "FALSE", "NONE", "N", ".FALSE.")
-_HSE_SCREENINGS = {0.2: "HSE06", 0.207: "HSE06", 0.3: "HSE03"}
+_PRECISIONS = {"A": "accurate", "N": "normal", "M": "medium", "H": "high", "L": "low", "S": "single"}
+_RESPONSE = r"(EV|QP|SC|G0W0|\d)?GW|G0W0|CHI|BSE|TDHF|TIMEEV|ACFDT|RPA|2E4W|CRPA"
+"""Beginnings of ALGO."""
+_HSE_SCREENINGS = {0.2: "HSE06", 0.3: "HSE03"} | {w: f"HSE06 (HFSCREEN {w:g})" for w in (0.207, 0.2079, 0.208)}
+"""1/Å; the 0.11 1/bohr of HSE06 are 0.2079, and energies differ from those with VASP's 0.2."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def _word(text: str) -> Any:
 
 
 def method_of(settings: VaspSettings, electrons: float | None) -> dict[str, Any]:
-    """Return `Result.method`, with what is known."""
+    """Return `Result.method` with what is known, but for the k-points, see `mesh_of`."""
     tags = settings.tags
     smearing = tags.get("ISMEAR")
     name = None if smearing is None else _SMEARING.get(int(smearing), f"Methfessel-Paxton {smearing}")
@@ -96,7 +100,6 @@ def method_of(settings: VaspSettings, electrons: float | None) -> dict[str, Any]
     method = {
         "xc": _functional(tags, settings.titles),
         "cutoff": _number(tags.get("ENCUT", tags.get("ENMAX"))),
-        "kpoints": list(settings.mesh) if isinstance(settings.mesh, tuple) else settings.mesh,
         "smearing": name,
         "smearing_width": _number(tags.get("SIGMA")),
         "hubbard": _hubbard(tags, settings.titles),
@@ -109,9 +112,14 @@ def method_of(settings: VaspSettings, electrons: float | None) -> dict[str, Any]
         "projectors": None if tags.get("LREAL") is None else "reciprocal" if _said(tags, "LREAL") == "" else "real",
         "aspherical": _flag(tags.get("LASPH")),
         "dipole": _flag(tags.get("LDIPOL")),
-        "dispersion": f"IVDW {tags['IVDW']}" if tags.get("IVDW") else None,
+        "dispersion": _dispersion(tags),
     }
     return {key: value for key, value in method.items() if value is not None}
+
+
+def without_cycle(tags: Mapping[str, Any]) -> bool:
+    """Tell whether the run was one of many-body or response theory, which has no self-consistent cycle of DFT."""
+    return re.match(_RESPONSE, str(tags.get("ALGO", "")).strip().upper()) is not None
 
 
 def _number(value: Any) -> float | None:
@@ -128,6 +136,14 @@ def _said(tags: Mapping[str, Any], name: str) -> str:
     return "" if word in _NOTHING else word
 
 
+def _dispersion(tags: Mapping[str, Any]) -> str | None:
+    told = [f"IVDW {tags['IVDW']}"] if tags.get("IVDW") else []
+    if tags.get("LUSE_VDW") is True:
+        numbers = [f"{name} {tags[name]:g}" for name in ("ZAB_VDW", "BPARAM") if _number(tags.get(name)) is not None]
+        told.append(" ".join(["nonlocal van der Waals", *numbers]))
+    return ", ".join(told) or None
+
+
 def _functional(tags: Mapping[str, Any], titles: Sequence[str]) -> str | None:
     families = {_FAMILIES.get(title.split()[0]) for title in titles if title.split()}
     base = _GGA.get(_said(tags, "GGA")[:2]) or _LEXCH.get(tags.get("LEXCH", -1))
@@ -135,7 +151,7 @@ def _functional(tags: Mapping[str, Any], titles: Sequence[str]) -> str | None:
         base = families.pop()
     meta = _said(tags, "METAGGA")
     if tags.get("LHFCALC") is True:
-        return _hybrid(tags, base)
+        return _hybrid(tags, meta or base)
     if meta:
         return {"R2SCAN": "r2SCAN", "RSCAN": "rSCAN", "MBJ": "mBJ"}.get(meta, meta)
     return base or (_said(tags, "GGA") or None)

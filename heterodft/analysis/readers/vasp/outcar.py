@@ -29,6 +29,8 @@ __all__ = ["KILOBAR", "Ending", "OutcarData", "ShellTable", "ending_of", "find_s
 KILOBAR = 1 / 1602.1766208
 """eV/Å³."""
 _CYCLE_END = b"aborting loop"
+_STEP_BEGINS = (b"Iteration%7d(   1)", b"Iteration%5d(   1)")
+"""From VASP 5.4.4 on, and before."""
 _HEADER = 1 << 22
 _TAIL = 1 << 16
 
@@ -206,8 +208,7 @@ def ending_of(data: Mapped) -> Ending:
 def find_step(data: Mapped, step: int | None) -> tuple[int, int, int]:
     """Return where an ionic step begins, where its cycle ends (−1 where it does not), and where the step ends."""
     if step is not None:
-        begin = rfind(data, b"Iteration%7d(   1)" % step)
-        middle = -1 if begin < 0 else find(data, _CYCLE_END, begin)
+        begin, middle = _begin_of(data, step)
     else:
         begin, middle = 0, rfind(data, _CYCLE_END)
         while middle >= 0 and not _is_whole(data, middle):
@@ -220,6 +221,17 @@ def find_step(data: Mapped, step: int | None) -> tuple[int, int, int]:
         return 0, -1, 0
     after = find(data, b" Iteration ", middle)
     return begin, middle, after if after >= 0 else len(data)
+
+
+def _begin_of(data: Mapped, step: int) -> tuple[int, int]:
+    """Return where an ionic step begins and its cycle ends; a linear response after it counts from one again."""
+    begin, middle, before = -1, -1, len(data)
+    while (found := max(rfind(data, form % step, 0, before) for form in _STEP_BEGINS)) >= 0:
+        begin, before = found, found
+        middle = find(data, _CYCLE_END, begin)
+        if middle >= 0 and _is_whole(data, middle):
+            break
+    return begin, middle
 
 
 def _is_whole(data: Mapped, middle: int) -> bool:

@@ -43,11 +43,17 @@ _WORDS: dict[str, tuple[bytes, Any]] = {
     "LDIPOL": (rb"LDIPOL =\s*([TF])\s+correct", lambda text: text == b"T"),
     "LNONCOLLINEAR": (rb"LNONCOLLINEAR =\s*([TF])", lambda text: text == b"T"),
     "LSORBIT": (rb"LSORBIT =\s*([TF])", lambda text: text == b"T"),
+    "LUSE_VDW": (rb"\n\s*LUSE_VDW\s*=\s*([TF])", lambda text: text == b"T"),
+    "ZAB_VDW": (rb"\n\s*Zab_VDW\s*=\s*([-+.\d]+)", number),
     "LHFCALC": (rb"LHFCALC =\s*([TF])", lambda text: text == b"T"),
     "GGA": (rb"\n\s*GGA     =\s*(\S+)\s+GGA type", bytes.decode),
     "LEXCH": (rb"\n\s*LEXCH   =\s*(-?\d+)", int),
     "METAGGA": (rb"\n\s*METAGGA\s*=\s*(\w+)", bytes.decode),
 }
+_TITLE_OF_ATOM = re.compile(rb"\n ([^\n:]*):[ ]*\n energy of atom ")
+"""Where the POTCARs were cut out of the header, as is done to publish a file, their titles still stand here."""
+_VALENCES = re.compile(rb"\n\s*Ionic Valenz\s*\n\s*ZVAL   =([-+.\d\s]*)\n")
+_SYMBOL_OF_TITLE = re.compile(r"\S+ ([A-Z][a-z]?)(?![a-z])")
 
 
 def read_header(data: Mapped) -> dict[str, Any]:
@@ -63,9 +69,15 @@ def read_header(data: Mapped) -> dict[str, Any]:
                 settings[name] = value
     version = re.search(rb"^ ?vasp\.(\d+\.\d+(?:\.\d+)?)", head)
     mesh = re.search(rb"generate k-points for:\s*(\d+)\s+(\d+)\s+(\d+)", head)
-    titles = tuple(" ".join(text.decode("latin-1").split()) for text in re.findall(rb"TITEL  =([^\n]*)", head))
+    found = re.findall(rb"TITEL  =([^\n]*)", head) or _TITLE_OF_ATOM.findall(head)
+    titles = tuple(" ".join(text.decode("latin-1").split()) for text in found)
     symbols = [text.decode("latin-1") for text in re.findall(rb"VRHFIN =\s*([A-Z][a-z]?)\s*:", head)]
+    if not symbols:
+        matches = [_SYMBOL_OF_TITLE.match(title) for title in titles]
+        symbols = [match[1] for match in matches if match is not None]
     valences = tuple(number(text) for text in re.findall(rb"ZVAL   =\s*(\S+)\s+mass and valenz", head))
+    if not valences and (listed := _VALENCES.search(head)) is not None:
+        valences = tuple(words_to_numbers(listed[1]))
     per_type = re.search(rb"ions per type =([^\n]*)", head)
     counts = tuple(int(text) for text in re.findall(rb"\d+", per_type[1])) if per_type is not None else ()
     if settings.get("NIONS", sum(counts)) != sum(counts):

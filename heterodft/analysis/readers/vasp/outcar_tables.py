@@ -20,6 +20,9 @@ __all__ = ["ShellTable", "read_tables"]
 
 _COMPONENTS = (b"magnetization (x)", b"magnetization (y)", b"magnetization (z)")
 _LONGEST = 1 << 22
+_SUMS = re.compile(rb"\n[ ]*-{20,}[ ]*\r?\ntot ([^\n]*)\n")
+_ONE_SITE = re.compile(rb"([^\n]+)\n\s*\n")
+"""Below the row of a single site VASP prints no sums."""
 _SUM_ERROR = 0.0007
 """Of each of the rounded numbers that are added up, with some room."""
 
@@ -77,10 +80,11 @@ def _tables_of(text: bytes, sites: int | None) -> list[ShellTable] | None:
         if match is None:
             return None
         shells = tuple(word.decode("latin-1") for word in match[1].split())
-        end = re.compile(rb"\n[ ]*-{20,}[ ]*\r?\ntot ([^\n]*)\n").search(text, match.end() - 1)
+        end = _ONE_SITE.match(text, match.end()) or _SUMS.search(text, match.end() - 1)
         if end is None or shells[-1:] != ("tot",) or not set(shells[:-1]) <= set(SHELLS):
             return None
-        rows = text[match.end() : end.start()].replace(b"\r", b"").split(b"\n")
+        last = end.end(1) if end.re is _ONE_SITE else end.start()
+        rows = text[match.end() : last].replace(b"\r", b"").split(b"\n")
         columns = [(-8 * (len(shells) - i), -8 * (len(shells) - i - 1)) for i in range(len(shells))]
         values = fixed_width(rows, columns)
         if sites is not None and len(rows) != sites:

@@ -46,13 +46,9 @@ def read_poscar(path: Path) -> Poscar:
     scales = words_to_numbers(lines[1].split(b"!")[0])[:3]
     lattice = np.array([(words_to_numbers(line) + [np.nan] * 3)[:3] for line in lines[2:5]])
     lattice = lattice * _scale(scales, lattice)
-    at, symbols = 5, None
-    if not lines[5].split()[:1] or not lines[5].split()[0].isdigit():
-        symbols, at = [_symbol(word) for word in lines[5].split(b"!")[0].split()], 6
-    counts = [int(word) for word in re.findall(rb"(?<!\S)\d+(?!\S)", lines[at].split(b"!")[0])]
+    symbols, counts, at = _species(lines)
     sites = sum(counts)
-    at += 1
-    if lines[at][:1].lower() == b"s" or lines[at].lstrip()[:1].lower() == b"s":
+    if at < len(lines) and lines[at].lstrip()[:1].lower() == b"s":
         at += 1
     if len(lines) <= at or not sites or (symbols is not None and len(symbols) != len(counts)):
         raise ReaderError(f"cannot read {path}: line {at} does not say how many atoms there are")
@@ -70,6 +66,20 @@ def read_poscar(path: Path) -> Poscar:
     if symbols is not None and None not in symbols:
         elements = tuple(str(s) for s, count in zip(symbols, counts, strict=True) for _ in range(count))
     return Poscar(elements, sites, lattice, positions)
+
+
+def _species(lines: list[bytes]) -> tuple[list[str | None] | None, list[int], int]:
+    """Return the elements where they are named, how many atoms each has, and the next line; 20 stand in a line."""
+    at, names, counts = 5, list[bytes](), list[int]()
+    while at < len(lines) and (words := lines[at].split(b"!")[0].split()) and not words[0].isdigit():
+        names += words
+        at += 1
+    while at < len(lines) and (found := re.findall(rb"(?<!\S)\d+(?!\S)", lines[at].split(b"!")[0])):
+        counts += map(int, found)
+        at += 1
+        if len(counts) >= len(names):
+            break
+    return [_symbol(name) for name in names] if names else None, counts, at
 
 
 def _symbol(word: bytes) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.readers.file_text import mapped, number
-from heterodft.analysis.readers.vasp.method import VaspSettings
+from heterodft.analysis.readers.vasp.method import VaspSettings, without_cycle
 from heterodft.analysis.readers.vasp.orbitals import shells_of
 from heterodft.analysis.readers.vasp.outcar import KILOBAR
 from heterodft.analysis.readers.vasp.source import Source, density_of_states, project, sphere_values
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from heterodft.analysis.readers.vasp.vasprun import IonicStep
+    from heterodft.analysis.readers.vasp.vasprun import IonicStep, Structure
 
 __all__ = ["from_vaspout", "from_vasprun"]
 
@@ -34,14 +34,21 @@ def from_vasprun(path: Path, *, projections: bool) -> Source:
     tags = _tags_of(run)
     ended = [step for step in run.ionic_steps if "e_fr_energy" in step.block_energy and len(step.free_energies)]
     last = ended[-1] if ended else None
-    structure = (last.structure() if last is not None else None) or run.initial_structure()
+    structure = _structure_of(run, last)
     found: dict[str, Any] = {}
     if last is not None:
         found = _cycle(last, int(tags.get("NELM", 0)))
         found |= {"forces": last.forces, "stress": None if last.stress is None else -KILOBAR * last.stress}
         found |= {"relaxed": _seems_relaxed(tags, len(ended), last.forces, whole=run.complete)}
+    if last is not None or without_cycle(tags):
         found |= _arrays(path, run, projections=projections)
         found["fermi_level"] = run.fermi_level
+    if run.force_field_steps:
+        found["notes"] = (
+            *found.pop("notes", ()),
+            f"{run.force_field_steps} steps of {path.name} were made by a machine-learned force field alone; all "
+            f"numbers are those of the last of its {len(ended)} DFT steps",
+        )
     counts = tuple(run.species.count(kind) for kind in range(len(run.pseudopotentials)))
     mesh = run.mesh if run.mesh is not None else None if run.kpoints is None else len(run.kpoints)
     return Source(
@@ -57,6 +64,17 @@ def from_vasprun(path: Path, *, projections: bool) -> Source:
         notes=(*run.notes, *found.pop("notes", ())),
         **found,
     )
+
+
+def _structure_of(run: Vasprun, last: IonicStep | None) -> Structure:
+    """Return the structure of the step, or what the run began with; some files of linear response lack this."""
+    found = last.structure() if last is not None else None
+    if found is not None:
+        return found
+    try:
+        return run.initial_structure()
+    except ReaderError:
+        return run.final_structure()
 
 
 def _tags_of(run: Vasprun) -> dict[str, Any]:

@@ -248,6 +248,11 @@ class Vasprun:
         found = [element for element in self._elements if element.tag == "calculation"]
         return tuple(self._step(number, element) for number, element in enumerate(found, start=1))
 
+    @property
+    def force_field_steps(self) -> int:
+        """Number of steps made by a machine-learned force field alone, which stand outside the ionic steps."""
+        return sum(element.tag == "energy" for element in self._elements)
+
     def _step(self, number: int, element: Element) -> IonicStep:
         parts: list[Element] = []
         walk = children(self._text, element.start, element.end, open_end=not element.complete, long="projected")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IonicStep", "Structure", "read_structure"]
 
-_ENTRY = re.compile(rb"\s*<i name=\"(\w+)\">([^<>]*)</i>")
+_ENTRY = re.compile(rb"\s*<i name=\"([\w ]+)\">([^<>]*)</i>")
 
 
 class Structure(NamedTuple):
