@@ -125,7 +125,7 @@ def _record(request: Request, folder: Path) -> Result:
     from heterodft.workflows.custodians.watch import forget_attempts
 
     try:
-        result = read_folder(folder)
+        result = read_folder(folder, strict=True)
     except ReaderError as error:  # cut off: without its history, the next attempt computes it again
         forget_attempts(folder)
         raise CalculationError(f"{error}; heterodft retry computes it again") from error

@@ -114,11 +114,22 @@ def test_an_nscf_with_projections_is_a_dos_step_without_energy(shared_data, tmp_
 
 
 @pytest.mark.parametrize("name", ["pwscf.save/data-file-schema.xml", "nc.pdos_tot"])
-def test_a_missing_file_of_a_folder_of_ours_is_told(finished, name):
+def test_a_missing_file_of_a_folder_that_must_be_whole_is_told(finished, name):
     label(finished, KINDS)
     (finished / name).unlink()
     with pytest.raises(ReaderError, match=r"holds 0 "):
-        read_folder(finished)
+        read_folder(finished, strict=True)
+    assert read_folder(finished).notes
+
+
+def test_a_missing_output_of_a_folder_that_must_be_whole_is_told(finished):
+    assert read_folder(finished, strict=True).notes == ()
+    (finished / "pw.out").unlink()
+    with pytest.raises(ReaderError, match=r"holds no output of pw\.x that belongs to its XML file; expected pw\.out"):
+        read_folder(finished, strict=True)
+    found = read_folder(finished)
+    assert found.energy is not None
+    assert found.notes == ("there is no standard output of pw.x: times and accuracy are missing",)
 
 
 def test_two_results_in_one_folder_are_told(finished):

@@ -24,7 +24,9 @@ __all__ = ["read_folder"]
 _VASP_FILES = ("vasprun.xml", "OUTCAR", "vaspout.h5", "DOSCAR", "PROCAR", "OSZICAR")
 
 
-def read_folder(folder: Path, *, projections: bool = False, prefix: str | None = None) -> Result:
+def read_folder(
+    folder: Path, *, projections: bool = False, prefix: str | None = None, strict: bool = False
+) -> Result:
     """Read a folder in which VASP or pw.x (and projwfc.x) ran, ours or not.
 
     Parameters
@@ -39,6 +41,9 @@ def read_folder(folder: Path, *, projections: bool = False, prefix: str | None =
         Whether to decode the projections of each band, which may be large.
     prefix
         Which run of pw.x, where a folder holds several.
+    strict
+        Whether a file of Quantum ESPRESSO that is damaged or missing is an error: for a folder just computed. Without
+        it, what is there is read, and `Result.notes` tells what is not.
 
     Raises
     ------
@@ -58,7 +63,7 @@ def read_folder(folder: Path, *, projections: bool = False, prefix: str | None =
         files = files or find_espresso_files(folder, prefix)
         if files.nothing and _asked_code(request) is None:
             raise _nothing_found(folder)
-        result = read_espresso(files, request, projections=projections)
+        result = read_espresso(files, request, projections=projections, strict=strict)
     return replace(result, structure=_labelled(result.structure, request, folder))
 
 
