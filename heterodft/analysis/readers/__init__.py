@@ -64,7 +64,10 @@ def read_folder(
         if files.nothing and _asked_code(request) is None:
             raise _nothing_found(folder)
         result = read_espresso(files, request, projections=projections, strict=strict)
-    return replace(result, structure=_labelled(result.structure, request, folder))
+    try:
+        return replace(result, structure=_labelled(result.structure, request, folder))
+    except KeyError as error:
+        raise ReaderError(f"{folder / 'request.json'} lacks {error}; remove it to read the folder without") from error
 
 
 def _nothing_found(folder: Path) -> ReaderError:
@@ -106,7 +109,7 @@ def _files_around(folder: Path) -> EspressoFiles:
 
 
 def _labelled(structure: Structure, request: dict[str, Any], folder: Path) -> Structure:
-    """Give the sites the labels of the request, which has them in the same order."""
+    """Give the sites the labels of the request, which has them in the same order, and a defect its place."""
     asked = request.get("request", {}).get("structure")
     if asked is None:
         return structure
@@ -114,4 +117,15 @@ def _labelled(structure: Structure, request: dict[str, Any], folder: Path) -> St
         raise ReaderError(f"{folder}: the result has other atoms than its request.json; files of another run?")
     for name, values in asked["site_properties"].items():
         structure.add_site_property(name, values)
+    defect = request.get("about", {}).get("defect")
+    if defect:
+        structure.properties["defect"] = {**defect, "position": _moved(defect["position"], asked, structure)}
     return structure
+
+
+def _moved(place: list[float], asked: dict[str, Any], structure: Structure) -> list[float]:
+    """Return a place (Å) of the cell asked for in the one it relaxed to, at the same fractions of the cell."""
+    from pymatgen.core import Lattice
+
+    moved: list[float] = (Lattice(asked["lattice"]).get_fractional_coords(place) @ structure.lattice.matrix).tolist()
+    return moved
