@@ -18,13 +18,15 @@ from heterodft.workflows import run_espresso, run_vasp
 from heterodft.workflows.calculation import finished_id, read_request
 from heterodft.workflows.disk import clean, enough_space
 from heterodft.workflows.processes import exclusive, refuse_cancelled
-from heterodft.workflows.state import compare_moments
+from heterodft.workflows.state import compare_moments, compare_vectors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from heterodft.analysis.result import SiteValues
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.settings import Settings
+    from heterodft.workflows.state import Verdict
 
 __all__ = ["FAILURE_FILE", "run_calculation"]
 
@@ -125,7 +127,7 @@ def _record(request: Request, folder: Path) -> Result:
     from heterodft.workflows.custodians.watch import forget_attempts
 
     try:
-        result = read_folder(folder)
+        result = read_folder(folder, strict=True)
     except ReaderError as error:  # cut off: without its history, the next attempt computes it again
         forget_attempts(folder)
         raise CalculationError(f"{error}; heterodft retry computes it again") from error
@@ -133,12 +135,18 @@ def _record(request: Request, folder: Path) -> Result:
         raise CalculationError(f"the SCF cycle did not converge; raise max_scf_steps or lower mixing [{folder}]")
     reached: dict[str, Any] = {}
     if "sphere" in result.sites:
-        verdict, sites = compare_moments(request.moments, result.sites["sphere"].moments)
+        verdict, sites = _compare(request, result.sites["sphere"])
         reached = {"verdict": verdict, "sites": sites}
     result.request["state"] = reached
     result = replace(result, corrections=_corrections(request, folder))
     result.save(folder)
     return result
+
+
+def _compare(request: Request, reached: SiteValues) -> tuple[Verdict, list[int]]:
+    if request.moments is None or request.directions is None or reached.vectors is None:
+        return compare_moments(request.moments, reached.moments)
+    return compare_vectors(request.moments, request.directions, reached.vectors)
 
 
 def _corrections(request: Request, folder: Path) -> list[dict[str, Any]]:

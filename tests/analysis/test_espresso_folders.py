@@ -228,7 +228,7 @@ def test_a_folder_of_vasp_goes_to_its_reader(tmp_path):
         read_folder(tmp_path)
 
 
-def test_a_damaged_xml_file_of_others_is_replaced_by_the_output_and_of_ours_refused(copy):
+def test_a_damaged_xml_file_is_replaced_by_the_output_unless_it_must_be_whole(copy):
     folder = copy("pw_two_fermi_v66", out="pw.out", xml="pwscf.save/data-file-schema.xml")
     path = folder / "pwscf.save" / SCHEMA
     path.write_text(path.read_text()[:20_000])
@@ -236,8 +236,9 @@ def test_a_damaged_xml_file_of_others_is_replaced_by_the_output_and_of_ours_refu
     assert found.energy / RYDBERG == pytest.approx(-22.80554665)
     assert told(found, "the standard output is read instead")
     write_json(folder / "request.json", {"id": "x", "request": {"code": "espresso", "step": "static"}})
+    assert read_folder(folder).energy == found.energy
     with pytest.raises(ReaderError, match=r"cannot read .*data-file-schema.xml"):
-        read_folder(folder)
+        read_folder(folder, strict=True)
 
 
 def test_labels_of_a_path_come_from_the_request(copy):

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from ase.io import read
 
+from heterodft.analysis.readers import read_folder
 from heterodft.analysis.readers.espresso.output import split_runs
 from heterodft.analysis.readers.espresso.printout import read_printout
 from heterodft.analysis.readers.opening import read_text
+from heterodft.units import RYDBERG
 
 OUTPUTS = [
     "pw_lsda_v75/aiida.out",
@@ -112,6 +114,111 @@ def test_positions_come_in_four_units(unit, row, expected):
 def test_forces_that_do_not_add_up_are_doubted():
     text = RELAXATION.replace("force =     0.10000000", "force =     0.70000000")
     assert "the forces add up to 0.707107 Ry/bohr, not 0.141421" in read_printout(text).doubts[0]
+
+
+def test_k_points_of_a_relaxed_cell_are_fractional_in_the_cell_they_were_printed_with():
+    block = "     k = 0.5000 0.0000 0.0000 (   10 PWs)   bands (ev):\n\n    -1.0000   1.0000\n\n"
+    level = "     highest occupied level (ev):    -1.0000\n\n"
+    text = (RELAXATION + SECOND).replace(
+        "End of self-consistent calculation\n", f"End of self-consistent calculation\n\n{block}{level}"
+    )
+    found = read_printout(text)
+    assert found.structure.lattice.a == pytest.approx(11 * BOHR)
+    assert found.bands.kpoints.tolist() == [[0.5, 0.0, 0.0]]
+    # one band of two electrons, eight are there
+    assert "the occupations hold 2.000 of 8 electrons: a degenerate level is filled in part" in found.notes
+
+
+FAILED = "     Self-consistent Calculation\n     convergence NOT achieved after  100 iterations: stopping\n"
+
+
+def test_a_last_cycle_that_failed_is_not_hidden_by_the_one_before(tmp_path):
+    path = tmp_path / "pw.out"
+    path.write_text(RELAXATION + FAILED + "   JOB DONE.\n")
+    found = read_folder(path)
+    assert (found.converged, found.energy) == (False, pytest.approx(-10 * RYDBERG))
+    assert "the last cycle did not converge: energy and forces are of the one before" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("words", "calculation", "relaxed"),
+    [
+        ("     Minimization using the FIRE algorithm\n     FIRE: convergence achieved in   8 steps\n", "relax", True),
+        ("     Damped Dynamics Calculation\n     The maximum number of steps has been reached.\n", "relax", False),
+        (
+            "     Wentzcovitch Damped Cell Dynamics Minimization:\n     new unit-cell volume =  1.0\n"
+            "     Maximum number of iterations reached, stopping\n",
+            "vc-relax",
+            False,
+        ),
+        ("     Molecular Dynamics Calculation\n     Entering Dynamics:    iteration =     1\n", "md", None),
+        (
+            "     force convergence thresh. =      0.0E+00\n     press convergence thresh. =      0.0E+00\n",
+            "vc-md",
+            None,
+        ),
+        (
+            "     force convergence thresh. =      1.0E-03\n     nstep                     =           50\n",
+            "relax",
+            None,
+        ),
+        ("     nstep                     =           50\n", "relax", None),
+        ("     Band Structure Calculation\n", "nscf", None),
+        ("", "scf", None),
+    ],
+)
+def test_what_moves_the_atoms_is_told(words, calculation, relaxed):
+    found = read_printout(RELAXATION.partition("     BFGS Geometry")[0] + words)
+    assert (found.calculation, found.output.relaxed) == (calculation, relaxed)
+
+
+def test_the_version_may_have_a_revision_and_alat_more_digits():
+    old = RELAXATION.replace("v.6.7MaX starts", "v.6.1 (svn rev. 13369) starts")
+    assert read_printout(old).version == "6.1"
+    more = RELAXATION.replace(
+        "     crystal axes", "     celldm(1)=  10.000049  celldm(2)=   0.000000\n     crystal axes"
+    )
+    assert read_printout(more).structure.lattice.a == pytest.approx(10.000049 * BOHR, abs=1e-8)
+    other = more.replace("10.000049", "9.000000")  # of the input; the cell came from a file
+    assert read_printout(other).structure.lattice.a == pytest.approx(10 * BOHR)
+
+
+HYBRID = """\
+     Self-consistent Calculation
+     iteration #  1     ecut=    12.00 Ry     beta= 0.70
+     End of self-consistent calculation
+!    total energy              =     -12.00000000 Ry
+     convergence has been achieved in   4 iterations
+     Using ACE for calculation of exact exchange
+     EXX: now go back to refine exchange calculation
+     Self-consistent Calculation
+     End of self-consistent calculation
+!    total energy              =     -12.50000000 Ry
+     convergence has been achieved in   2 iterations
+"""
+SELF_CONSISTENT = """\
+     Using ACE for calculation of exact exchange
+!!   total energy              =     -12.50001000 Ry
+     EXX self-consistency reached
+"""
+
+
+def test_the_energy_of_a_hybrid_is_that_of_self_consistent_exchange():
+    found = read_printout(HYBRID + SELF_CONSISTENT)
+    assert (found.cycle.converged, found.output.ion_steps, found.doubts) == (True, 1, ())
+    assert found.cycle.energy == pytest.approx(-12.50001 * RYDBERG)
+
+
+@pytest.mark.parametrize("end", ["", "     Using ACE for calculation of exact exchange\n"])
+def test_a_hybrid_that_was_left_before_has_no_energy(end):
+    found = read_printout(HYBRID + end)
+    assert (found.cycle.converged, found.cycle.energy, found.output.ion_steps) == (None, None, 0)
+
+
+def test_the_next_step_of_a_hybrid_relaxation_does_not_count_until_it_ends():
+    found = read_printout(RELAXATION.partition("     Self-consistent")[0] + HYBRID + SELF_CONSISTENT + HYBRID)
+    assert found.cycle.energy == pytest.approx(-12.50001 * RYDBERG)
+    assert (found.cycle.converged, found.output.converged, found.output.ion_steps) == (True, None, 1)
 
 
 @pytest.mark.parametrize("lost", ["?    total energy = -11", "!    total energy              =     NaN"])

@@ -9,7 +9,7 @@ from ase.io import read
 
 from heterodft.analysis.readers.espresso.xml import _element, read_pw_xml
 from heterodft.errors import ReaderError
-from heterodft.units import HARTREE, RYDBERG
+from heterodft.units import BOHR, HARTREE, RYDBERG
 
 COLLINEAR = [
     "pw_lsda_v75",
@@ -277,3 +277,43 @@ def test_a_spin_orbit_run_without_magnetization_has_no_moment(qe, tmp_path):
     assert as_scf().absolute_moment == 0.0
     off = ("<do_magnetization>true", "<do_magnetization>false")
     assert (as_scf(off).absolute_moment, as_scf(off).total_moment) == (None, None)
+
+
+STEP = """<step n_step="1"><atomic_structure nat="2" alat="7.255773130579e0"><atomic_positions>
+<atom name="Fe" index="1">0 0 0</atom><atom name="Fe" index="2">2.0 2.5 2.6</atom></atomic_positions>
+<cell><a1>0 5.13 5.13</a1><a2>5.13 0 5.13</a2><a3>5.13 5.13 0</a3></cell></atomic_structure>
+<total_energy><etot>{}</etot></total_energy></step>"""
+
+
+@pytest.mark.parametrize(("energy", "own"), [("-1.140277332746554e1", True), ("-1.14e1", False)])
+def test_atoms_that_were_moved_after_the_last_energy_are_taken_from_its_step(qe, tmp_path, energy, own):
+    text = qe("pw_two_fermi_v66").read_text().replace("<output>", STEP.format(energy) + "<output>")
+    path = tmp_path / "moved.xml"
+    path.write_text(text)
+    found, before = read_pw_xml(path), read_pw_xml(qe("pw_two_fermi_v66"))
+    assert found.structure[1].coords[0] / BOHR == pytest.approx(2.0 if own else 2.565303191880715)
+    assert (found.structure == before.structure) is not own
+    np.testing.assert_array_equal(found.bands.kpoints, before.bands.kpoints)
+
+
+def test_before_6_4_the_accuracy_tells_whether_the_cycle_converged(qe, tmp_path):
+    def found(error):
+        verdict = "<convergence_achieved>true</convergence_achieved>"
+        path = changed(qe, tmp_path, "pw_two_fermi_v66", (verdict, ""))
+        text = path.read_text()
+        start, end = text.index("<scf_error>") + len("<scf_error>"), text.index("</scf_error>")
+        path.write_text(text[:start] + error + text[end:])
+        return read_pw_xml(path).converged
+
+    assert (found("1e-12"), found("1e-2")) == (True, False)
+
+
+def test_a_file_of_another_program_or_cut_before_its_bands_is_told(qe, tmp_path):
+    text = qe("pw_two_fermi_v66").read_text()
+    path = tmp_path / "x.xml"
+    path.write_text(text.replace('creator NAME="PWSCF"', 'creator NAME="CP"'))
+    with pytest.raises(ReaderError, match=r"x.xml is of cp.x, which cannot be read; give a run of pw.x"):
+        read_pw_xml(path)
+    path.write_text(text.replace("<nelec>8.000000000000000e0</nelec>", ""))
+    with pytest.raises(ReaderError, match=r"it has no band_structure/nelec; the run did not get that far"):
+        read_pw_xml(path)

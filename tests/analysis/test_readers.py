@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 
+import numpy as np
 import pytest
 
 from heterodft.analysis.gaps import find_gap
@@ -10,7 +12,7 @@ from heterodft.analysis.pdos import electrons_between, resolve_by_plane
 from heterodft.analysis.readers import read_folder
 from heterodft.analysis.result import Result
 from heterodft.errors import ReaderError
-from heterodft.files import write_json
+from heterodft.files import read_json, write_json
 from heterodft.units import RYDBERG
 
 KINDS = ["Ni", "O", "Ni", "O", "Cr", "N", "Cr", "N"]
@@ -84,6 +86,40 @@ def test_a_request_of_other_atoms_is_refused(finished):
         read_folder(finished)
 
 
+def test_a_defect_stays_where_it_is_in_a_cell_that_relaxed(finished):
+    label(finished, KINDS)
+    request = read_json(finished / "request.json")
+    cell = read_folder(finished).structure.lattice.matrix
+    built, place = cell * [[0.9], [1.0], [1.1]], np.array([0.25, 0.5, 0.75])
+    request["request"]["structure"]["lattice"] = built.tolist()
+    request["about"] = {"defect": {"kind": "V_O", "position": (place @ built).tolist()}}
+    write_json(finished / "request.json", request)
+    found = read_folder(finished).structure.properties["defect"]
+    assert found["kind"] == "V_O"
+    np.testing.assert_allclose(found["position"], place @ cell, atol=1e-9)
+    del request["request"]["structure"]["lattice"]
+    write_json(finished / "request.json", request)
+    with pytest.raises(ReaderError, match=r"request.json lacks 'lattice'"):
+        read_folder(finished)
+
+
+@pytest.mark.parametrize(("end", "energy"), [("iteration #  9", False), ("Writing output data", True)])
+def test_a_run_of_ours_that_was_killed_is_read_as_far_as_it_got(finished, heterodft_inside, end, energy):
+    label(finished, KINDS)
+    (finished / "pwscf.save" / "data-file-schema.xml").unlink()
+    text, cut, _ = (finished / "pw.out").read_text().partition(end)
+    assert cut
+    (finished / "pw.out").write_text(text)
+    found = read_folder(finished)
+    assert (found.ended, found.energy is not None) == ("cut off", energy)
+    assert found.structure.site_properties["layer"] == LABELS["layer"]
+    assert any("pw.out has no end" in note for note in found.notes)
+    shown = json.loads(heterodft_inside("analyze", str(finished), "--json").stdout)["folders"][0]
+    assert shown["ended"] == "cut off"
+    with pytest.raises(ReaderError, match=r"holds 0 pw.x results"):
+        read_folder(finished, strict=True)
+
+
 def test_without_projections_there_is_no_density_of_states(finished):
     for path in [finished / "projwfc.out", *finished.glob("nc.pdos*")]:
         path.unlink()
@@ -114,11 +150,22 @@ def test_an_nscf_with_projections_is_a_dos_step_without_energy(shared_data, tmp_
 
 
 @pytest.mark.parametrize("name", ["pwscf.save/data-file-schema.xml", "nc.pdos_tot"])
-def test_a_missing_file_of_a_folder_of_ours_is_told(finished, name):
+def test_a_missing_file_of_a_folder_that_must_be_whole_is_told(finished, name):
     label(finished, KINDS)
     (finished / name).unlink()
     with pytest.raises(ReaderError, match=r"holds 0 "):
-        read_folder(finished)
+        read_folder(finished, strict=True)
+    assert read_folder(finished).notes
+
+
+def test_a_missing_output_of_a_folder_that_must_be_whole_is_told(finished):
+    assert read_folder(finished, strict=True).notes == ()
+    (finished / "pw.out").unlink()
+    with pytest.raises(ReaderError, match=r"holds no output of pw\.x that belongs to its XML file; expected pw\.out"):
+        read_folder(finished, strict=True)
+    found = read_folder(finished)
+    assert found.energy is not None
+    assert found.notes == ("there is no standard output of pw.x: times and accuracy are missing",)
 
 
 def test_two_results_in_one_folder_are_told(finished):

@@ -461,9 +461,9 @@ def test_a_missing_command_is_told_before_anything_runs(heterodft_inside, tmp_pa
     assert "vasp: command is not set" in heterodft_inside("run", code=1).stderr
 
 
-def test_noncollinear_runs_are_refused_as_before(steps, settings):
-    with pytest.raises(InputError, match="noncollinear runs cannot be read yet"):
-        submit([[replace(steps["relax"], spin_orbit=True)]], settings)
+def test_noncollinear_runs_are_queued(steps, settings):
+    chain = [replace(steps["relax"], spin_orbit=True)]
+    assert submit([chain], settings).queued == [chain[0].path]
 
 
 def test_what_corrections_touch_is_told():

@@ -24,7 +24,9 @@ __all__ = ["read_folder"]
 _VASP_FILES = ("vasprun.xml", "OUTCAR", "vaspout.h5", "DOSCAR", "PROCAR", "OSZICAR")
 
 
-def read_folder(folder: Path, *, projections: bool = False, prefix: str | None = None) -> Result:
+def read_folder(
+    folder: Path, *, projections: bool = False, prefix: str | None = None, strict: bool = False
+) -> Result:
     """Read a folder in which VASP or pw.x (and projwfc.x) ran, ours or not.
 
     Parameters
@@ -39,6 +41,9 @@ def read_folder(folder: Path, *, projections: bool = False, prefix: str | None =
         Whether to decode the projections of each band, which may be large.
     prefix
         Which run of pw.x, where a folder holds several.
+    strict
+        Whether a file of Quantum ESPRESSO that is damaged or missing is an error: for a folder just computed. Without
+        it, what is there is read, and `Result.notes` tells what is not.
 
     Raises
     ------
@@ -58,8 +63,11 @@ def read_folder(folder: Path, *, projections: bool = False, prefix: str | None =
         files = files or find_espresso_files(folder, prefix)
         if files.nothing and _asked_code(request) is None:
             raise _nothing_found(folder)
-        result = read_espresso(files, request, projections=projections)
-    return replace(result, structure=_labelled(result.structure, request, folder))
+        result = read_espresso(files, request, projections=projections, strict=strict)
+    try:
+        return replace(result, structure=_labelled(result.structure, request, folder))
+    except KeyError as error:
+        raise ReaderError(f"{folder / 'request.json'} lacks {error}; remove it to read the folder without") from error
 
 
 def _nothing_found(folder: Path) -> ReaderError:
@@ -101,7 +109,7 @@ def _files_around(folder: Path) -> EspressoFiles:
 
 
 def _labelled(structure: Structure, request: dict[str, Any], folder: Path) -> Structure:
-    """Give the sites the labels of the request, which has them in the same order."""
+    """Give the sites the labels of the request, which has them in the same order, and a defect its place."""
     asked = request.get("request", {}).get("structure")
     if asked is None:
         return structure
@@ -109,4 +117,15 @@ def _labelled(structure: Structure, request: dict[str, Any], folder: Path) -> St
         raise ReaderError(f"{folder}: the result has other atoms than its request.json; files of another run?")
     for name, values in asked["site_properties"].items():
         structure.add_site_property(name, values)
+    defect = request.get("about", {}).get("defect")
+    if defect:
+        structure.properties["defect"] = {**defect, "position": _moved(defect["position"], asked, structure)}
     return structure
+
+
+def _moved(place: list[float], asked: dict[str, Any], structure: Structure) -> list[float]:
+    """Return a place (Å) of the cell asked for in the one it relaxed to, at the same fractions of the cell."""
+    from pymatgen.core import Lattice
+
+    moved: list[float] = (Lattice(asked["lattice"]).get_fractional_coords(place) @ structure.lattice.matrix).tolist()
+    return moved

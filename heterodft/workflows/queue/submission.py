@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fireworks import Firework, Workflow
 
-from heterodft.errors import CalculationError, InputError, QueueError, StorageError
+from heterodft.errors import CalculationError, QueueError, StorageError
 from heterodft.files import make_folder
 from heterodft.workflows.calculation import REQUEST_FILE, finished_id, read_request, write_request
 from heterodft.workflows.handover import has_density
@@ -86,10 +86,7 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings, *, command: 
         If a folder cannot be written; nothing is then queued.
     QueueError
         If the queue cannot be used, or a calculation in the way is running.
-    InputError
-        If a calculation can be written, but not run yet.
     """
-    _refuse_unrunnable(chains)
     launchpad = open_launchpad(settings)
     with queue_errors(settings), exclusive(launchpad):
         submitter = _Submitter(launchpad, settings, command)
@@ -101,14 +98,6 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings, *, command: 
         submitter.enqueue()
         submitter.find_orphans(chains)
     return submitter.report
-
-
-def _refuse_unrunnable(chains: Sequence[Sequence[Request]]) -> None:
-    for request in (request for chain in chains for request in chain):
-        if request.directions is not None or request.spin_orbit:
-            raise InputError(
-                "magnetism: noncollinear runs cannot be read yet; write their inputs with: heterodft inputs FILE"
-            )
 
 
 class _Submitter:

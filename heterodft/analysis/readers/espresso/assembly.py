@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["read_espresso"]
 
-_STEP_OF = {"scf": "static", "nscf": "dos", "bands": "bands", "relax": "relax", "vc-relax": "relax"}
+_STEP_OF = {"scf": "static", "nscf": "dos", "bands": "bands"} | {
+    f"{cell}{kind}": kind for cell in ("", "vc-") for kind in ("relax", "md")
+}
 
 Ending = Literal["finished", "stopped", "crashed", "cut off"]
 
 
-def read_espresso(files: EspressoFiles, request: dict[str, Any], *, projections: bool = False) -> Result:
+def read_espresso(
+    files: EspressoFiles, request: dict[str, Any], *, projections: bool = False, strict: bool = False
+) -> Result:
     """Read what pw.x and projwfc.x left in a folder.
 
     Parameters
@@ -41,18 +45,22 @@ def read_espresso(files: EspressoFiles, request: dict[str, Any], *, projections:
         ``request.json`` of the folder; empty where there is none.
     projections
         Whether to decode ``atomic_proj.xml`` into `Bands.projections`.
+    strict
+        Whether what is damaged or missing is an error instead of a note.
 
     Raises
     ------
     ReaderError
-        If nothing tells the structure, or a file of a folder of ours is damaged.
+        If nothing tells the structure, or with `strict` a file is damaged or missing.
     """
-    sources = find_runs(files, request)
+    sources = find_runs(files, request, strict=strict)
     step = _asked(request, "step")
-    if sources.xml is None and sources.ours:
+    if sources.xml is None and strict:
         raise ReaderError(f"{files.folder} holds 0 pw.x results (*.save/data-file-schema.xml); expected one")
     if step in ("potential", "charge") and sources.xml is not None:
         return _read_post_processing(sources, step, sources.xml)
+    if sources.own is None and strict:
+        raise ReaderError(f"{files.folder} holds no output of pw.x that belongs to its XML file; expected pw.out")
     result = _assemble(sources)
     return add_projections(result, sources, bands=projections)
 
@@ -125,6 +133,8 @@ def _no_structure(sources: Sources) -> str:
         error = crash_words(sources.files.crash)
     if error is not None:
         return f"{sources.folder}: pw.x crashed before it printed the structure: {error}"
+    if sources.files.xml is not None:
+        return f"{sources.folder / name} tells no whole structure, and {'; '.join(sources.notes)}; run pw.x again"
     return f"{sources.folder / name} tells no whole structure, and there is no XML file; run pw.x again"
 
 
@@ -133,7 +143,8 @@ def _cycle_values(sources: Sources) -> tuple[float | None, bool | None, int | No
     xml, scf = sources.xml, sources.cycle.printed if sources.cycle else None
     output = scf.output if scf else None
     if xml is not None and xml.converged is not None:
-        converged = xml.converged and (output is None or output.converged is not False)
+        stopped = output is not None and output.stopped is not None and output.converged is None
+        converged = xml.converged and not stopped and (output is None or output.converged is not False)
         if output is not None and output.converged is None and not output.finished and xml.converged:
             sources.notes.append(
                 f"{_name(sources.cycle)} does not reach the end of the cycle that the XML file holds"
@@ -143,13 +154,15 @@ def _cycle_values(sources: Sources) -> tuple[float | None, bool | None, int | No
         return xml.energy, converged, xml.iterations
     if scf is None or output is None:
         return None, None, None
-    if output.ion_steps and scf.cycle != output:
-        sources.notes.append("the last cycle did not end: energy and forces are of the one before")
-    if scf.cycle.converged is False:
+    failed = output.converged is False
+    if scf.cycle != output:
+        ending = "converge" if failed else "end"
+        sources.notes.append(f"the last cycle did not {ending}: energy and forces are of the one before")
+    elif failed:
         sources.notes.append("the self-consistent cycle did not converge")
     elif scf.cycle.energy is None:
         sources.notes.append(f"{_name(sources.cycle)} ends before the end of a self-consistent cycle: no energy")
-    return scf.cycle.energy, bool(scf.cycle.converged), scf.cycle.iterations
+    return scf.cycle.energy, bool(scf.cycle.converged) and not failed, scf.cycle.iterations
 
 
 def _name(run: Run | None) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from heterodft.units import HARTREE, RYDBERG
 
-__all__ = ["method_of_text", "method_of_xml"]
+__all__ = ["is_noncollinear", "method_of_text", "method_of_xml"]
 
 _FLOAT = r"[-+]?\d*\.?\d+(?:[EeDd][-+]?\d+)?"
 _K_COUNT = re.compile(r"number of k points=\s*(\d+)")
@@ -102,8 +102,12 @@ def method_of_text(text: str) -> dict[str, Any]:
         method |= {"smearing": _XML_NAMES.get(name, name), "smearing_width": _float(smearing[2]) * RYDBERG}
     hubbard = _hubbard_of_text(text)
     method |= {"hubbard": hubbard} if hubbard else {}
-    spinors = "Noncollinear calculation" in text or "Non magnetic calculation with spin-orbit" in text
-    return method | {"noncollinear": spinors, "spin_orbit": "with spin-orbit" in text}
+    return method | {"noncollinear": is_noncollinear(text), "spin_orbit": "with spin-orbit" in text}
+
+
+def is_noncollinear(text: str) -> bool:
+    """Tell whether the wavefunctions of a run are spinors."""
+    return "Noncollinear calculation" in text or "Non magnetic calculation with spin-orbit" in text
 
 
 def _hubbard_of_text(text: str) -> dict[str, float]:

@@ -18,12 +18,14 @@ __all__ = ["Progress", "PwOutput", "parse_pw_output", "read_doubts", "read_progr
 _START = "Program PWSCF"
 _FLOAT = r"[-+]?\d*\.?\d+(?:[EeDd][-+]?\d+)?"
 _ENERGY = re.compile(rf"^!\s+total energy\s+=\s+({_FLOAT}) Ry", re.MULTILINE)
+# A hybrid functional repeats the cycle with exchange of the last one; each repetition prints a "!", their end a "!!".
+_HYBRID_ENERGY = re.compile(rf"^!!\s+total energy\s+=\s+({_FLOAT}) Ry", re.MULTILINE)
+_EXCHANGE = re.compile(r"EXX: now go back to refine|Using ACE for calculation of exact exchange|^!!", re.MULTILINE)
 _ACCURACY = re.compile(rf"estimated scf accuracy\s+<\s+({_FLOAT}) Ry")
 _TOTAL = re.compile(rf"total magnetization\s+=\s+({_FLOAT}) Bohr")
 _TOTAL_VECTOR = re.compile(rf"total magnetization\s+=\s+({_FLOAT})\s+({_FLOAT})\s+({_FLOAT}) Bohr")
 _ABSOLUTE = re.compile(rf"absolute magnetization\s+=\s+({_FLOAT}) Bohr")
-_ACHIEVED = re.compile(r"convergence has been achieved in\s+(\d+) iterations")
-_NOT_ACHIEVED = re.compile(r"convergence NOT achieved after\s+(\d+) iterations")
+_VERDICT = re.compile(r"convergence (has been|NOT) achieved (?:in|after)\s+(\d+) iterations")
 # up to 7.0: "atom:    1    charge:    7.5226    magn:   -0.0000"
 # later:     "atom   1 (R=0.357)  charge=  7.5226  magn= -0.0000"
 _SPHERE = re.compile(rf"^\s+atom:?\s+(\d+)\s+(?:\(R=.*?\)\s+)?charge[:=]\s*({_FLOAT})\s+magn[:=]\s*({_FLOAT})", re.M)
@@ -37,12 +39,13 @@ _ITERATION = re.compile(r"iteration #\s*(\d+)")
 # pw.x prints "bfgs converged" after it gave up as well.
 _IONS_STOPPED = re.compile(
     r"The maximum number of steps has been reached|history already reset at previous step: stopping"
+    r"|Maximum number of iterations reached, stopping"
 )
 _OUT_OF_TIME, _BY_USER = "Maximum CPU time exceeded", "Program stopped by user request"
 _FINAL_CYCLE = "Final scf calculation at the relaxed structure"
 _RESTARTED = re.compile(r"Calculation restarted from (.+)")
 _IONS_DONE = re.compile(
-    r"End of BFGS Geometry Optimization|bfgs converged in|Damped Dynamics: convergence achieved"
+    r"End of BFGS Geometry Optimization|bfgs converged in|(?:Damped Dynamics|FIRE): convergence achieved"
     r"|convergence achieved, Efinal="
 )
 _NEGATIVE = re.compile(rf"negative rho \(up, down\):\s+({_FLOAT})\s+({_FLOAT})")
@@ -59,9 +62,10 @@ class PwOutput:
     Attributes
     ----------
     energy
-        eV, from the last line that starts with ``!``; None when there is none.
+        eV, from the last line that starts with ``!``, of a hybrid functional with ``!!``; None when there is none.
     converged
-        True or False as printed at the end of the last cycle; None when no cycle ended.
+        True or False as printed at the end of the last cycle; None when no cycle ended, or that of a hybrid
+        functional was left before its exchange was self-consistent.
     iterations, accuracy
         Of the last cycle; accuracy in eV.
     total_moment, absolute_moment
@@ -126,15 +130,16 @@ def split_runs(text: str) -> list[str]:
 def parse_pw_output(text: str) -> PwOutput:
     """Read the text that pw.x prints, as far as it goes."""
     last_cycle = text.rpartition(_FINAL_CYCLE)[2]  # of a relaxed cell, on which all before says nothing
-    achieved, failed = _ACHIEVED.findall(last_cycle), _NOT_ACHIEVED.findall(last_cycle)
+    converged, iterations = _last_verdict(last_cycle)
+    ends = _HYBRID_ENERGY if _EXCHANGE.search(text) else _ENERGY
     charges, moments, vectors = _last_spheres(text)
     times = _TIMES.search(text)
     box = _ROUTINE.search(text)
-    energy, accuracy = _last(_ENERGY, text), _last(_ACCURACY, text)
+    energy, accuracy = _last(ends, text), _last(_ACCURACY, text)
     return PwOutput(
         energy=None if energy is None else energy * RYDBERG,
-        converged=False if failed else True if achieved else None,
-        iterations=int((failed or achieved)[-1]) if failed or achieved else None,
+        converged=converged,
+        iterations=iterations,
         accuracy=None if accuracy is None else accuracy * RYDBERG,
         total_moment=_total_moment(text),
         absolute_moment=_last(_ABSOLUTE, text),
@@ -145,12 +150,23 @@ def parse_pw_output(text: str) -> PwOutput:
         finished="JOB DONE." in text,
         error=f"{box[1]}: {box[3]}" if box else None,
         relaxed=False if _IONS_STOPPED.search(text) else True if _IONS_DONE.search(text) else None,
-        ion_steps=len(_ENERGY.findall(text)),
-        bands_ended="End of band structure calculation" in text or bool(achieved),
+        ion_steps=len(ends.findall(text)),
+        bands_ended="End of band structure calculation" in text or converged is True,
         restarted=tuple(" ".join(words.split()) for words in _RESTARTED.findall(text)),
         stopped="time" if _OUT_OF_TIME in text else "user" if _BY_USER in text else None,
         vectors=vectors,
     )
+
+
+def _last_verdict(text: str) -> tuple[bool | None, int | None]:
+    """Return whether the last cycle converged, and its iterations, of a hybrid functional those of the last part."""
+    found = _VERDICT.findall(text)
+    if not found:
+        return None, None
+    words, iterations = found[-1]
+    exchange, end = list(_EXCHANGE.finditer(text)), text.rfind("\n!!")
+    waits = words == "has been" and bool(exchange) and exchange[-1].start() > end + 1
+    return (None if waits else words == "has been"), int(iterations)
 
 
 def _last(pattern: re.Pattern[str], text: str) -> float | None:

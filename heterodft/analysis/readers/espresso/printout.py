@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.readers.espresso.method import method_of_text
+from heterodft.analysis.readers.espresso.method import is_noncollinear, method_of_text
 from heterodft.analysis.readers.espresso.output import PwOutput, parse_pw_output
 from heterodft.analysis.readers.espresso.xml import _element
 from heterodft.analysis.result import Bands
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["PwPrintout", "read_printout"]
 
 _FLOAT = r"[-+]?\d*\.?\d+(?:[EeDd][-+]?\d+)?"
-_VERSION = re.compile(r"Program PWSCF v\.?\s*(\S+) starts")
+_VERSION = re.compile(r"Program PWSCF v\.?\s*(\S+)(?: \([^)\n]*\))? starts")
 _ALAT = re.compile(rf"lattice parameter \((?:alat|a_0)\)\s+=\s+({_FLOAT})\s+a\.u\.")
 _AXIS = re.compile(rf"a\([123]\) = \(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\)")
+_CELLDM = re.compile(rf"celldm\(1\)=\s*({_FLOAT})")
 _SITE = re.compile(rf"^\s+\d+\s+(\S+)\s+tau\(\s*\d+\) = \(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\)", re.M)
 _CELL_CARD = re.compile(
     rf"^CELL_PARAMETERS[ \t]*[({{]?\s*(\w+)(?:\s*=\s*({_FLOAT}))?[^\n]*\n((?:[^\n]+\n){{3}})", re.M
@@ -32,6 +33,7 @@ _POSITION_CARD = re.compile(r"^ATOMIC_POSITIONS[ \t]*[({]?\s*(\w+)[^\n]*\n((?:[A
 _FORCE = re.compile(rf"atom\s+(\d+) type\s+\d+\s+force =\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\n")
 _STRESS = re.compile(r"total\s+stress\s+\(Ry/bohr\*\*3\)[^\n]*\n((?:[^\n]+\n){3})")
 _K_POINT = re.compile(rf"^\s+k\(\s*\d+\) = \(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\), wk =\s*({_FLOAT})", re.M)
+_ENERGY = re.compile(rf"^! +total energy\s+=\s+{_FLOAT} Ry", re.M)
 _ATOM_COUNT = re.compile(r"number of atoms/cell\s+=\s+(\d+)")
 _TOTAL_FORCE = re.compile(rf"Total force =\s+({_FLOAT})")
 _K_COUNT = re.compile(r"number of k points=\s*(\d+)")
@@ -44,6 +46,16 @@ _HIGHEST = re.compile(rf"highest occupied(?:, lowest unoccupied)? level \(ev\):\
 _ELECTRONS = re.compile(rf"number of electrons\s+=\s+({_FLOAT})")
 _KILOBAR = 1602.1766
 """In an eV/Å³."""
+_CONDUCTION = re.compile(rf"the conduction Fermi energy is\s+({_FLOAT})\s+ev", re.I)
+_FORCE_TOLERANCE = re.compile(rf"force convergence thresh\. =\s*({_FLOAT})")
+_RELAXATION = re.compile(r"Geometry Optimization|Damped Dynamics|Damped Cell Dynamics|Minimization using the FIRE")
+_DYNAMICS = re.compile(r"Molecular Dynamics Calculation|Langevin Dynamics|Entering Dynamics")
+_CELL_MOVES = re.compile(r"press convergence thresh|new unit-cell volume")
+_STEPS = re.compile(r"^\s+nstep\s+=", re.M)
+_CYCLE_STARTS = "Self-consistent Calculation"
+_CRYSTAL_AXES = "crystal axes: (cart. coord. in units of alat)"
+_MUCH = 0.05
+"""Electrons by which occupations may miss the number of electrons before a note says so."""
 _SCF_ENDED = re.compile(r"End of (?:self-consistent|band structure) calculation")
 
 
@@ -58,7 +70,7 @@ class PwPrintout:
     cycle
         The same as it was when the last cycle ended, without what one that was cut off added.
     version, calculation
-        ``6.7MaX``; ``scf``, ``nscf``, ``relax`` or ``vc-relax`` as far as the text tells.
+        ``6.7MaX``; ``scf``, ``nscf``, ``relax``, ``vc-relax``, ``md`` or ``vc-md`` as far as the text tells.
     structure
         That of the energy: the last one computed; None when the run did not get that far.
     electrons, fermi_levels, bands, forces, stress, method
@@ -97,7 +109,9 @@ def read_printout(text: str) -> PwPrintout:
     electrons = _number(_ELECTRONS, text)
     levels = _read_fermi_levels(text)
     if structure is not None:
-        bands, notes = _read_bands(text, structure, levels)
+        bands, notes = _read_bands(text, electrons, levels)
+    if _CONDUCTION.search(text):
+        notes.append("of two chemical potentials the Fermi level is that of the valence bands")
     sites = 0 if structure is None else len(structure)
     forces, stress = _read_forces(text, sites), _read_stress(text)
     return PwPrintout(
@@ -131,15 +145,21 @@ def _floats(words: Any) -> list[float]:
 
 
 def _calculation(text: str) -> str:
-    if "Geometry Optimization" in text or "Damped Dynamics" in text:
-        return "vc-relax" if "new unit-cell volume" in text or "number of bfgs steps" not in text else "relax"
+    """Tell the calculation from the head and from what moves the atoms, of which old versions print less."""
+    tolerance, dynamics = _number(_FORCE_TOLERANCE, text), _DYNAMICS.search(text)
+    cell = "vc-" if _CELL_MOVES.search(text.partition("Begin final coordinates")[0]) else ""
+    if _RELAXATION.search(text) or tolerance or (tolerance is None and not dynamics and _STEPS.search(text)):
+        return f"{cell}relax"
+    if dynamics or tolerance == 0:
+        return f"{cell}md"
     return "nscf" if "Band Structure Calculation" in text else "scf"
 
 
 def _ended_cycles(text: str) -> str:
     """Return the text without a cycle that has no energy yet, of a relaxation that was cut off."""
-    energy, start = text.rfind("\n!"), text.rfind("Self-consistent Calculation")
-    return text[:start] if 0 <= energy < start else text
+    energy = text.rfind("\n!!")  # of a hybrid functional, whose other energies are of parts of a cycle
+    start = text.find(_CYCLE_STARTS, energy) if energy >= 0 else text.rfind(_CYCLE_STARTS)
+    return text[:start] if 0 <= (energy if energy >= 0 else text.rfind("\n!")) < start else text
 
 
 def _computed_part(text: str) -> str:
@@ -155,7 +175,7 @@ def _read_structure(text: str) -> Structure | None:
     from pymatgen.core import Lattice, Structure
 
     text = _computed_part(text)
-    alat = _number(_ALAT, text)
+    alat = _read_alat(text)
     axes = [_floats(row) for row in _AXIS.findall(text)][-3:]
     if alat is None or len(axes) < 3:
         return None
@@ -172,6 +192,13 @@ def _read_structure(text: str) -> Structure | None:
         return None
     species = [_element(kind) for kind in kinds]
     return Structure(Lattice(cell), species, positions, coords_are_cartesian=True)
+
+
+def _read_alat(text: str) -> float | None:
+    """Return alat (bohr) of the last head, with the six digits of celldm(1) unless the cell came from a file."""
+    text = text[max(text.rfind("lattice parameter ("), 0) :]
+    alat, precise = _number(_ALAT, text), _number(_CELLDM, text)
+    return precise if alat is not None and precise is not None and abs(precise - alat) < 1e-4 else alat
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -209,18 +236,20 @@ def _read_fermi_levels(text: str) -> tuple[float, ...]:
     return (_float(found[1]),) if found else ()
 
 
-def _read_bands(text: str, structure: Structure, levels: tuple[float, ...]) -> tuple[Bands | None, list[str]]:
+def _read_bands(text: str, electrons: float | None, levels: tuple[float, ...]) -> tuple[Bands | None, list[str]]:
     """Return the bands of the last cycle and what is to be said of them."""
     ends = [match.end() for match in _SCF_ENDED.finditer(text)]
-    count, alat = _number(_K_COUNT, text), _number(_ALAT, text)
-    points = np.array([_floats(row) for row in _K_POINT.findall(text)]).reshape(-1, 4)
-    if not ends or count is None or alat is None:
+    mesh = _read_kpoints(text)
+    part = text[ends[-1] :] if ends else ""
+    if "set verbosity='high' to print" in part:
+        return None, ["the bands of 100 and more k-points are printed with verbosity='high' only"]
+    if mesh is None or "bands (ev)" not in part:
         return None, ["no bands were printed"]
-    points, part = points[: int(count)], text[ends[-1] :]
+    points, weights = mesh
     energies = _blocks(_BAND_BLOCK, part)
     spins = 2 if "SPIN DOWN" in part else 1
-    if len(points) != count or energies is None or len(energies) != spins * len(points):
-        return None, ["the bands were not printed whole (verbosity='high' prints those of 100 and more k-points)"]
+    if energies is None or len(energies) != spins * len(points):
+        return None, ["the bands were not printed whole and were left out"]
     energies = energies.reshape(spins, len(points), -1)
     occupations, notes = _blocks(_OCCUPATION_BLOCK, part), ["the bands are those printed, to 0.1 meV"]
     if occupations is None or occupations.size != energies.size:
@@ -229,9 +258,33 @@ def _read_bands(text: str, structure: Structure, levels: tuple[float, ...]) -> t
         notes.append("occupations were not printed: those given are 1 up to the Fermi level and 0 above")
         limits = np.array(levels if len(levels) == spins else levels[:1])
         occupations = (energies <= limits[:, None, None] + 1e-4).astype(float)
-    cell = structure.lattice.matrix / (alat * BOHR)
-    weights = points[:, 3] / points[:, 3].sum()
-    return Bands(energies, occupations.reshape(energies.shape), points[:, :3] @ cell.T, weights), notes
+    bands = Bands(energies, occupations.reshape(energies.shape), points, weights)
+    return bands, [*notes, *_missing_electrons(bands, text, electrons)]
+
+
+def _missing_electrons(bands: Bands, text: str, electrons: float | None) -> list[str]:
+    """Compare what fixed occupations hold with the number of electrons: a level of an atom may be partly filled."""
+    if electrons is None or "End of self-consistent" not in text or "smearing, width" in text or "tetrah" in text:
+        return []
+    a_band = 1 if is_noncollinear(text) or len(bands.energies) == 2 else 2
+    held = a_band * float((bands.occupations * bands.weights[None, :, None]).sum())
+    if abs(held - electrons) < _MUCH:
+        return []
+    return [f"the occupations hold {held:.3f} of {electrons:g} electrons: a degenerate level is filled in part"]
+
+
+def _read_kpoints(text: str) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return fractional k-points and weights of the last list, in the cell printed with it.
+
+    A relaxation of the cell keeps them fractional, so that the cell it ends with is another.
+    """
+    text = text[max(text.rfind(_CRYSTAL_AXES), 0) :]
+    count, axes = _number(_K_COUNT, text), [_floats(row) for row in _AXIS.findall(text)[:3]]
+    rows = [_floats(row) for row in _K_POINT.findall(text)][: int(count or 0)]
+    if not rows or len(rows) != count or len(axes) < 3:
+        return None
+    points = np.array(rows)
+    return points[:, :3] @ np.array(axes).T, points[:, 3] / points[:, 3].sum()
 
 
 def _blocks(pattern: re.Pattern[str], text: str) -> NDArray[np.float64] | None:
@@ -268,7 +321,7 @@ def _read_stress(text: str) -> NDArray[np.float64] | None:
 
 def _lost_energy(text: str, output: PwOutput) -> tuple[str, ...]:
     """Compare the number of energies with that of cycles that converged, which each print one."""
-    energies, ended = output.ion_steps, text.count("convergence has been achieved")
+    energies, ended = len(_ENERGY.findall(text)), text.count("convergence has been achieved")
     if ended > energies or (output.finished and energies > ended):
         return (f"{energies} energies of {ended} converged cycles: the energy may be that of an earlier step",)
     return ()
@@ -280,7 +333,7 @@ def _doubts(
     """Compare what is printed twice, and tell what is there but cannot be read."""
     doubts = []
     end = text[max(text.rfind("\n!"), 0) :]
-    if stress is None and "Computing stress" in end and cycle.finished:
+    if stress is None and "Computing stress" in end and "not implemented" not in end and cycle.finished:
         doubts.append("the stress is damaged and was left out")
     total = _number(_TOTAL_FORCE, end)
     if total is not None and forces is None:

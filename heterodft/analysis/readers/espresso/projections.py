@@ -47,7 +47,7 @@ def _with_charges(result: Result, sources: Sources, output: Path | None) -> Resu
     try:
         charges = read_lowdin(output, polarized=polarized, sites=len(result.structure))
     except ReaderError as error:
-        if sources.ours:
+        if sources.strict:
             raise
         return _noted(result, f"no Löwdin charges: {error}")
     return replace(result, sites={**result.sites, "Löwdin": charges}, spilling=read_spilling(output))
@@ -59,7 +59,7 @@ def _with_dos(result: Result, sources: Sources, output: Path | None) -> Result:
     try:
         dos = read_projected_dos(sources.folder, sites=len(result.structure))
     except ReaderError as error:
-        if sources.ours:
+        if sources.strict:
             raise
         return _noted(result, f"no projected density of states: {error}")
     if result.method.get("noncollinear"):

@@ -49,27 +49,23 @@ class Sources:
     own: Run | None = None
     cycle: Run | None = None
     notes: list[str] = field(default_factory=list)
+    strict: bool = False
 
     @property
     def folder(self) -> Path:
         """Where."""
         return self.files.folder
 
-    @property
-    def ours(self) -> bool:
-        """Whether our runner made the folder: there, what is missing means that it has to be computed again."""
-        return "request" in self.request
 
-
-def find_runs(files: EspressoFiles, request: dict[str, Any]) -> Sources:
+def find_runs(files: EspressoFiles, request: dict[str, Any], *, strict: bool = False) -> Sources:
     """Read the XML file and the standard outputs, and tell which belong together.
 
     Raises
     ------
     ReaderError
-        If there is nothing to read, or the XML file is damaged and nothing can stand for it.
+        If there is nothing to read, or the XML file is damaged and nothing can stand for it or, with `strict`, may.
     """
-    sources = Sources(files, request)
+    sources = Sources(files, request, strict=strict)
     _read_xml(sources)
     _choose_runs(sources)
     return sources
@@ -88,7 +84,7 @@ def _read_xml(sources: Sources) -> None:
         sources.xml = read_pw_xml(path)
         sources.notes += sources.xml.notes
     except ReaderError as error:
-        if sources.ours or not sources.files.outputs:
+        if sources.strict or not sources.files.outputs:
             raise
         sources.notes.append(f"{error}; the standard output is read instead")
 
@@ -142,7 +138,7 @@ def _own_run(sources: Sources, runs: list[Run]) -> Run | None:
     fitting = [run for run in runs if _kind(run) == kind and _same_system(run, xml)]
     if xml.energy is not None:
         exact = [run for run in fitting if _energy_gap(run, xml.energy) < _SAME_ENERGY]
-        if not exact and fitting and all(run.printed.cycle.energy is not None for run in fitting):
+        if not exact and fitting and all(_told_energy(run) is not None for run in fitting):
             sources.notes.append(
                 f"the XML file ({xml.energy:.6f} eV) and {fitting[-1].name} "
                 f"({fitting[-1].printed.cycle.energy:.6f} eV) tell different energies: files of two runs?"
@@ -157,8 +153,13 @@ def _kind(run: Run) -> str:
     return "cycle" if run.printed.calculation in _CYCLE else "nscf"
 
 
+def _told_energy(run: Run) -> float | None:
+    """Return the energy of the last cycle, None where that has none, though one before has."""
+    return run.printed.cycle.energy if run.printed.cycle == run.printed.output else None
+
+
 def _energy_gap(run: Run, energy: float) -> float:
-    told = run.printed.cycle.energy
+    told = _told_energy(run)
     return np.inf if told is None else abs(told - energy)
 
 

@@ -109,6 +109,9 @@ def read_pw_xml(path: Path) -> PwXml:
             root = etree.parse(str(path), parser).getroot()
     except (OSError, etree.XMLSyntaxError) as error:
         raise ReaderError(f"cannot read {path}: {error}") from error
+    program = root.find("general_info/creator")
+    if program is not None and program.get("NAME", "PWSCF") != "PWSCF":
+        raise ReaderError(f"{path} is of {program.get('NAME').lower()}.x, which cannot be read; give a run of pw.x")
     output = root.find("output")
     if output is None:
         raise ReaderError(f"{path} has no output; the run did not get that far")
@@ -126,20 +129,21 @@ def _read(root: Any, output: Any) -> PwXml:
     polarized = (lsda or (noncollinear and magnetic)) and selfconsistent
     cycle = output.find("convergence_info/scf_conv")
     relaxed = output.find("convergence_info/opt_conv/convergence_achieved")
-    structure, cell, alat = _read_structure(output)
+    structure, cell, alat = _read_structure(output.find("atomic_structure"))
+    computed = _computed_structure(root, output)
     electrons = _scalar(output, "band_structure/nelec")
     bands = _read_bands(output.find("band_structure"), cell / alat)
     return PwXml(
         version=root.find("general_info/creator").get("VERSION"),
         calculation=calculation,
         prefix=root.findtext("input/control_variables/prefix") or "",
-        structure=structure,
+        structure=structure if computed is None else computed,
         electrons=electrons,
         energy=_scalar(output, "total_energy/etot") * HARTREE if selfconsistent else None,
         fermi_levels=_read_fermi_levels(output.find("band_structure")),
         total_moment=_total_moment(output, noncollinear=noncollinear) if polarized else None,
         absolute_moment=_moment(output, "absolute") if polarized else None,
-        converged=_flag(cycle, "convergence_achieved") if selfconsistent else None,
+        converged=_cycle_converged(root, cycle) if selfconsistent else None,
         iterations=int(cycle.findtext("n_scf_steps")) if selfconsistent else None,
         bands=bands,
         forces=_read_forces(output, len(structure)) if selfconsistent else None,
@@ -159,7 +163,16 @@ def _flag(node: Any, name: str) -> bool:
     return text == "true"
 
 
+def _cycle_converged(root: Any, cycle: Any) -> bool:
+    """Return what the file says; before 6.4 it gives the accuracy reached instead, in the unit of the threshold."""
+    if cycle.find("convergence_achieved") is not None:
+        return _flag(cycle, "convergence_achieved")
+    return _scalar(cycle, "scf_error") <= _scalar(root, "input/electron_control/conv_thr")
+
+
 def _scalar(node: Any, name: str) -> float:
+    if node.find(name) is None:
+        raise ValueError(f"it has no {name}; the run did not get that far")
     value = float(node.findtext(name))
     if not np.isfinite(value):
         raise ValueError(f"{name} is {value}")
@@ -187,11 +200,23 @@ def _total_moment(output: Any, *, noncollinear: bool) -> float | None:
     return None if vector is None else float(np.linalg.norm(_numbers(vector, 3)))
 
 
-def _read_structure(output: Any) -> tuple[Structure, NDArray[np.float64], float]:
+def _computed_structure(root: Any, output: Any) -> Structure | None:
+    """Return the structure of the last step of a relaxation where that has the energy of the output.
+
+    The output part of a relaxation that ran out of steps holds atoms already moved on, with the energy and the forces
+    of where they were.
+    """
+    steps = root.findall("step")
+    if not steps or _scalar(steps[-1], "total_energy/etot") != _scalar(output, "total_energy/etot"):
+        return None
+    structure, _, _ = _read_structure(steps[-1].find("atomic_structure"))
+    return structure
+
+
+def _read_structure(atomic: Any) -> tuple[Structure, NDArray[np.float64], float]:
     """Return the structure, its cell (Å, rows) and alat (Å), the unit of k-points, which |a1| need not be."""
     from pymatgen.core import Lattice, Structure
 
-    atomic = output.find("atomic_structure")
     cell = np.array([_numbers(atomic.find(f"cell/a{i}"), 3) for i in (1, 2, 3)]) * BOHR
     atoms = atomic.findall("atomic_positions/atom")
     if not atoms:
