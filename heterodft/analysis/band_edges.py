@@ -20,6 +20,7 @@ from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.integrals import cumulate, integrate, states_below
 from heterodft.analysis.layers import find_layering, sum_over_groups
+from heterodft.analysis.layers.site_sums import block_of, group_data, kind_of
 from heterodft.analysis.pdos import LayerDos, spin_names
 from heterodft.analysis.selection import groups_of
 from heterodft.errors import ReaderError
@@ -201,11 +202,24 @@ class BandEdges:
         )
 
     @classmethod
-    def read(cls, folder: Path, *, by: str = "layer", states: float = 0.005, start: float | None = None) -> BandEdges:
+    def read(
+        cls,
+        folder: Path,
+        *,
+        by: str = "layer",
+        layering: Layering | None = None,
+        states: float = 0.005,
+        start: float | None = None,
+    ) -> BandEdges:
         """Read a finished folder; see `from_result`."""
         from heterodft.analysis.readers import read_folder
 
-        return cls.from_result(read_folder(folder), by=by, states=states, start=start)
+        return cls.from_result(read_folder(folder), by=by, layering=layering, states=states, start=start)
+
+    @property
+    def by(self) -> str:
+        """``layer`` or ``plane``."""
+        return kind_of(self.groups)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -229,18 +243,26 @@ class BandEdges:
         return "eV"
 
     def offsets(self) -> tuple[BandOffset, ...]:
-        """Return the band offset at each interface from the bottom up, one a spin."""
-        blocks: dict[str, list[int]] = {}
+        """Return the band offset at each interface from the bottom up, one a spin.
+
+        The edges of a layer are the outermost ones of its planes, of which one alone may have none near the gap.
+        """
+        layers: dict[str, list[int]] = {}
         for i, group in enumerate(self.groups):
-            blocks.setdefault(group.label.partition(" ")[0].rpartition(":")[0], []).append(i)
+            layers.setdefault(group.label.partition(" ")[0], []).append(i)
+        valence = np.array([np.fmax.reduce(self.valence[own]) for own in layers.values()])
+        conduction = np.array([np.fmin.reduce(self.conduction[own]) for own in layers.values()])
+        blocks: dict[str, list[int]] = {}
+        for i, label in enumerate(layers):
+            blocks.setdefault(block_of(label), []).append(i)
         inner = {name: _innermost(members) for name, members in blocks.items()}
         return tuple(
             BandOffset(
                 lower,
                 upper,
                 spin,
-                _difference(self.valence[inner[lower], s], self.valence[inner[upper], s]),
-                _difference(self.conduction[inner[lower], s], self.conduction[inner[upper], s]),
+                _difference(valence[inner[lower], s], valence[inner[upper], s]),
+                _difference(conduction[inner[lower], s], conduction[inner[upper], s]),
             )
             for lower, upper in zip(list(blocks)[:-1], list(blocks)[1:], strict=True)
             for s, spin in enumerate(self.spins)
@@ -253,7 +275,7 @@ class BandEdges:
         frame = DataFrame(
             [
                 {
-                    "layer": group.label,
+                    self.by: group.label,
                     "spin": spin,
                     "valence edge (eV)": self.valence[i, s],
                     "conduction edge (eV)": self.conduction[i, s],
@@ -270,6 +292,8 @@ class BandEdges:
         """Return plain JSON data; None where there is no edge."""
         rows = self.to_frame().astype(object)
         return {
+            "by": self.by,
+            "groups": group_data(self.groups),
             "edges": rows.where(rows.notna(), None).to_dict("records"),
             "offsets": [asdict(offset) for offset in self.offsets()],
             "reference": self.reference,

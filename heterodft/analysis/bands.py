@@ -10,6 +10,7 @@ import numpy as np
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.layers import find_layering
+from heterodft.analysis.layers.site_sums import group_data, plain_numbers
 from heterodft.analysis.pdos import reference_energy, spin_names
 from heterodft.analysis.result import ORBITALS
 from heterodft.analysis.selection import groups_of, select_columns, select_sites
@@ -194,7 +195,9 @@ class LayerBands:
         rows = []
         for s, spin in enumerate(self.spins):
             for name, sign in (("valence", -1), ("conduction", 1)):
-                side = np.where(sign * self.energies[s] > 0, sign * self.energies[s], np.inf)
+                above = sign * self.energies[s]
+                # Without empty bands zero is the highest filled state.
+                side = np.where(above > 0 if sign > 0 else above >= -_SAME, above, np.inf)
                 k, band = np.unravel_index(int(side.argmin()), side.shape)
                 if not np.isfinite(side[k, band]):
                     continue
@@ -236,9 +239,9 @@ class LayerBands:
         """Return plain JSON data."""
         return {
             "distances": self.distances.tolist(),
-            "energies": self.energies.tolist(),
-            "weights": None if self.weights is None else self.weights.tolist(),
-            "groups": [group.label for group in self.groups],
+            "energies": plain_numbers(self.energies),
+            "weights": None if self.weights is None else plain_numbers(self.weights),
+            "groups": group_data(self.groups),
             "labels": [[place, name] for place, name in self.labels.items()],
             "breaks": list(self.breaks),
             "reference": self.reference,

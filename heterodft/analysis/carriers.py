@@ -18,6 +18,7 @@ from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import electrons_per_band, find_gap
 from heterodft.analysis.integrals import integrate
 from heterodft.analysis.layers import find_layering, sum_over_groups
+from heterodft.analysis.layers.site_sums import group_data, kind_of, plain_numbers
 from heterodft.analysis.pdos import LayerDos, charge_channels, in_plane_area, reference_energy
 from heterodft.analysis.selection import groups_of
 from heterodft.errors import ReaderError
@@ -176,11 +177,18 @@ class SheetCarriers:
         )
 
     @classmethod
-    def read(cls, folder: Path, *, by: str = "layer", edge: float | None = None) -> SheetCarriers:
+    def read(
+        cls, folder: Path, *, by: str = "layer", layering: Layering | None = None, edge: float | None = None
+    ) -> SheetCarriers:
         """Read a finished folder; see `from_result`."""
         from heterodft.analysis.readers import read_folder
 
-        return cls.from_result(read_folder(folder), by=by, edge=edge)
+        return cls.from_result(read_folder(folder), by=by, layering=layering, edge=edge)
+
+    @property
+    def by(self) -> str:
+        """``layer`` or ``plane``."""
+        return kind_of(self.groups)
 
     @property
     def electrons_per_cm2(self) -> NDArray[np.float64]:
@@ -220,7 +228,7 @@ class SheetCarriers:
         holes = np.append(self.holes, self.total_holes)
         frame = DataFrame(
             {
-                "layer": [*(group.label for group in self.groups), "cell"],
+                self.by: [*(group.label for group in self.groups), "cell"],
                 "electrons (1/in-plane cell)": electrons,
                 "holes (1/in-plane cell)": holes,
                 "electrons (1/cm²)": electrons * _ANGSTROM2_PER_CM2 / self.area,
@@ -234,13 +242,14 @@ class SheetCarriers:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
         return {
-            "layers": [group.label for group in self.groups],
-            "electrons": self.electrons.tolist(),
-            "holes": self.holes.tolist(),
-            "electrons_per_cm2": self.electrons_per_cm2.tolist(),
-            "holes_per_cm2": self.holes_per_cm2.tolist(),
-            "total_electrons": self.total_electrons,
-            "total_holes": self.total_holes,
+            "by": self.by,
+            "groups": group_data(self.groups),
+            "electrons": plain_numbers(self.electrons),
+            "holes": plain_numbers(self.holes),
+            "electrons_per_cm2": plain_numbers(self.electrons_per_cm2),
+            "holes_per_cm2": plain_numbers(self.holes_per_cm2),
+            "total_electrons": plain_numbers(np.array(self.total_electrons)),
+            "total_holes": plain_numbers(np.array(self.total_holes)),
             "area": self.area,
             "edges": self.edges.tolist(),
             "source": self.source,

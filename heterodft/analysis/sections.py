@@ -235,9 +235,7 @@ def _slabs(source: Source) -> Variants:
     if found is None or source.layering is None:
         return {}
     return {
-        f"-{quantity.replace(' ', '-')}": partial(
-            found.from_grid, grid, layering=source.layering, planes=source.by == "plane"
-        )
+        f"-{quantity.replace(' ', '-')}": partial(found.from_grid, grid, layering=source.layering, by=source.by)
         for quantity, grid in _grids(source).items()
         if quantity != "potential"
     }

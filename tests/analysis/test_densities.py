@@ -89,7 +89,7 @@ def test_moments_of_spheres_follow_from_the_spin_density_by_layer(shared_data: P
 @pytest.mark.parametrize("planes", [False, True])
 def test_layers_add_up_to_the_cell(lean: float, shape: tuple[int, int, int], planes: bool) -> None:
     grid = spin(cell(lean=lean), wave(shape))
-    slabs = SlabIntegrals.from_grid(grid, planes=planes)
+    slabs = SlabIntegrals.from_grid(grid, by="plane" if planes else "layer")
     assert slabs.values.sum() == pytest.approx(grid.integrate(), rel=1e-12, abs=1e-10)
     assert slabs.notes == ()
     assert slabs.labels == (("NiO:1 NiO", "NiO:2 NiO") if planes else ("NiO:1", "NiO:2"))

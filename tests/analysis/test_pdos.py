@@ -328,7 +328,8 @@ def test_electrons_of_a_real_smeared_run_are_the_charges_of_its_outcar(shared_da
     np.testing.assert_allclose(parts.sum(axis=1), sites["sphere"].charges, atol=0.03)
     np.testing.assert_allclose(parts[:, 0] - parts[:, 1], sites["sphere"].moments, atol=0.01)
     notes = LayerDos.from_result(run, layering=find_layering(one_layer(run.structure))).notes
-    assert len(notes) == 1
+    assert len(notes) == 2
+    assert notes[1].startswith("next to the gap of 0.16 eV are bands of 1 empty states, 3.7")
     assert "the rest is between the spheres" in notes[0]
 
 
