@@ -255,7 +255,7 @@ def _symbol(result: Result, site: int) -> str:
 
 
 def _like_sites(result: Result, inner: Sequence[Any], plane: Any, number: int) -> list[int]:
-    """Return the sites of the planes of inner layers that hold the same elements as a plane, the `number`th of its own.
+    """Return the sites of those planes of inner layers that are like a plane, which is the `number`th of its layer.
 
     By what is in them, since the outermost layer of a slab may lack a plane; by their number where several are alike.
     """

@@ -44,8 +44,8 @@ def levels_in_gap(result: Result) -> tuple[str, ...]:
         states = 0 if not len(wide) else (int(wide[0]) + 1) * electrons_per_band(result)
         if 0 < states < _FEW * len(result.structure):
             notes.append(
-                f"next to the gap of {gap.value:.2f} eV are bands of {states} {word} states, {behind[wide[0]]:.2f} eV "
-                "apart from those behind them, as levels of a defect are: the gap and energies from its middle are "
+                f"next to the gap of {gap.value:.2f} eV are bands of {states} {word} states, "
+                f"{behind[wide[0]]:.2f} eV apart from those behind them, as levels of a defect are: the gap and energies from its middle are "
                 "those of the levels, not of the host; give start= or edge= inside the gap of the host"
             )
     return tuple(notes)

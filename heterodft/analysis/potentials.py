@@ -329,7 +329,8 @@ def _layering(grid: VolumeGrid, given: Layering | None, axis: int | None) -> tup
     if given is not None:
         return given, ()
     try:
-        return find_layering(grid.structure, axis=name), ()
+        # Labels of the builder are of its own stacking, along c.
+        return find_layering(grid.structure, axis=name, layers=None if name in (None, "c") else "composition"), ()
     except ReaderError as error:
         return None, (str(error),)
 

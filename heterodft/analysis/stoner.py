@@ -129,7 +129,8 @@ class StonerProduct:
         if not dos.energies[0] <= level <= dos.energies[-1]:
             raise ReaderError(
                 f"the Fermi level, {level:.2f} eV, is outside of the energy grid of the density of states, "
-                f"{dos.energies[0]:.2f} to {dos.energies[-1]:.2f} eV; widen it (VASP: EMIN, EMAX; projwfc.x: Emin, Emax)"
+                f"{dos.energies[0]:.2f} to {dos.energies[-1]:.2f} eV; "
+                "widen it (VASP: EMIN, EMAX; projwfc.x: Emin, Emax)"
             )
         centres = dos.energies - (step / 2 if rule_of(result) == "bins" else 0.0)
         weights = np.exp(-(((centres - level) / width_used) ** 2) / 2)

@@ -369,3 +369,16 @@ def test_a_folder_is_read_in_one_call(shared_data, tmp_path):
     assert [group.label for group in found.groups] == ["NiO:1 NiO", "NiO:2 NiO", "CrN:1 CrN", "CrN:2 CrN"]
     eg, t2g = found.electrons().sum(axis=2)[2]
     assert t2g > 2.9 > 1.6 * eg  # Cr3+
+
+
+def test_numbers_that_are_none_are_null_in_json_and_told_once():
+    values = layered.empty()
+    values[0, 0, 0, 5] = np.nan
+    found = LayerDos.from_result(layered.make(values, electrons=10.0))
+    assert found.notes == (
+        "1 numbers of the density of states could not be printed by the code; sums over them are none",
+    )
+    data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert data["values"][0][0][0][5] is None
+    assert data["by"] == "layer"
+    assert data["groups"][0]["label"] == "SrTiO3:1"
