@@ -45,7 +45,8 @@ def levels_in_gap(result: Result) -> tuple[str, ...]:
         if 0 < states < _FEW * len(result.structure):
             notes.append(
                 f"next to the gap of {gap.value:.2f} eV are bands of {states} {word} states, "
-                f"{behind[wide[0]]:.2f} eV apart from those behind them, as levels of a defect are: the gap and energies from its middle are "
-                "those of the levels, not of the host; give start= or edge= inside the gap of the host"
+                f"{behind[wide[0]]:.2f} eV apart from those behind them, as levels of a defect are: the gap and "
+                "energies from its middle are those of the levels, not of the host; give start= or edge= inside the "
+                "gap of the host"
             )
     return tuple(notes)

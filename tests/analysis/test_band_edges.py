@@ -171,5 +171,5 @@ def test_offsets_by_plane_are_those_by_layer():
     (by_plane, _) = edges.offsets()
     assert by_plane.valence == pytest.approx(up.valence, abs=5e-3)
     assert by_plane.conduction == pytest.approx(up.conduction, abs=5e-3)
-    assert list(edges.to_frame())[0] == "plane"
+    assert next(iter(edges.to_frame())) == "plane"
     assert json.dumps(edges.to_dict(), allow_nan=False)

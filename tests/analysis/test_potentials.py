@@ -235,12 +235,12 @@ def test_layers_along_another_axis_are_averaged_along_it() -> None:
     values = np.broadcast_to(np.cos(np.arange(64) / 5.0), (2, 3, 64)).copy()
     expected = PlanarAverage.from_grid(VolumeGrid("potential", "eV", values, upright, "x"))
     turned = VolumeGrid("potential", "eV", values.transpose(2, 0, 1).copy(), lying, "x")
-    for axis in (None, 0):
-        found = PlanarAverage.from_grid(turned, axis=axis)
+    given = find_layering(lying, axis="a", layers="composition")
+    for found in (PlanarAverage.from_grid(turned, axis=0), PlanarAverage.from_grid(turned, layering=given)):
         np.testing.assert_allclose(found.macroscopic, expected.macroscopic, atol=1e-12)
         assert [layer.mean for layer in found.layers] == pytest.approx([layer.mean for layer in expected.layers])
     with pytest.raises(ReaderError, match="the layers are stacked along a; leave axis out"):
-        PlanarAverage.from_grid(turned, layering=find_layering(lying), axis=2)
+        PlanarAverage.from_grid(turned, layering=given, axis=2)
 
 
 @pytest.mark.parametrize("direction", ["w", "", [0, 0, 0], [1, 0]])
