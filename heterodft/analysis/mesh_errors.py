@@ -54,7 +54,8 @@ def symmetries_of(result: Result, *, spinors: bool) -> NDArray[np.int64]:
     signs = np.zeros(len(structure)) if known is None else np.where(np.abs(known) > _SPIN, np.sign(known), 0.0)
     kinds = [(site.species_string, sign) for site, sign in zip(structure, signs.tolist(), strict=True)]
     numbers = [list(dict.fromkeys(kinds)).index(kind) + 1 for kind in kinds]
-    found = spglib.get_symmetry((structure.lattice.matrix, structure.frac_coords, numbers), symprec=_PRECISION)
+    cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
+    found = spglib.get_symmetry(cell, symprec=_PRECISION)
     turns = unit if found is None else np.asarray(found["rotations"], dtype=np.int64)
     return np.unique(np.concatenate([turns, -turns]), axis=0)
 

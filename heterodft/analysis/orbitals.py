@@ -46,12 +46,14 @@ _LOST = 0.15
 
 @dataclass(frozen=True)
 class SiteGroupOfElement:
-    """The atoms of one element in a layer, a plane or at a site."""
+    """The atoms of one element in a layer, a plane or at a site; where it begins and ends is that of the layer."""
 
     label: str
     formula: str
     sites: tuple[int, ...]
     height: float
+    bottom: float = 0.0
+    top: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,7 @@ def _groups(result: Result, chosen: list[int], by: str, layering: Layering) -> t
     for group in whole:
         sites = tuple(site for site in group.sites if site in chosen)
         if by != "site" and sites:
-            found.append(SiteGroupOfElement(group.label, group.formula, sites, group.height))
+            found.append(SiteGroupOfElement(group.label, group.formula, sites, group.height, group.bottom, group.top))
         elif by == "site":
             found += [
                 SiteGroupOfElement(
@@ -247,6 +249,8 @@ def _groups(result: Result, chosen: list[int], by: str, layering: Layering) -> t
                     structure[i].specie.symbol,
                     (i,),
                     group.height,
+                    group.bottom,
+                    group.top,
                 )
                 for i in sites
             ]

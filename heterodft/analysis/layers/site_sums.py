@@ -113,4 +113,6 @@ def group_data(groups: Sequence[SiteGroup]) -> list[dict[str, Any]]:
 
 def plain_numbers(values: NDArray[np.float64]) -> Any:
     """Return an array as nested lists with None for not-a-number, as JSON has none."""
-    return np.where(np.isfinite(values), values.astype(object), None).tolist()
+    plain = values.astype(object)
+    plain[~np.isfinite(values)] = None
+    return plain.tolist()
