@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.dos_arrays import state_parts
 from heterodft.analysis.dos_gaps import nearest_gap
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import find_gap
@@ -172,8 +173,9 @@ class BandEdges:
             If there are no projections, or the crystal is a metal.
         """
         bands = result.bands
-        if bands is None or bands.projections is None:
+        if bands is None:
             raise ReaderError("the result holds no projections of its bands; read it with projections=True")
+        by_site = state_parts(bands).sum(axis=4)
         gap = find_gap(result)
         if gap is None or gap.metal:
             raise ReaderError("the crystal is no insulator with empty bands, so its bands have no edges by layer")
@@ -181,7 +183,6 @@ class BandEdges:
         bottoms = [spin.conduction_minimum for spin in gap.spins if spin.conduction_minimum is not None]
         middle = (max(tops) + min(bottoms)) / 2
         groups = groups_of(layering or find_layering(result.structure), by)
-        by_site = bands.projections.sum(axis=4)
         parts = sum_over_groups(groups, np.moveaxis(by_site, 3, 0))
         parts = parts / np.maximum(by_site.sum(axis=3), 1e-12)
         least = np.array([share * len(group.sites) / len(result.structure) for group in groups])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.dos_arrays import state_parts
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.layers import find_layering
@@ -121,7 +122,7 @@ class LayerBands:
         projections = weights = None
         groups: tuple[SiteGroup, ...] = ()
         if bands.projections is not None:
-            projections = np.take_along_axis(bands.projections, order[..., None, None], axis=2)
+            projections = np.take_along_axis(state_parts(bands), order[..., None, None], axis=2)
             groups = tuple(groups_of(layering or find_layering(result.structure), by))
             by_site = projections.sum(axis=4)
             weights = np.stack([by_site[..., list(group.sites)].sum(axis=-1) for group in groups], axis=-1)
@@ -147,12 +148,19 @@ class LayerBands:
         )
 
     @classmethod
-    def read(cls, folder: Path, *, by: str = "layer") -> LayerBands:
+    def read(
+        cls,
+        folder: Path,
+        *,
+        by: str = "layer",
+        layering: Layering | None = None,
+        reference: tuple[float, str] | None = None,
+    ) -> LayerBands:
         """Read a finished folder with its projections; see `from_result`."""
         from heterodft.analysis import readers
 
         read: Any = readers.read_folder
-        return cls.from_result(read(folder, projections=True), by=by)
+        return cls.from_result(read(folder, projections=True), by=by, layering=layering, reference=reference)
 
     @property
     def spins(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.dos_arrays import state_parts
 from heterodft.analysis.dos_gaps import nearest_gap
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import electrons_per_band, find_gap
@@ -147,8 +148,9 @@ class SheetCarriers:
             If there are no projections, the k-points are a path, or no gap is found.
         """
         bands = result.bands
-        if bands is None or bands.projections is None:
+        if bands is None:
             raise ReaderError("the result holds no projections of its bands; read it with projections=True")
+        by_site = state_parts(bands).sum(axis=4)
         if bands.labels is not None:
             raise ReaderError("the k-points are a path, on which carriers cannot be counted; take those of a mesh")
         layering = layering or find_layering(result.structure)
@@ -157,7 +159,6 @@ class SheetCarriers:
         if edge is None:
             low, high = nearest_gap(LayerDos.from_result(result, by=by, layering=layering))
             edge, gap = (low + high) / 2, f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level"
-        by_site = bands.projections.sum(axis=4)
         parts = sum_over_groups(groups, np.moveaxis(by_site, 3, 0)) / np.maximum(by_site.sum(axis=3), 1e-12)
         weights = electrons_per_band(result) * bands.weights[None, :, None]
         above = bands.energies > reference_energy(result)[0] + edge

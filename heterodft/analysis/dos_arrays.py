@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from heterodft.analysis.layers import Layering, SiteGroup
-    from heterodft.analysis.result import Result
+    from heterodft.analysis.result import Bands, Result
 
-__all__ = ["charge_channels", "in_plane_area", "projected_dos", "resolve_columns", "spin_names"]
+__all__ = ["charge_channels", "in_plane_area", "projected_dos", "resolve_columns", "spin_names", "state_parts"]
 
 
 def spin_names(count: int) -> tuple[str, ...]:
@@ -31,6 +31,21 @@ def spin_names(count: int) -> tuple[str, ...]:
 def charge_channels(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the entries of the second-last axis (spin) that add up to all states, without the magnetization."""
     return values if values.shape[-2] != 4 else values[..., :1, :]
+
+
+def state_parts(bands: Bands) -> NDArray[np.float64]:
+    """Return the part of each state on each orbital, shape (spin, k, band, site, orbital), spins as of the energies.
+
+    Of a noncollinear run codes also tell the x, y and z components of each state's magnetization, which are no parts.
+
+    Raises
+    ------
+    ReaderError
+        If there are no projections.
+    """
+    if bands.projections is None:
+        raise ReaderError("the result holds no projections of its bands; read it with projections=True")
+    return bands.projections[: len(bands.energies)]
 
 
 def in_plane_area(structure: Structure, layering: Layering) -> float:
