@@ -2,14 +2,15 @@
 
 N(EF) is the density of states at the Fermi level of one atom and one spin, from a run without magnetization. I
 belongs to that convention: the energy gained is I·m²/4 with m in electrons, and I is near 0.9 eV for the 3d metals.
-Where none is given, I is that of the elemental metal: the exchange integrals of Janak, Phys. Rev. B 16, 255 (1977), in
-the local spin density approximation, which are for N of both spins and doubled here. How sure they are: they were
-written down from memory, with the products I·N that textbooks reprint beside them (Fe 1.43, Ni 2.04, Pd 0.78, Mn 0.63,
-Cr 0.27, Cu 0.11), which they give back; of Co only Janak's own 0.97; elements without such a product were left out. An
-independent estimate with pw.x (LSDA, a small fixed moment, splitting of the states at the Fermi level over the moment)
-gave Cr 0.77, Mn 0.93, Fe 1.15, Ni 1.16, Pd 0.78 eV, up to a quarter more than the table, and so confirms the factor of
-two but not the second digit; in PBE it gave more still (Fe 1.7, Ni 1.4). In an oxide I differs: give your own to rely
-on it.
+
+Where none is given, I is that of the elemental metal: the exchange integrals of Janak, Phys. Rev. B 16, 255 (1977),
+in the local spin density approximation, which are for N of both spins and doubled here. How sure they are: they
+were written down from memory, with the products I·N that textbooks reprint beside them (Fe 1.43, Ni 2.04, Pd 0.78,
+Mn 0.63, Cr 0.27, Cu 0.11), which they give back; of Co only Janak's own 0.97; elements without such a product were
+left out. An independent estimate with pw.x (LSDA, a small fixed moment, splitting of the states at the Fermi level
+over the moment) gave Cr 0.77, Mn 0.93, Fe 1.15, Ni 1.16, Pd 0.78 eV, up to a quarter more than the table, and so
+confirms the factor of two but not the second digit; in PBE it gave more still (Fe 1.7, Ni 1.4). In an oxide I
+differs: give your own to rely on it.
 """
 
 from __future__ import annotations
