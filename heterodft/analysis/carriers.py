@@ -20,6 +20,7 @@ from heterodft.analysis.gaps import electrons_per_band, find_gap
 from heterodft.analysis.integrals import integrate
 from heterodft.analysis.layers import find_layering, sum_over_groups
 from heterodft.analysis.layers.site_sums import group_data, kind_of, plain_numbers
+from heterodft.analysis.mesh_errors import equivalent_sites
 from heterodft.analysis.pdos import LayerDos, charge_channels, in_plane_area, reference_energy
 from heterodft.analysis.selection import groups_of
 from heterodft.errors import ReaderError
@@ -159,15 +160,21 @@ class SheetCarriers:
         if edge is None:
             low, high = nearest_gap(LayerDos.from_result(result, by=by, layering=layering))
             edge, gap = (low + high) / 2, f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level"
-        parts = sum_over_groups(groups, np.moveaxis(by_site, 3, 0)) / np.maximum(by_site.sum(axis=3), 1e-12)
+        parts = by_site / np.maximum(by_site.sum(axis=3, keepdims=True), 1e-12)
         weights = electrons_per_band(result) * bands.weights[None, :, None]
         above = bands.energies > reference_energy(result)[0] + edge
         electrons = np.where(above, bands.occupations, 0.0) * weights
         holes = np.where(above, 0.0, 1.0 - bands.occupations) * weights
+        # A mesh reduced by symmetry has one of several equivalent points, whose states favour one of the alike sites.
+        kinds = equivalent_sites(result)
+        alike = (kinds[:, None] == kinds) / (kinds[:, None] == kinds).sum(axis=1)
+        by_group = [
+            sum_over_groups(groups, alike @ np.einsum("skbi,skb->i", parts, carriers))
+            for carriers in (electrons, holes)
+        ]
         return cls(
             tuple(groups),
-            (parts * electrons).sum(axis=(1, 2, 3)),
-            (parts * holes).sum(axis=(1, 2, 3)),
+            *by_group,
             float(electrons.sum()),
             float(holes.sum()),
             in_plane_area(result.structure, layering),

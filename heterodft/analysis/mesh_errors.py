@@ -12,7 +12,7 @@ This is an estimate, not a bound: a band may do anything between two points of a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.result import Result
 
-__all__ = ["edge_error", "symmetries_of"]
+__all__ = ["edge_error", "equivalent_sites", "symmetries_of"]
 
 _SAME_POINT = 1e-6
 """1/Å."""
@@ -47,6 +47,20 @@ def symmetries_of(result: Result, *, spinors: bool) -> NDArray[np.int64]:
         vectors = [values.vectors for values in result.sites.values() if values.vectors is not None]
         magnetic = any(np.linalg.norm(found, axis=1).max(initial=0.0) > _SPIN for found in vectors)
         return unit if magnetic else np.concatenate([unit, -unit])
+    found = _symmetry(result)
+    turns = unit if found is None else np.asarray(found["rotations"], dtype=np.int64)
+    return np.unique(np.concatenate([turns, -turns]), axis=0)
+
+
+def equivalent_sites(result: Result) -> NDArray[np.int64]:
+    """Return for each site the first one that a symmetry of the crystal with its collinear moments puts it on."""
+    found = _symmetry(result)
+    return (
+        np.arange(len(result.structure)) if found is None else np.asarray(found["equivalent_atoms"], dtype=np.int64)
+    )
+
+
+def _symmetry(result: Result) -> dict[str, Any] | None:
     import spglib
 
     structure = result.structure
@@ -55,9 +69,8 @@ def symmetries_of(result: Result, *, spinors: bool) -> NDArray[np.int64]:
     kinds = [(site.species_string, sign) for site, sign in zip(structure, signs.tolist(), strict=True)]
     numbers = [list(dict.fromkeys(kinds)).index(kind) + 1 for kind in kinds]
     cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
-    found = spglib.get_symmetry(cell, symprec=_PRECISION)
-    turns = unit if found is None else np.asarray(found["rotations"], dtype=np.int64)
-    return np.unique(np.concatenate([turns, -turns]), axis=0)
+    found: dict[str, Any] | None = spglib.get_symmetry(cell, symprec=_PRECISION)
+    return found
 
 
 def edge_error(
