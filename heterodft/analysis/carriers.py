@@ -168,13 +168,11 @@ class SheetCarriers:
         # A mesh reduced by symmetry has one of several equivalent points, whose states favour one of the alike sites.
         kinds = equivalent_sites(result)
         alike = (kinds[:, None] == kinds) / (kinds[:, None] == kinds).sum(axis=1)
-        by_group = [
-            sum_over_groups(groups, alike @ np.einsum("skbi,skb->i", parts, carriers))
-            for carriers in (electrons, holes)
-        ]
+        filled, empty = (alike @ np.einsum("skbi,skb->i", parts, carriers) for carriers in (electrons, holes))
         return cls(
             tuple(groups),
-            *by_group,
+            sum_over_groups(groups, filled),
+            sum_over_groups(groups, empty),
             float(electrons.sum()),
             float(holes.sum()),
             in_plane_area(result.structure, layering),
