@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.dos_arrays import state_parts
 from heterodft.analysis.dos_gaps import nearest_gap
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.integrals import cumulate, integrate, states_below
 from heterodft.analysis.layers import find_layering, sum_over_groups
+from heterodft.analysis.layers.site_sums import block_of, group_data, kind_of
 from heterodft.analysis.pdos import LayerDos, spin_names
 from heterodft.analysis.selection import groups_of
 from heterodft.errors import ReaderError
@@ -171,8 +173,9 @@ class BandEdges:
             If there are no projections, or the crystal is a metal.
         """
         bands = result.bands
-        if bands is None or bands.projections is None:
+        if bands is None:
             raise ReaderError("the result holds no projections of its bands; read it with projections=True")
+        by_site = state_parts(bands).sum(axis=4)
         gap = find_gap(result)
         if gap is None or gap.metal:
             raise ReaderError("the crystal is no insulator with empty bands, so its bands have no edges by layer")
@@ -180,7 +183,6 @@ class BandEdges:
         bottoms = [spin.conduction_minimum for spin in gap.spins if spin.conduction_minimum is not None]
         middle = (max(tops) + min(bottoms)) / 2
         groups = groups_of(layering or find_layering(result.structure), by)
-        by_site = bands.projections.sum(axis=4)
         parts = sum_over_groups(groups, np.moveaxis(by_site, 3, 0))
         parts = parts / np.maximum(by_site.sum(axis=3), 1e-12)
         least = np.array([share * len(group.sites) / len(result.structure) for group in groups])
@@ -201,11 +203,24 @@ class BandEdges:
         )
 
     @classmethod
-    def read(cls, folder: Path, *, by: str = "layer", states: float = 0.005, start: float | None = None) -> BandEdges:
+    def read(
+        cls,
+        folder: Path,
+        *,
+        by: str = "layer",
+        layering: Layering | None = None,
+        states: float = 0.005,
+        start: float | None = None,
+    ) -> BandEdges:
         """Read a finished folder; see `from_result`."""
         from heterodft.analysis.readers import read_folder
 
-        return cls.from_result(read_folder(folder), by=by, states=states, start=start)
+        return cls.from_result(read_folder(folder), by=by, layering=layering, states=states, start=start)
+
+    @property
+    def by(self) -> str:
+        """``layer`` or ``plane``."""
+        return kind_of(self.groups)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -229,18 +244,26 @@ class BandEdges:
         return "eV"
 
     def offsets(self) -> tuple[BandOffset, ...]:
-        """Return the band offset at each interface from the bottom up, one a spin."""
-        blocks: dict[str, list[int]] = {}
+        """Return the band offset at each interface from the bottom up, one a spin.
+
+        The edges of a layer are the outermost ones of its planes, of which one alone may have none near the gap.
+        """
+        layers: dict[str, list[int]] = {}
         for i, group in enumerate(self.groups):
-            blocks.setdefault(group.label.partition(" ")[0].rpartition(":")[0], []).append(i)
+            layers.setdefault(group.label.partition(" ")[0], []).append(i)
+        valence = np.array([np.fmax.reduce(self.valence[own]) for own in layers.values()])
+        conduction = np.array([np.fmin.reduce(self.conduction[own]) for own in layers.values()])
+        blocks: dict[str, list[int]] = {}
+        for i, label in enumerate(layers):
+            blocks.setdefault(block_of(label), []).append(i)
         inner = {name: _innermost(members) for name, members in blocks.items()}
         return tuple(
             BandOffset(
                 lower,
                 upper,
                 spin,
-                _difference(self.valence[inner[lower], s], self.valence[inner[upper], s]),
-                _difference(self.conduction[inner[lower], s], self.conduction[inner[upper], s]),
+                _difference(valence[inner[lower], s], valence[inner[upper], s]),
+                _difference(conduction[inner[lower], s], conduction[inner[upper], s]),
             )
             for lower, upper in zip(list(blocks)[:-1], list(blocks)[1:], strict=True)
             for s, spin in enumerate(self.spins)
@@ -253,7 +276,7 @@ class BandEdges:
         frame = DataFrame(
             [
                 {
-                    "layer": group.label,
+                    self.by: group.label,
                     "spin": spin,
                     "valence edge (eV)": self.valence[i, s],
                     "conduction edge (eV)": self.conduction[i, s],
@@ -270,6 +293,8 @@ class BandEdges:
         """Return plain JSON data; None where there is no edge."""
         rows = self.to_frame().astype(object)
         return {
+            "by": self.by,
+            "groups": group_data(self.groups),
             "edges": rows.where(rows.notna(), None).to_dict("records"),
             "offsets": [asdict(offset) for offset in self.offsets()],
             "reference": self.reference,

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.dos_arrays import state_parts
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.layers import find_layering
+from heterodft.analysis.layers.site_sums import group_data, plain_numbers
 from heterodft.analysis.pdos import reference_energy, spin_names
 from heterodft.analysis.result import ORBITALS
 from heterodft.analysis.selection import groups_of, select_columns, select_sites
@@ -120,7 +122,7 @@ class LayerBands:
         projections = weights = None
         groups: tuple[SiteGroup, ...] = ()
         if bands.projections is not None:
-            projections = np.take_along_axis(bands.projections, order[..., None, None], axis=2)
+            projections = np.take_along_axis(state_parts(bands), order[..., None, None], axis=2)
             groups = tuple(groups_of(layering or find_layering(result.structure), by))
             by_site = projections.sum(axis=4)
             weights = np.stack([by_site[..., list(group.sites)].sum(axis=-1) for group in groups], axis=-1)
@@ -146,12 +148,19 @@ class LayerBands:
         )
 
     @classmethod
-    def read(cls, folder: Path, *, by: str = "layer") -> LayerBands:
+    def read(
+        cls,
+        folder: Path,
+        *,
+        by: str = "layer",
+        layering: Layering | None = None,
+        reference: tuple[float, str] | None = None,
+    ) -> LayerBands:
         """Read a finished folder with its projections; see `from_result`."""
         from heterodft.analysis import readers
 
         read: Any = readers.read_folder
-        return cls.from_result(read(folder, projections=True), by=by)
+        return cls.from_result(read(folder, projections=True), by=by, layering=layering, reference=reference)
 
     @property
     def spins(self) -> tuple[str, ...]:
@@ -194,7 +203,9 @@ class LayerBands:
         rows = []
         for s, spin in enumerate(self.spins):
             for name, sign in (("valence", -1), ("conduction", 1)):
-                side = np.where(sign * self.energies[s] > 0, sign * self.energies[s], np.inf)
+                above = sign * self.energies[s]
+                # Without empty bands zero is the highest filled state.
+                side = np.where(above > 0 if sign > 0 else above >= -_SAME, above, np.inf)
                 k, band = np.unravel_index(int(side.argmin()), side.shape)
                 if not np.isfinite(side[k, band]):
                     continue
@@ -236,9 +247,9 @@ class LayerBands:
         """Return plain JSON data."""
         return {
             "distances": self.distances.tolist(),
-            "energies": self.energies.tolist(),
-            "weights": None if self.weights is None else self.weights.tolist(),
-            "groups": [group.label for group in self.groups],
+            "energies": plain_numbers(self.energies),
+            "weights": None if self.weights is None else plain_numbers(self.weights),
+            "groups": group_data(self.groups),
             "labels": [[place, name] for place, name in self.labels.items()],
             "breaks": list(self.breaks),
             "reference": self.reference,

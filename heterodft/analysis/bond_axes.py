@@ -30,6 +30,9 @@ _LONGEST = 1.35
 _TILT = 20.0
 """Degrees by which tilts and rotations of octahedra may turn a bond."""
 
+_SQUARE = 0.7
+"""Mean of exp(4iφ) of the in-plane bonds: 1 where they lie at right angles, 0 of a trigonal bipyramid."""
+
 
 @dataclass(frozen=True)
 class BondAxes:
@@ -69,7 +72,10 @@ def find_bond_axes(structure: Structure, site: int) -> BondAxes:
         return BondAxes(None, None, len(bonds), f"a bond of {name} lies {worst:.0f}° out of the plane of x and y")
     azimuths = np.arctan2(bonds[flat, 1], bonds[flat, 0])
     # Bonds repeat every 90°, so that fourfold angles are averaged.
-    angle = float(np.degrees(np.angle(np.exp(4j * azimuths).mean())) / 4)
+    fourfold = np.exp(4j * azimuths).mean()
+    if abs(fourfold) < _SQUARE:
+        return BondAxes(None, None, len(bonds), f"the in-plane bonds of {name} are not at right angles")
+    angle = float(np.degrees(np.angle(fourfold)) / 4)
     if abs(angle) < _TILT:
         return BondAxes("axes", angle, len(bonds))
     if abs(angle) > 45 - _TILT:

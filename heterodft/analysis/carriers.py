@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.dos_arrays import state_parts
 from heterodft.analysis.dos_gaps import nearest_gap
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import electrons_per_band, find_gap
 from heterodft.analysis.integrals import integrate
 from heterodft.analysis.layers import find_layering, sum_over_groups
+from heterodft.analysis.layers.site_sums import group_data, kind_of, plain_numbers
+from heterodft.analysis.mesh_errors import equivalent_sites
 from heterodft.analysis.pdos import LayerDos, charge_channels, in_plane_area, reference_energy
 from heterodft.analysis.selection import groups_of
 from heterodft.errors import ReaderError
@@ -146,8 +149,9 @@ class SheetCarriers:
             If there are no projections, the k-points are a path, or no gap is found.
         """
         bands = result.bands
-        if bands is None or bands.projections is None:
+        if bands is None:
             raise ReaderError("the result holds no projections of its bands; read it with projections=True")
+        by_site = state_parts(bands).sum(axis=4)
         if bands.labels is not None:
             raise ReaderError("the k-points are a path, on which carriers cannot be counted; take those of a mesh")
         layering = layering or find_layering(result.structure)
@@ -156,16 +160,19 @@ class SheetCarriers:
         if edge is None:
             low, high = nearest_gap(LayerDos.from_result(result, by=by, layering=layering))
             edge, gap = (low + high) / 2, f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level"
-        by_site = bands.projections.sum(axis=4)
-        parts = sum_over_groups(groups, np.moveaxis(by_site, 3, 0)) / np.maximum(by_site.sum(axis=3), 1e-12)
+        parts = by_site / np.maximum(by_site.sum(axis=3, keepdims=True), 1e-12)
         weights = electrons_per_band(result) * bands.weights[None, :, None]
         above = bands.energies > reference_energy(result)[0] + edge
         electrons = np.where(above, bands.occupations, 0.0) * weights
         holes = np.where(above, 0.0, 1.0 - bands.occupations) * weights
+        # A mesh reduced by symmetry has one of several equivalent points, whose states favour one of the alike sites.
+        kinds = equivalent_sites(result)
+        alike = (kinds[:, None] == kinds) / (kinds[:, None] == kinds).sum(axis=1)
+        filled, empty = (alike @ np.einsum("skbi,skb->i", parts, carriers) for carriers in (electrons, holes))
         return cls(
             tuple(groups),
-            (parts * electrons).sum(axis=(1, 2, 3)),
-            (parts * holes).sum(axis=(1, 2, 3)),
+            sum_over_groups(groups, filled),
+            sum_over_groups(groups, empty),
             float(electrons.sum()),
             float(holes.sum()),
             in_plane_area(result.structure, layering),
@@ -176,11 +183,18 @@ class SheetCarriers:
         )
 
     @classmethod
-    def read(cls, folder: Path, *, by: str = "layer", edge: float | None = None) -> SheetCarriers:
+    def read(
+        cls, folder: Path, *, by: str = "layer", layering: Layering | None = None, edge: float | None = None
+    ) -> SheetCarriers:
         """Read a finished folder; see `from_result`."""
         from heterodft.analysis.readers import read_folder
 
-        return cls.from_result(read_folder(folder), by=by, edge=edge)
+        return cls.from_result(read_folder(folder), by=by, layering=layering, edge=edge)
+
+    @property
+    def by(self) -> str:
+        """``layer`` or ``plane``."""
+        return kind_of(self.groups)
 
     @property
     def electrons_per_cm2(self) -> NDArray[np.float64]:
@@ -220,7 +234,7 @@ class SheetCarriers:
         holes = np.append(self.holes, self.total_holes)
         frame = DataFrame(
             {
-                "layer": [*(group.label for group in self.groups), "cell"],
+                self.by: [*(group.label for group in self.groups), "cell"],
                 "electrons (1/in-plane cell)": electrons,
                 "holes (1/in-plane cell)": holes,
                 "electrons (1/cm²)": electrons * _ANGSTROM2_PER_CM2 / self.area,
@@ -234,13 +248,14 @@ class SheetCarriers:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
         return {
-            "layers": [group.label for group in self.groups],
-            "electrons": self.electrons.tolist(),
-            "holes": self.holes.tolist(),
-            "electrons_per_cm2": self.electrons_per_cm2.tolist(),
-            "holes_per_cm2": self.holes_per_cm2.tolist(),
-            "total_electrons": self.total_electrons,
-            "total_holes": self.total_holes,
+            "by": self.by,
+            "groups": group_data(self.groups),
+            "electrons": plain_numbers(self.electrons),
+            "holes": plain_numbers(self.holes),
+            "electrons_per_cm2": plain_numbers(self.electrons_per_cm2),
+            "holes_per_cm2": plain_numbers(self.holes_per_cm2),
+            "total_electrons": plain_numbers(np.array(self.total_electrons)),
+            "total_holes": plain_numbers(np.array(self.total_holes)),
             "area": self.area,
             "edges": self.edges.tolist(),
             "source": self.source,

@@ -23,7 +23,7 @@ from heterodft.analysis.result import Result
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -52,9 +52,10 @@ class LayerCharges:
     charges
         Electrons, shape (group, kind).
     transfer
-        Electrons more than in the bulk, shape (group, kind); not-a-number where there is no reference.
+        Electrons more than in the bulk on the atoms that are there, shape (group, kind): a vacancy takes none with
+        it. Not-a-number where there is no reference.
     reference
-        What the bulk is: ``bulk calculation`` or ``inner layers of the same block``.
+        What the bulk is: ``bulk`` (the reference given) or ``inner layers of the same block``.
     cations
         Along the last axis of `valence`.
     valence
@@ -241,24 +242,34 @@ def _inner(result: Result, layering: Layering, values: NDArray[np.float64], note
         if not bulk and len(layers) < _FEWEST_LAYERS:
             few.append(name)
             continue
-        means: dict[tuple[str, int], NDArray[np.float64]] = {}
-        for key in {key for layer in inner for key, _ in _sites(result, layer)}:
-            means[key] = values[[s for layer in inner for k, s in _sites(result, layer) if k == key]].mean(axis=0)
         for layer in layers:
-            for key, site in _sites(result, layer):
-                expected[site] = means.get(key, np.nan)
+            for number, plane in enumerate(layer.planes):
+                like = _like_sites(result, inner, plane, number)
+                for site in plane.sites:
+                    same = [s for s in like if _symbol(result, s) == _symbol(result, site)]
+                    expected[site] = values[same].mean(axis=0) if same else np.nan
     if few:
         notes.append(f"no charge transfer of {', '.join(few)}: no layer lies inside it; compare with a bulk run")
     return expected
 
 
-def _sites(result: Result, layer: Any) -> list[tuple[tuple[str, int], int]]:
-    """Return the sites of a layer with their element and the plane of the layer they are in."""
-    return [
-        ((result.structure[site].specie.symbol, number), site)
-        for number, plane in enumerate(layer.planes)
-        for site in plane.sites
-    ]
+def _symbol(result: Result, site: int) -> str:
+    return str(result.structure[site].specie.symbol)
+
+
+def _like_sites(result: Result, inner: Sequence[Any], plane: Any, number: int) -> list[int]:
+    """Return the sites of those planes of inner layers that are like a plane, which is the `number`th of its layer.
+
+    By what is in them, since the outermost layer of a slab may lack a plane; by their number where several are alike.
+    """
+    elements = {_symbol(result, site) for site in plane.sites}
+    found: dict[float, list[int]] = {}
+    for layer in inner:
+        for place, other in enumerate(layer.planes):
+            others = {_symbol(result, site) for site in other.sites}
+            alike = len(elements & others) / len(elements | others)
+            found.setdefault(alike + (0.01 if place == number else 0.0), []).extend(other.sites)
+    return found[max(found)]
 
 
 def _bulk(  # noqa: PLR0917, one place calls it

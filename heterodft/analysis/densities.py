@@ -72,7 +72,7 @@ class SlabIntegrals:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def from_grid(cls, grid: VolumeGrid, *, layering: Layering | None = None, planes: bool = False) -> SlabIntegrals:
+    def from_grid(cls, grid: VolumeGrid, *, layering: Layering | None = None, by: str = "layer") -> SlabIntegrals:
         """Integrate a density.
 
         Parameters
@@ -80,9 +80,9 @@ class SlabIntegrals:
         grid
             Of a density.
         layering
-            The layers; found in the structure without.
-        planes
-            Atomic planes instead of layers.
+            The layers; found in the structure without. They may be stacked along any of the cell vectors.
+        by
+            ``layer`` or ``plane``.
 
         Raises
         ------
@@ -92,9 +92,10 @@ class SlabIntegrals:
         if grid.quantity not in INTEGRAL_UNITS:
             raise ReaderError(f"{grid.source}: a {grid.quantity} cannot be added up by layer; see PlanarAverage")
         layering = find_layering(grid.structure) if layering is None else layering
-        groups = layering.planes if planes else layering.layers
-        _, planar = grid.planar_average()
-        period = grid.period()
+        groups = layering.groups(by)
+        axis = "abc".index(layering.axis)
+        _, planar = grid.planar_average(axis)
+        period = grid.period(axis)
         area = grid.structure.volume / period
         values = np.array([integrate_between(planar, period, group.bottom, group.top) for group in groups]) * area
         total = np.asarray(grid.integrate())
@@ -104,7 +105,7 @@ class SlabIntegrals:
         return cls(
             quantity=grid.quantity,
             unit=INTEGRAL_UNITS[grid.quantity],
-            by="plane" if planes else "layer",
+            by=by,
             labels=tuple(group.label for group in groups),
             formulas=tuple(group.formula for group in groups),
             heights=np.array([group.height for group in groups]),
@@ -123,7 +124,7 @@ class SlabIntegrals:
         quantity: GridQuantity = "spin density",
         *,
         layering: Layering | None = None,
-        planes: bool = False,
+        by: str = "layer",
     ) -> SlabIntegrals:
         """Read CHGCAR or what pp.x left in a folder, or one such file; arguments as in `from_grid`.
 
@@ -132,7 +133,7 @@ class SlabIntegrals:
         ReaderError
             If there is no such grid, or as `from_grid`.
         """
-        return cls.from_grid(read_grid(folder, quantity), layering=layering, planes=planes)
+        return cls.from_grid(read_grid(folder, quantity), layering=layering, by=by)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a layer."""

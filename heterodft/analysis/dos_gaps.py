@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heterodft.analysis.dos_arrays import charge_channels
 from heterodft.analysis.integrals import find_dos_gaps
-from heterodft.analysis.pdos import charge_channels
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["nearest_gap"]
 _EMPTY = 5e-4
 """States per eV and Å² of the in-plane cell below which a density counts as empty, whatever the thickness.
 
-An eighth of one two-dimensional band of free electrons, m/(π ħ²) = 4.18e-3.
+A hundredth of one two-dimensional band of free electrons, m/(π ħ²) = 0.0418, so that no such band is missed.
 """
 _USUAL_AREA = 15.0
 """Å², of a perovskite cell."""

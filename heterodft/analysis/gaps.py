@@ -6,7 +6,8 @@ smearing tails nor where a code left the Fermi level make or hide a gap. Where n
 a gap (a half-metal) when the same number of its bands lies at or below the Fermi level at every k-point.
 
 A mesh knows the bands only at its points. How far a band edge may lie beyond the sampled one is estimated from the
-step of the edge's band to the nearest point of the mesh; a gap smaller than that is called unresolved.
+steps of the edge's band to the next points of the mesh, see `heterodft.analysis.mesh_errors`; a gap smaller than that
+is called unresolved.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.mesh_errors import edge_error, symmetries_of
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
@@ -34,8 +36,6 @@ _COUNT_TOLERANCE = 0.02
 """Electrons; a larger mismatch of filled bands and electrons means partly filled bands."""
 _SAME_COUNT = 0.02
 """Part of the electrons by which occupations may miss them."""
-_SAME_POINT = 1e-6
-"""1/Å."""
 _DEGENERATE = 1e-3
 """eV; levels closer than this are one level that rounding split, not a gap."""
 
@@ -185,9 +185,8 @@ def find_gap(result: Result) -> Gap | None:
         return None
     energies = np.sort(bands.energies, axis=2)
     filled = _filled_everywhere(result, energies)
-    reciprocal = result.structure.lattice.reciprocal_lattice.matrix
     spins = tuple(
-        SpinGap(metal=True) if count is None else _spin_gap(e, count, bands.kpoints, reciprocal)
+        SpinGap(metal=True) if count is None else _spin_gap(e, count, result)
         for e, count in zip(energies, filled, strict=True)
     )
     if any(spin.metal for spin in spins):
@@ -274,17 +273,7 @@ def _insulating_filling(energies: NDArray[np.float64], total: float) -> tuple[in
     return None
 
 
-def _nearest_point(kpoints: NDArray[np.float64], reciprocal: NDArray[np.float64], index: int) -> int | None:
-    """Return the nearest other k-point, None where there is none; those alike by inversion or periodicity are one."""
-    apart = np.stack([kpoints - sign * kpoints[index] for sign in (1, -1)])
-    distance = np.linalg.norm((apart - np.round(apart)) @ reciprocal, axis=2).min(axis=0)
-    distance[distance < _SAME_POINT] = np.inf
-    return int(distance.argmin()) if np.isfinite(distance).any() else None
-
-
-def _spin_gap(
-    energies: NDArray[np.float64], filled: int, kpoints: NDArray[np.float64], reciprocal: NDArray[np.float64]
-) -> SpinGap:
+def _spin_gap(energies: NDArray[np.float64], filled: int, result: Result) -> SpinGap:
     """Gap of one spin; energies (k, band) sorted, the first `filled` bands occupied everywhere."""
     top = energies[:, filled - 1] if filled else None
     bottom = energies[:, filled] if filled < energies.shape[1] else None
@@ -294,8 +283,9 @@ def _spin_gap(
             valence_maximum=None if top is None else float(top.max()),
             conduction_minimum=None if bottom is None else float(bottom.min()),
         )
+    assert result.bands is not None  # noqa: S101
+    kpoints = result.bands.kpoints
     highest, lowest = int(top.argmax()), int(bottom.argmin())
-    beside = [_nearest_point(kpoints, reciprocal, i) for i in (highest, lowest)]
     places = tuple(tuple(round(float(x), 6) + 0.0 for x in kpoints[i]) for i in (highest, lowest))
     return SpinGap(
         metal=False,
@@ -304,7 +294,17 @@ def _spin_gap(
         valence_maximum=float(top.max()),
         conduction_minimum=float(bottom.min()),
         at=(places[0], places[1]),
-        mesh_error=None
-        if beside[0] is None or beside[1] is None
-        else float(top[highest] - top[beside[0]] + bottom[beside[1]] - bottom[lowest]) / 2,
+        mesh_error=_mesh_error(result, (top, highest), (bottom, lowest)),
     )
+
+
+def _mesh_error(result: Result, *edges: tuple[NDArray[np.float64], int]) -> float | None:
+    """Return by how much the gap may be smaller between the points of the mesh; edges as band (k,) and its point."""
+    bands = result.bands
+    assert bands is not None  # noqa: S101
+    reciprocal = result.structure.lattice.reciprocal_lattice.matrix
+    spinors = len(bands.energies) == 1 and electrons_per_band(result) == 1
+    turns, directions = symmetries_of(result, spinors=spinors), 3 if bands.labels is None else 1
+    errors = [edge_error(band, at, bands.kpoints, reciprocal, turns, directions=directions) for band, at in edges]
+    known = [error for error in errors if error is not None]
+    return sum(known) if len(known) == len(errors) else None

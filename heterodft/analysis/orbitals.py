@@ -20,6 +20,7 @@ from heterodft.analysis.bond_axes import D_ORBITALS, EG, T2G, common_axes, local
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.integrals import integrate, rule_of
 from heterodft.analysis.layers import find_layering
+from heterodft.analysis.layers.site_sums import group_data, plain_numbers
 from heterodft.analysis.pdos import charge_channels, projected_dos, reference_energy
 from heterodft.analysis.selection import groups_of, select_columns, select_sites
 from heterodft.errors import ReaderError
@@ -45,12 +46,14 @@ _LOST = 0.15
 
 @dataclass(frozen=True)
 class SiteGroupOfElement:
-    """The atoms of one element in a layer, a plane or at a site."""
+    """The atoms of one element in a layer, a plane or at a site; where it begins and ends is that of the layer."""
 
     label: str
     formula: str
     sites: tuple[int, ...]
     height: float
+    bottom: float = 0.0
+    top: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -136,11 +139,20 @@ class OrbitalPolarization:
         return cls(**{**vars(found), "notes": _notes(found)})
 
     @classmethod
-    def read(cls, folder: Path, element: str, *, by: str = "layer") -> OrbitalPolarization:
+    def read(
+        cls,
+        folder: Path,
+        element: str,
+        *,
+        by: str = "layer",
+        layering: Layering | None = None,
+        low: float = -np.inf,
+        high: float = np.inf,
+    ) -> OrbitalPolarization:
         """Read a finished folder; see `from_result`."""
         from heterodft.analysis.readers import read_folder
 
-        return cls.from_result(read_folder(folder), element, by=by)
+        return cls.from_result(read_folder(folder), element, by=by, layering=layering, low=low, high=high)
 
     @property
     def polarization(self) -> NDArray[np.float64]:
@@ -191,12 +203,12 @@ class OrbitalPolarization:
         """Return plain JSON data; None where there is no polarization."""
         return {
             "element": self.element,
-            "groups": [group.label for group in self.groups],
+            "groups": group_data(self.groups),
             "orbitals": list(D_ORBITALS),
-            "electrons": self.electrons.tolist(),
-            "holes": self.holes.tolist(),
-            "polarization": [None if np.isnan(p) else float(p) for p in self.polarization],
-            "hole_polarization": [None if np.isnan(p) else float(p) for p in self.hole_polarization],
+            "electrons": plain_numbers(self.electrons),
+            "holes": plain_numbers(self.holes),
+            "polarization": plain_numbers(self.polarization),
+            "hole_polarization": plain_numbers(self.hole_polarization),
             "along": list(self.along),
             "notes": list(self.notes),
         }
@@ -229,7 +241,7 @@ def _groups(result: Result, chosen: list[int], by: str, layering: Layering) -> t
     for group in whole:
         sites = tuple(site for site in group.sites if site in chosen)
         if by != "site" and sites:
-            found.append(SiteGroupOfElement(group.label, group.formula, sites, group.height))
+            found.append(SiteGroupOfElement(group.label, group.formula, sites, group.height, group.bottom, group.top))
         elif by == "site":
             found += [
                 SiteGroupOfElement(
@@ -237,6 +249,8 @@ def _groups(result: Result, chosen: list[int], by: str, layering: Layering) -> t
                     structure[i].specie.symbol,
                     (i,),
                     group.height,
+                    group.bottom,
+                    group.top,
                 )
                 for i in sites
             ]

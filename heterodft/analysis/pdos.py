@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.dos_arrays import charge_channels, in_plane_area, projected_dos, resolve_columns, spin_names
+from heterodft.analysis.dos_checks import check_dos
 from heterodft.analysis.drawing import draw
-from heterodft.analysis.gaps import find_gap
-from heterodft.analysis.integrals import Rule, broaden, integrate, rule_of, states_below
-from heterodft.analysis.layers import AtomicPlane, Layer, find_layering, find_planes, sum_over_groups
-from heterodft.analysis.result import ORBITALS, SHELLS, ProjectedDos
+from heterodft.analysis.energy_zero import filled_up_to, reference_energy
+from heterodft.analysis.gap_levels import levels_in_gap
+from heterodft.analysis.integrals import Rule, broaden, integrate, rule_of
+from heterodft.analysis.layers import AtomicPlane, Layer, find_layering, sum_over_groups
+from heterodft.analysis.layers.site_sums import group_data, plain_numbers
+from heterodft.analysis.result import ORBITALS, SHELLS
 from heterodft.analysis.selection import groups_of, select_columns, select_sites
 from heterodft.errors import ReaderError
 
@@ -38,11 +42,6 @@ __all__ = [
     "resolve_by_plane",
     "spin_names",
 ]
-
-_SUM_TOLERANCE = 0.01
-"""Part of the electrons that an integral may miss before it is said."""
-_CHARGE_TOLERANCE = 0.05
-"""Electrons by which a site's integral may differ from its printed charge before it is said."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class LayerDos:
         groups = groups_of(layering, by)
         columns = tuple(columns)
         kept = None if elements is None else select_sites(result.structure, elements=elements)
-        values = _resolve(dos, result.structure, groups, columns, kept)
+        values = resolve_columns(dos, result.structure, groups, columns, kept)
         reference, name = reference_energy(result)
         found = cls(
             [] if by == "layer" else list(layering.planes),
@@ -146,7 +145,7 @@ class LayerDos:
             name,
             layers=layering.layers if by == "layer" else (),
             columns=columns,
-            levels=_filled_up_to(result, reference, name),
+            levels=filled_up_to(result, reference, name),
             total=dos.total,
             site_values=dos.values,
             orbitals=tuple(dos.orbitals),
@@ -154,7 +153,7 @@ class LayerDos:
             area=in_plane_area(result.structure, layering),
             rule=rule_of(result),
         )
-        found = replace(found, notes=_check(found, result))
+        found = replace(found, notes=(*check_dos(found, result), *levels_in_gap(result)))
         return found.broadened(broadening) if broadening else found
 
     @classmethod
@@ -163,6 +162,7 @@ class LayerDos:
         folder: Path,
         *,
         by: str = "layer",
+        layering: Layering | None = None,
         columns: Sequence[str] = SHELLS,
         elements: Iterable[str] | None = None,
         broadening: float = 0.0,
@@ -170,7 +170,19 @@ class LayerDos:
         """Read a finished folder; see `from_result`."""
         from heterodft.analysis.readers import read_folder
 
-        return cls.from_result(read_folder(folder), by=by, columns=columns, elements=elements, broadening=broadening)
+        return cls.from_result(
+            read_folder(folder),
+            by=by,
+            layering=layering,
+            columns=columns,
+            elements=elements,
+            broadening=broadening,
+        )
+
+    @property
+    def by(self) -> str:
+        """``layer`` or ``plane``."""
+        return "layer" if self.layers else "plane"
 
     @property
     def groups(self) -> Sequence[SiteGroup]:
@@ -274,11 +286,10 @@ class LayerDos:
         """Return one row an energy, group, column and spin; columns without states are left out."""
         from pandas import DataFrame, concat
 
-        kind = "layer" if self.layers else "plane"
         frames = [
             DataFrame(
                 {
-                    kind: group.label,
+                    self.by: group.label,
                     "formula": group.formula,
                     "orbital": column,
                     "spin": spin,
@@ -314,12 +325,13 @@ class LayerDos:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data; densities of shape (group, column, spin, energy)."""
         return {
-            "groups": [group.label for group in self.groups],
+            "by": self.by,
+            "groups": group_data(self.groups),
             "columns": list(self.columns),
             "spins": list(self.spins),
             "energies": self.energies.tolist(),
-            "values": self.values.tolist(),
-            "total": None if self.total is None else self.total.tolist(),
+            "values": plain_numbers(self.values),
+            "total": None if self.total is None else plain_numbers(self.total),
             "reference": self.reference,
             "reference_name": self.reference_name,
             "levels": list(self.levels),
@@ -336,52 +348,6 @@ class LayerDos:
         return self.site_values, self.structure
 
 
-def spin_names(count: int) -> tuple[str, ...]:
-    """Return what the entries of a spin axis are."""
-    return {1: ("both",), 2: ("up", "down")}.get(count, ("both", "x", "y", "z"))
-
-
-def charge_channels(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the entries of the second-last axis (spin) that add up to all states, without the magnetization."""
-    return values if values.shape[-2] != 4 else values[..., :1, :]
-
-
-def in_plane_area(structure: Structure, layering: Layering) -> float:
-    """Return the area in Å² of the cell across the normal of its layers."""
-    return float(structure.volume / abs(layering.period))
-
-
-def projected_dos(result: Result) -> ProjectedDos:
-    """Return the projected density of states of a result.
-
-    Raises
-    ------
-    ReaderError
-        If it holds none, or one that was cut off.
-    """
-    if result.dos is None:
-        raise ReaderError("the result holds no projected density of states; run a dos step")
-    if len(result.dos.energies) < 2:
-        raise ReaderError(
-            "the projected density of states has no energy grid; the file was cut off, run the dos step again"
-        )
-    return result.dos
-
-
-def reference_energy(result: Result) -> tuple[float, str]:
-    """Return the Fermi level in eV and what to call it.
-
-    With a gap it is put in the middle: codes leave it anywhere in between (that of pw.x changes with the number of
-    empty bands), and an energy window below it would not be comparable. Of two Fermi levels it is the higher one.
-    """
-    gap = None if result.bands is None else find_gap(result)
-    if gap is None or gap.metal:
-        return result.fermi_level, "Fermi level"
-    tops = [spin.valence_maximum for spin in gap.spins if spin.valence_maximum is not None]
-    bottoms = [spin.conduction_minimum for spin in gap.spins if spin.conduction_minimum is not None]
-    return (max(tops) + min(bottoms)) / 2, "middle of the gap"
-
-
 def resolve_by_plane(result: Result) -> LayerDos:
     """Add the projections of a labelled result over the atoms of each plane.
 
@@ -390,22 +356,8 @@ def resolve_by_plane(result: Result) -> LayerDos:
     ReaderError
         If the result holds no projections or its sites carry no labels.
     """
-    dos = projected_dos(result)
-    planes = find_planes(result.structure)
-    reference, name = reference_energy(result)
-    return LayerDos(
-        planes,
-        dos.energies - reference,
-        _resolve(dos, result.structure, planes, SHELLS, None),
-        reference,
-        name,
-        levels=_filled_up_to(result, reference, name),
-        total=dos.total,
-        site_values=dos.values,
-        orbitals=tuple(dos.orbitals),
-        structure=result.structure,
-        rule=rule_of(result),
-    )
+    projected_dos(result)
+    return LayerDos.from_result(result, by="plane", layering=find_layering(result.structure, layers="labels"))
 
 
 def electrons_between(layer_dos: LayerDos, low: float = -2.0, high: float = 0.0) -> NDArray[np.float64]:
@@ -424,106 +376,3 @@ def electrons_between(layer_dos: LayerDos, low: float = -2.0, high: float = 0.0)
         Electrons, shape (plane, spin). Without spin the one column holds both spins.
     """
     return integrate(layer_dos.energies, layer_dos.values.sum(axis=1), low, high, layer_dos.rule)
-
-
-def _resolve(
-    dos: ProjectedDos,
-    structure: Structure,
-    groups: Sequence[SiteGroup],
-    columns: tuple[str, ...],
-    kept: list[int] | None,
-) -> NDArray[np.float64]:
-    """Return the densities by group and column, shape (group, column, spin, energy); both spins if noncollinear."""
-    values = charge_channels(dos.values)
-    if kept is not None:
-        mask = np.zeros(len(structure))
-        mask[kept] = 1.0
-        values = values * mask[:, None, None, None]
-    if columns == SHELLS:
-        by_site = ProjectedDos(dos.energies, values, dos.total, dos.orbitals).by_shell()
-    else:
-        by_site = np.stack([_column(dos, structure, name, values, kept) for name in columns], axis=1)
-    return sum_over_groups(groups, by_site)
-
-
-def _column(
-    dos: ProjectedDos, structure: Structure, name: str, values: NDArray[np.float64], kept: list[int] | None
-) -> NDArray[np.float64]:
-    """Return the density of one column by site, shape (site, spin, energy)."""
-    names = tuple(dos.orbitals)
-    if name in SHELLS:
-        places = [i for i, orbital in enumerate(names) if orbital[0] == name]
-        return np.asarray(values[:, places].sum(axis=1))
-    if name not in ("t2g", "eg"):
-        return np.asarray(values[:, select_columns(names, orbitals=[name])].sum(axis=1))
-    found = np.zeros((len(values), *values.shape[2:]))
-    for site in _octahedral(structure, kept):
-        columns = select_columns(names, orbitals=[name], structure=structure, sites=[site])
-        found[site] = values[site, columns].sum(axis=0)
-    return found
-
-
-def _octahedral(structure: Structure, kept: list[int] | None) -> list[int]:
-    """Return the sites that t2g and eg are told of; scandium, yttrium and lanthanum only when asked for."""
-    elements = [site.specie for site in structure]
-    if kept is not None:
-        return [i for i in kept if elements[i].is_transition_metal]
-    return [i for i, own in enumerate(elements) if own.is_transition_metal and not own.is_rare_earth]
-
-
-def _filled_up_to(result: Result, reference: float, name: str) -> tuple[float, ...]:
-    """Return up to where each spin is filled, eV relative to the reference."""
-    if name != "Fermi level":
-        return (0.0,)
-    return tuple(float(level - reference) for level in result.fermi_levels)
-
-
-def _check(layer_dos: LayerDos, result: Result) -> tuple[str, ...]:
-    """Compare integrals up to the Fermi level with the electrons and the charges of the sites."""
-    dos, notes = projected_dos(result), []
-    lost = int((~np.isfinite(dos.values)).sum())
-    if lost:
-        notes.append(
-            f"{lost} numbers of the density of states could not be printed by the code; sums over them are none"
-        )
-    if len(set(result.fermi_levels)) > 1 and layer_dos.reference_name == "Fermi level":
-        notes.append("the spins have Fermi levels of their own; zero is the higher one")
-    levels = np.resize(layer_dos.levels, dos.total.shape[0]) + layer_dos.reference
-
-    def filled(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        parts = [states_below(dos.energies, values[..., s, :], levels[s], layer_dos.rule) for s in _spins(values)]
-        return np.asarray(sum(parts))
-
-    whole, sites = float(filled(charge_channels(dos.total))), filled(charge_channels(dos.values).sum(axis=1))
-    step = float(np.diff(dos.energies).mean())
-    if result.electrons is not None and abs(whole - result.electrons) > _SUM_TOLERANCE * result.electrons:
-        notes.append(
-            f"the total density of states holds {whole:.2f} of {result.electrons:g} electrons up to the "
-            f"{layer_dos.reference_name}: its grid ({step:.3g} eV from {dos.energies[0]:.1f} eV on) is too coarse or "
-            "begins too high; use more points (VASP: NEDOS, EMIN; projwfc.x: DeltaE, Emin)"
-        )
-    if whole > 0:
-        part = float(sites.sum()) / whole
-        where = "between the spheres" if result.code == "vasp" else "outside the atomic wavefunctions"
-        notes.append(f"the layers hold {100 * part:.1f} % of the electrons; the rest is {where}")
-    return (*notes, *_against_charges(result, sites))
-
-
-def _spins(values: NDArray[np.float64]) -> range:
-    return range(values.shape[-2])
-
-
-def _against_charges(result: Result, sites: NDArray[np.float64]) -> list[str]:
-    """Say where integrals by site are not the charges that the code printed for the same projection."""
-    known = result.sites.get("sphere" if result.code == "vasp" else "Löwdin")
-    if known is None or len(known.charges) != len(sites):
-        return []
-    apart = np.abs(sites - np.array(known.charges))
-    worst = int(apart.argmax())
-    if apart[worst] < _CHARGE_TOLERANCE:
-        return []
-    return [
-        f"integrated to the Fermi level, {result.structure[worst].species_string}{worst + 1} holds "
-        f"{sites[worst]:.3f} electrons, but its {known.kind} charge is {known.charges[worst]:.3f}: "
-        "the energy grid is too coarse or does not hold all states"
-    ]

@@ -103,7 +103,7 @@ class PlanarAverage:
         *,
         layering: Layering | None = None,
         window: float | Sequence[float] | None = None,
-        axis: int = 2,
+        axis: int | None = None,
         fermi_level: float | None = None,
     ) -> PlanarAverage:
         """Average a grid.
@@ -117,20 +117,22 @@ class PlanarAverage:
         window
             Å; one or two. Without, the thickness of a layer, of both materials where these differ by more than 1 %.
         axis
-            Along which cell vector the planes follow each other. Layers are those along the third.
+            0, 1 or 2: along which cell vector the planes follow each other; by default that of the layers.
         fermi_level
             eV, for the work function.
 
         Raises
         ------
         ReaderError
-            If the grid has components, or no window is given and no layers can be told.
+            If the grid has components, no window is given and no layers can be told, or the layers are stacked along
+            another axis.
         """
         if grid.quantity == "magnetization":
             raise ReaderError(f"{grid.source}: a magnetization has three components; average grid.component('z') …")
+        layering, notes = _layering(grid, layering, axis)
+        axis = axis if axis is not None else 2 if layering is None else "abc".index(layering.axis)
         heights, planar = grid.planar_average(axis)
         period = grid.period(axis)
-        layering, notes = _layering(grid, layering, axis)
         windows, window_source = _windows(window, layering, period, grid.source)
         macroscopic = planar
         for width in windows:
@@ -166,6 +168,7 @@ class PlanarAverage:
         *,
         layering: Layering | None = None,
         window: float | Sequence[float] | None = None,
+        axis: int | None = None,
     ) -> PlanarAverage:
         """Read LOCPOT, CHGCAR or what pp.x left in a folder, or one such file; arguments as in `from_grid`.
 
@@ -175,7 +178,7 @@ class PlanarAverage:
             If there is no such grid, or as `from_grid`.
         """
         grid = read_grid(folder, quantity)
-        average = cls.from_grid(grid, layering=layering, window=window)
+        average = cls.from_grid(grid, layering=layering, window=window, axis=axis)
         if not average.vacuum:
             return average
         return replace(average, fermi_level=_fermi_level(folder))
@@ -317,11 +320,17 @@ def band_offset(
     return round((valence_edge_b - potential_b) - (valence_edge_a - potential_a) + step, 12)
 
 
-def _layering(grid: VolumeGrid, given: Layering | None, axis: int) -> tuple[Layering | None, tuple[str, ...]]:
-    if given is not None or axis != 2:
+def _layering(grid: VolumeGrid, given: Layering | None, axis: int | None) -> tuple[Layering | None, tuple[str, ...]]:
+    if axis not in (None, 0, 1, 2):
+        raise ReaderError(f"axis {axis}: give 0, 1 or 2")
+    name = None if axis is None else "abc"[axis]
+    if given is not None and name not in (None, given.axis):
+        raise ReaderError(f"axis {axis}: the layers are stacked along {given.axis}; leave axis out, or the layers")
+    if given is not None:
         return given, ()
     try:
-        return find_layering(grid.structure), ()
+        # Labels of the builder are of its own stacking, along c.
+        return find_layering(grid.structure, axis=name, layers=None if name in (None, "c") else "composition"), ()
     except ReaderError as error:
         return None, (str(error),)
 

@@ -255,7 +255,7 @@ def _slabs(source: Source) -> Variants:
         return {}
     return {
         f"-{quantity.replace(' ', '-')}": partial(
-            SlabIntegrals.from_grid, grid, layering=source.layering, planes=source.by == "plane"
+            SlabIntegrals.from_grid, grid, layering=source.layering, by=source.by
         )
         for quantity, grid in source.grids.items()
         if quantity != "potential"

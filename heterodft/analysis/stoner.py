@@ -2,7 +2,15 @@
 
 N(EF) is the density of states at the Fermi level of one atom and one spin, from a run without magnetization. I
 belongs to that convention: the energy gained is I·m²/4 with m in electrons, and I is near 0.9 eV for the 3d metals.
-The table of Janak (Phys. Rev. B 16, 255 (1977)) is for N of both spins; its values are doubled here.
+
+Where none is given, I is that of the elemental metal: the exchange integrals of Janak, Phys. Rev. B 16, 255 (1977),
+in the local spin density approximation, which are for N of both spins and doubled here. How sure they are: they
+were written down from memory, with the products I·N that textbooks reprint beside them (Fe 1.43, Ni 2.04, Pd 0.78,
+Mn 0.63, Cr 0.27, Cu 0.11), which they give back; of Co only Janak's own 0.97; elements without such a product were
+left out. An independent estimate with pw.x (LSDA, a small fixed moment, splitting of the states at the Fermi level
+over the moment) gave Cr 0.77, Mn 0.93, Fe 1.15, Ni 1.16, Pd 0.78 eV, up to a quarter more than the table, and so
+confirms the factor of two but not the second digit; in PBE it gave more still (Fe 1.7, Ni 1.4). In an oxide I
+differs: give your own to rely on it.
 """
 
 from __future__ import annotations
@@ -12,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.dos_arrays import charge_channels, projected_dos
 from heterodft.analysis.drawing import draw
 from heterodft.analysis.integrals import rule_of
 from heterodft.analysis.layers import find_layering
-from heterodft.analysis.pdos import charge_channels, projected_dos
+from heterodft.analysis.layers.site_sums import group_data, plain_numbers
 from heterodft.analysis.selection import groups_of, select_sites
 from heterodft.errors import ReaderError
 from heterodft.units import RYDBERG
@@ -33,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STONER_PARAMETERS", "StonerProduct"]
 
-_JANAK = {"V": 0.026, "Cr": 0.028, "Mn": 0.030, "Fe": 0.034, "Co": 0.036, "Ni": 0.037, "Cu": 0.027, "Pd": 0.025}
+_JANAK = {"Cr": 0.028, "Mn": 0.030, "Fe": 0.034, "Co": 0.036, "Ni": 0.037, "Cu": 0.027, "Pd": 0.025}
 """Ry, with N(EF) of both spins: Janak, Phys. Rev. B 16, 255 (1977)."""
 STONER_PARAMETERS = {element: 2 * value * RYDBERG for element, value in _JANAK.items()}
 """eV, with N(EF) of one spin, of the elemental metals."""
@@ -109,6 +118,7 @@ class StonerProduct:
         table = {**STONER_PARAMETERS, **(parameters or {})}
         symbols = [site.specie.symbol for site in result.structure]
         asked = [symbol for symbol in dict.fromkeys(symbols) if symbol in table] if elements is None else elements
+        asked = list(asked)
         sites = select_sites(result.structure, elements=asked) if asked else []
         unknown = sorted({symbols[i] for i in sites} - set(table)) if sites else sorted(set(symbols))
         if unknown:
@@ -119,6 +129,12 @@ class StonerProduct:
         step = float(np.diff(dos.energies).mean())
         width_used = max(width, step)
         level = result.fermi_level
+        if not dos.energies[0] <= level <= dos.energies[-1]:
+            raise ReaderError(
+                f"the Fermi level, {level:.2f} eV, is outside of the energy grid of the density of states, "
+                f"{dos.energies[0]:.2f} to {dos.energies[-1]:.2f} eV; "
+                "widen it (VASP: EMIN, EMAX; projwfc.x: Emin, Emax)"
+            )
         centres = dos.energies - (step / 2 if rule_of(result) == "bins" else 0.0)
         weights = np.exp(-(((centres - level) / width_used) ** 2) / 2)
         both = charge_channels(dos.values).sum(axis=(1, 2))
@@ -150,11 +166,15 @@ class StonerProduct:
         elements: Iterable[str] | None = None,
         parameters: Mapping[str, float] | None = None,
         by: str = "layer",
+        layering: Layering | None = None,
+        width: float = 0.05,
     ) -> StonerProduct:
         """Read a finished folder; see `from_result`."""
         from heterodft.analysis.readers import read_folder
 
-        return cls.from_result(read_folder(folder), elements=elements, parameters=parameters, by=by)
+        return cls.from_result(
+            read_folder(folder), elements=elements, parameters=parameters, by=by, layering=layering, width=width
+        )
 
     @property
     def product(self) -> NDArray[np.float64]:
@@ -216,9 +236,10 @@ class StonerProduct:
             "sites": list(self.sites),
             "elements": list(self.elements),
             "layers": list(self.layers),
-            "density": self.density.tolist(),
+            "groups": group_data(self.groups),
+            "density": plain_numbers(self.density),
             "parameter": self.parameter.tolist(),
-            "product": self.product.tolist(),
+            "product": plain_numbers(self.product),
             "width": self.width,
             "notes": list(self.notes),
         }

@@ -159,3 +159,17 @@ def test_edges_are_a_table_and_a_profile():
     assert edges.values.shape == (4, len(edges.columns))
     np.testing.assert_allclose(edges.values[:, 0], edges.valence[:, 0])
     np.testing.assert_allclose(edges.values[:, 3], edges.conduction[:, 1])
+
+
+def test_offsets_by_plane_are_those_by_layer():
+    """SrO has its states far from the gap; the edges of a layer are those of TiO2."""
+    made = insulator(*EDGES)
+    (up, _) = BandEdges.from_result(made).offsets()
+    edges = BandEdges.from_result(made, by="plane")
+    assert edges.by == "plane"
+    assert np.isnan(edges.valence).any()  # of the planes without states
+    (by_plane, _) = edges.offsets()
+    assert by_plane.valence == pytest.approx(up.valence, abs=5e-3)
+    assert by_plane.conduction == pytest.approx(up.conduction, abs=5e-3)
+    assert next(iter(edges.to_frame())) == "plane"
+    assert json.dumps(edges.to_dict(), allow_nan=False)

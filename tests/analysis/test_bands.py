@@ -151,3 +151,12 @@ def test_projections_of_a_real_run_are_shared_out_whole(shared_data):
     assert found.weights.min() >= 0
     occupied = found.weights[:, :, :4].sum(axis=-1)
     assert 0.3 < occupied.min() < occupied.max() <= 1.0
+
+
+def test_without_empty_bands_the_highest_filled_state_is_the_valence_edge():
+    """The Fermi level of fixed occupations is that state itself, to the last digit."""
+    energies = np.array([[[-2.0, -1.0], [-2.5, -1.5]]])
+    held = Bands(energies, np.ones_like(energies), np.array([[0, 0, 0], [0.5, 0, 0]]), np.array([0.5, 0.5]))
+    made = layered.make(layered.empty(spins=1), bands=held, electrons=4.0, fermi=-1.0)
+    (row,) = LayerBands.from_result(made).summary().to_dict("records")
+    assert (row["edge"], row["energy (eV)"], row["band"]) == ("valence", 0.0, 2)

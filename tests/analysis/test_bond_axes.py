@@ -82,3 +82,15 @@ def test_a_vacancy_next_to_the_ion_changes_nothing_but_a_lone_ion_has_no_axes():
     lone = CELL.copy()
     lone.remove_sites([2, 3, 4, 5, 6])
     assert "1 bonded anions, fewer than 4" in find_bond_axes(lone, 0).reason
+
+
+@pytest.mark.parametrize("angle", [0.0, 17.0, 45.0, 80.0])
+def test_a_trigonal_bipyramid_has_no_axes(angle):
+    """As of Mn in YMnO3: three bonds in the plane at 120°, so that no turn makes them those of an octahedron."""
+    ring = [[np.cos(np.radians(angle + a)), np.sin(np.radians(angle + a)), 0] for a in (0, 120, 240)]
+    ends = 2.0 * np.array([*ring, [0, 0, 1], [0, 0, -1]])
+    found = find_bond_axes(
+        Structure(np.eye(3) * 12, ["Mn", *["O"] * 5], [[0, 0, 0], *ends], coords_are_cartesian=True), 0
+    )
+    assert found.along is None
+    assert found.reason == "the in-plane bonds of Mn1 are not at right angles"

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
+from heterodft.analysis.bands import LayerBands
 from heterodft.analysis.carriers import SheetCarriers
-from heterodft.analysis.layers import Layering
+from heterodft.analysis.layers import Layering, find_layering
 from heterodft.analysis.pdos import in_plane_area
 from heterodft.analysis.result import ORBITALS, Bands
 from heterodft.errors import ReaderError
@@ -160,3 +161,40 @@ def test_carriers_are_a_table_that_ends_with_the_cell():
     assert frame["electrons (1/in-plane cell)"].iloc[:-1].sum() == pytest.approx(1.8)
     assert json.loads(json.dumps(found.to_dict()))["total_electrons"] == pytest.approx(1.8)
     assert found.values.shape == (4, 2)
+
+
+def test_the_magnetization_of_spinors_is_no_part_of_their_states():
+    """VASP tells four sets of projections of a noncollinear run: the parts, then three signed components."""
+    parts = np.zeros((4, 2, 2, len(layered.STRUCTURE), 1))
+    parts[0, :, :, 0, 0], parts[0, :, :, 10, 0] = 0.6, 0.3
+    parts[1:, :, 0, 0, 0], parts[1:, :, 1, 0, 0] = 0.5, -0.5
+    energies = np.array([[[-2.0, 1.0], [-2.0, 1.0]]])
+    held = Bands(
+        energies, np.array([[[1.0, 0.5], [1.0, 0.5]]]), np.array([[0, 0, 0], [0.5, 0, 0]]), np.array([0.5, 0.5]),
+        parts, ("s",),
+    )  # fmt: skip
+    made = layered.make(layered.empty(spins=1), bands=held, electrons=1.5, fermi=1.0, method={"noncollinear": True})
+    found = SheetCarriers.from_bands(made, edge=-1.0)
+    assert found.total_electrons == pytest.approx(0.5)
+    assert found.electrons == pytest.approx([0.5 * 2 / 3, 0, 0.5 / 3, 0])
+    bands = LayerBands.from_result(made)
+    assert bands.weights is not None
+    assert bands.weights.shape == (1, 2, 2, 4)
+    assert len(bands.to_frame()) == 4
+
+
+def test_sites_that_a_symmetry_exchanges_hold_the_same_carriers():
+    """A mesh reduced by symmetry has only one of two points, whose states lie on one oxygen each."""
+    structure = layered.STRUCTURE
+    alike = [i for i in layered.sites_of("LaAlO3:1") if structure[i].specie.symbol == "O"]
+    plane = structure.site_properties["plane"]
+    one, other = next((i, j) for i in alike for j in alike if i < j and plane[i] == plane[j])
+    parts = np.zeros((1, 1, 2, len(structure), 1))
+    parts[..., one, 0] = 1.0
+    points, weights = np.array([[0.25, 0, 0]]), np.array([1.0])
+    held = Bands(np.array([[[-2.0, 1.0]]]), np.array([[[1.0, 0.5]]]), points, weights, parts, ("s",))
+    made = layered.make(layered.empty(spins=1), bands=held, electrons=3.0, fermi=1.0)
+    lists = [[i] for i in range(len(structure))]
+    found = SheetCarriers.from_bands(made, edge=-1.0, layering=find_layering(structure, layers=lists))
+    held_by = {group.sites[0]: n for group, n in zip(found.groups, found.electrons, strict=True)}
+    assert (held_by[one], held_by[other]) == pytest.approx((0.5, 0.5))

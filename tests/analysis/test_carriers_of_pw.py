@@ -70,7 +70,7 @@ def doped(pw, tmp_path_factory):
         with (folder / f"{name}.out").open("w") as out:
             command = [program, "-in", f"{name}.in"]
             subprocess.run(command, cwd=folder, stdout=out, check=True, env=environment, timeout=600)
-    result = read_folder(folder)
+    result = read_folder(folder, projections=True)
     for name, values in (
         ("material", ["SrTiO3"] * 5),
         ("block", [0] * 5),
@@ -96,6 +96,16 @@ def test_the_carriers_are_the_electrons_that_were_added(doped):
     exact = SheetCarriers.from_bands(spread_over_all(doped), edge=float(found.edges[0]))
     assert exact.total_electrons == pytest.approx(ADDED, abs=1e-4)
     assert exact.electrons.sum() == pytest.approx(ADDED, abs=1e-4)
+
+
+def test_carriers_of_the_projected_bands_are_those_of_the_density(doped):
+    density = SheetCarriers.from_result(doped, by="plane")
+    bands = SheetCarriers.from_bands(doped, by="plane")
+    assert bands.total_electrons == pytest.approx(ADDED, abs=1e-4)
+    assert bands.electrons.sum() == pytest.approx(ADDED, abs=1e-4)
+    shares = density.electrons / density.electrons.sum()
+    np.testing.assert_allclose(bands.electrons / ADDED, shares, atol=0.03)
+    assert bands.electrons_per_cm2.sum() == pytest.approx(ADDED / 3.905**2 * 1e16, rel=1e-3)
 
 
 def test_the_carriers_are_in_the_plane_of_titanium(doped):

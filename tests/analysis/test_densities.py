@@ -89,7 +89,7 @@ def test_moments_of_spheres_follow_from_the_spin_density_by_layer(shared_data: P
 @pytest.mark.parametrize("planes", [False, True])
 def test_layers_add_up_to_the_cell(lean: float, shape: tuple[int, int, int], planes: bool) -> None:
     grid = spin(cell(lean=lean), wave(shape))
-    slabs = SlabIntegrals.from_grid(grid, planes=planes)
+    slabs = SlabIntegrals.from_grid(grid, by="plane" if planes else "layer")
     assert slabs.values.sum() == pytest.approx(grid.integrate(), rel=1e-12, abs=1e-10)
     assert slabs.notes == ()
     assert slabs.labels == (("NiO:1 NiO", "NiO:2 NiO") if planes else ("NiO:1", "NiO:2"))
@@ -256,3 +256,21 @@ def test_a_noncollinear_chgcar_gives_a_cube_of_each_component(tmp_path: Path) ->
     for component, moment in (("x", 0.1), ("y", 0.2), ("z", 0.3), (None, 0.3)):
         path = write_density_cube(tmp_path, tmp_path / "m.cube", component=component)
         assert read_grid(path, "spin density").integrate() == pytest.approx(moment, rel=1e-6)
+
+
+def test_layers_stacked_along_a_are_cut_across_a() -> None:
+    structure = cell()
+    values = wave((4, 5, 12))
+    expected = SlabIntegrals.from_grid(spin(structure, values))
+    lattice = structure.lattice.matrix[[2, 0, 1]]
+    lying = Structure(lattice, structure.species, structure.frac_coords[:, [2, 0, 1]])
+    layering = find_layering(lying, axis="a", layers="1,2;3,4")
+    found = SlabIntegrals.from_grid(spin(lying, values.transpose(2, 0, 1).copy()), layering=layering)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-9)
+    assert found.notes == ()
+
+
+def test_radii_by_element_are_of_the_element_whatever_its_charge() -> None:
+    charged = cell().add_oxidation_state_by_element({"Ni": 2, "O": -2})
+    radii, _ = integrate_spheres(spin(charged, wave((6, 6, 8))), {"Ni": 0.8, "O": 0.6})
+    assert radii.tolist() == [0.8, 0.6, 0.8, 0.6]

@@ -119,23 +119,45 @@ def test_a_single_k_point_never_resolves_a_gap():
 
 def test_a_gap_below_the_step_of_its_bands_is_unresolved():
     steep = [[[-0.1, 0.1], [-2.1, 2.3]]]
-    gap = find_gap(result(steep, 2))
-    assert gap.spins[0].mesh_error == pytest.approx((2.0 + 2.2) / 2)
+    away_from_symmetry = [[0.25, 0, 0], [0, 0, 0]]
+    gap = find_gap(result(steep, 2, kpoints=away_from_symmetry))
+    assert gap.spins[0].mesh_error == pytest.approx(2.0 + 2.2)
     assert not gap.resolved
     flat = [[[-0.1, 0.1], [-0.11, 0.12]]]
-    assert find_gap(result(flat, 2)).resolved
+    assert find_gap(result(flat, 2, kpoints=away_from_symmetry)).resolved
 
 
 def test_the_nearest_k_point_may_be_across_the_zone_boundary():
     kpoints = [[0.45, 0, 0], [0.0, 0, 0], [-0.44, 0, 0]]
     bands = [[[-1.0, 1.0], [-5.0, 5.0], [-1.1, 1.1]]]
-    assert find_gap(result(bands, 2, kpoints=kpoints)).spins[0].mesh_error == pytest.approx(0.1)
+    assert find_gap(result(bands, 2, kpoints=kpoints)).spins[0].mesh_error == pytest.approx(0.1 + 0.1)
 
 
 def test_the_nearest_k_point_may_be_the_inverse_of_one_on_the_mesh():
     kpoints = [[0.2, 0.2, 0], [0.2, 0.1, 0], [-0.2, -0.25, 0]]
     bands = [[[-1.0, 1.0], [-5.0, 5.0], [-1.2, 1.2]]]
-    assert find_gap(result(bands, 2, kpoints=kpoints)).spins[0].mesh_error == pytest.approx(0.2)
+    assert find_gap(result(bands, 2, kpoints=kpoints)).spins[0].mesh_error == pytest.approx(0.2 + 0.2)
+
+
+def superlattice(valence, *, points=3):
+    """A tetragonal cell, long along c, on a mesh without inversion images; valence(kx, ky), flat along kz."""
+    cell = Structure(Lattice.tetragonal(4.0, 16.0), ["Ti"], [[0, 0, 0]])
+    mesh = [[x / points, y / points, z / 2] for x in range(points // 2 + 1) for y in range(x + 1) for z in range(2)]
+    bands = [[[valence(x, y) + 0.01 * z, 3.0 - 0.01 * z] for x, y, z in mesh]]
+    return result(bands, 2, fermi=2.0, kpoints=mesh, structure=cell)
+
+
+def test_a_band_flat_along_the_stack_may_still_reach_the_gap_in_the_plane():
+    """The nearest point lies along c, where nothing happens; the top of the band is between points of the plane."""
+    tall = find_gap(superlattice(lambda x, y: -2.2 * (np.cos(2 * np.pi * x) + np.cos(2 * np.pi * y)) - 0.5))
+    assert tall.value > 1.0
+    assert not tall.resolved  # at (1/2, 1/2), which the mesh of three leaves out, the band is above 3 eV
+
+
+def test_an_edge_at_a_point_of_symmetry_is_met_exactly():
+    gap = find_gap(superlattice(lambda x, y: 1.2 * (np.cos(2 * np.pi * x) + np.cos(2 * np.pi * y))))
+    assert gap.spins[0].mesh_error == pytest.approx(0.0)
+    assert gap.resolved
 
 
 def test_an_energy_that_is_no_number_leaves_the_gap_untold():
@@ -146,7 +168,7 @@ def test_a_point_and_its_inverse_are_one_point_of_the_mesh():
     """On a mesh without symmetry both are there, with the same energies."""
     kpoints = [[0.2, 0.2, 0], [-0.2, -0.2, 0], [0.2, 0.1, 0], [-0.2, -0.1, 1.0]]
     bands = [[[-1.0, 1.0], [-1.0, 1.0], [-1.4, 1.5], [-1.4, 1.5]]]
-    assert find_gap(result(bands, 2, kpoints=kpoints)).spins[0].mesh_error == pytest.approx(0.45)
+    assert find_gap(result(bands, 2, kpoints=kpoints)).spins[0].mesh_error == pytest.approx(0.4 + 0.5)
     assert find_gap(result([bands[0][:2]], 2, kpoints=kpoints[:2])).spins[0].mesh_error is None
 
 

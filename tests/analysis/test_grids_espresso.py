@@ -71,7 +71,7 @@ def test_charge_and_spin_add_up_to_what_pw_printed(finished: Path) -> None:
 
 
 def test_moments_of_slabs_add_up(finished: Path) -> None:
-    slabs = SlabIntegrals.read(finished / "charge", planes=True)
+    slabs = SlabIntegrals.read(finished / "charge", by="plane")
     assert slabs.values.sum() == pytest.approx(float(slabs.total), abs=1e-10)
     assert slabs.unit == "μB"
 

@@ -114,3 +114,19 @@ def test_where_nothing_can_be_compared_the_charges_are_drawn():
 def test_a_material_that_is_not_there_is_told():
     with pytest.raises(ReaderError, match="reference: SrTi03 is not in the stack; did you mean 'SrTiO3'"):
         LayerCharges.from_result(made_result(STACK), reference={"SrTi03": 40.0})
+
+
+def test_the_last_plane_of_a_slab_is_compared_with_its_like():
+    """TiO2 on top of a slab is the first plane of its layer, but not SrO."""
+    slab = build_superlattice([Block(STO, 5)], vacuum=12.0)
+    top = [i for i, site in enumerate(slab) if site.properties["layer"] == 1 and site.specie.symbol == "Sr"]
+    plane = slab[top[0]].properties["plane"]
+    slab.remove_sites([i for i, site in enumerate(slab) if site.properties["plane"] == plane])
+    amounts = charges_of(slab)
+    for i, site in enumerate(slab):
+        with_strontium = any(
+            s.specie.symbol == "Sr" and s.properties["plane"] == site.properties["plane"] for s in slab
+        )
+        amounts[i] += 0.2 if site.specie.symbol == "O" and with_strontium else 0.0
+    found = LayerCharges.from_result(made_result(slab, charges=amounts))
+    np.testing.assert_allclose(found.transfer, 0.0, atol=1e-12)

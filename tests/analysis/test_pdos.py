@@ -328,7 +328,8 @@ def test_electrons_of_a_real_smeared_run_are_the_charges_of_its_outcar(shared_da
     np.testing.assert_allclose(parts.sum(axis=1), sites["sphere"].charges, atol=0.03)
     np.testing.assert_allclose(parts[:, 0] - parts[:, 1], sites["sphere"].moments, atol=0.01)
     notes = LayerDos.from_result(run, layering=find_layering(one_layer(run.structure))).notes
-    assert len(notes) == 1
+    assert len(notes) == 2
+    assert notes[1].startswith("next to the gap of 0.16 eV are bands of 1 empty states, 3.7")
     assert "the rest is between the spheres" in notes[0]
 
 
@@ -379,3 +380,16 @@ def test_the_wide_table_has_a_row_an_energy_and_columns_that_add_up_to_the_long_
     chosen = long[(long["layer"] == dos.groups[0].label) & (long["orbital"] == "p") & (long["spin"] == "up")]
     assert wide[name].tolist() == pytest.approx(chosen["density of states (1/eV)"].tolist(), abs=1e-6)
     assert "cell up (1/eV)" in wide
+
+
+def test_numbers_that_are_none_are_null_in_json_and_told_once():
+    values = layered.empty()
+    values[0, 0, 0, 5] = np.nan
+    found = LayerDos.from_result(layered.make(values, electrons=10.0))
+    assert found.notes == (
+        "1 numbers of the density of states could not be printed by the code; sums over them are none",
+    )
+    data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert data["values"][0][0][0][5] is None
+    assert data["by"] == "layer"
+    assert data["groups"][0]["label"] == "SrTiO3:1"

@@ -223,8 +223,31 @@ def test_without_layers_a_window_must_be_given() -> None:
     vectors = VolumeGrid("magnetization", "μB/Å³", np.zeros((3, 2, 2, 8)), structure, "x")
     with pytest.raises(ReaderError, match="component"):
         PlanarAverage.from_grid(vectors)
+    untold = Structure(structure.lattice, [{"Ni": 0.5, "Cr": 0.5}], [[0, 0, 0]])
     with pytest.raises(ReaderError, match="say window="):
-        PlanarAverage.from_grid(along(structure, np.zeros(64)), axis=0)
+        PlanarAverage.from_grid(along(untold, np.zeros(64)))
+
+
+def test_layers_along_another_axis_are_averaged_along_it() -> None:
+    upright = stack((2, 2))
+    upright.remove_site_property("plane")
+    lying = Structure(upright.lattice.matrix[[2, 0, 1]], upright.species, upright.frac_coords[:, [2, 0, 1]])
+    values = np.broadcast_to(np.cos(np.arange(64) / 5.0), (2, 3, 64)).copy()
+    expected = PlanarAverage.from_grid(VolumeGrid("potential", "eV", values, upright, "x"))
+    turned = VolumeGrid("potential", "eV", values.transpose(2, 0, 1).copy(), lying, "x")
+    given = find_layering(lying, axis="a", layers="composition")
+    for found in (PlanarAverage.from_grid(turned, axis=0), PlanarAverage.from_grid(turned, layering=given)):
+        np.testing.assert_allclose(found.macroscopic, expected.macroscopic, atol=1e-12)
+        assert [layer.mean for layer in found.layers] == pytest.approx([layer.mean for layer in expected.layers])
+    with pytest.raises(ReaderError, match="the layers are stacked along a; leave axis out"):
+        PlanarAverage.from_grid(turned, layering=given, axis=2)
+
+
+@pytest.mark.parametrize("direction", ["w", "", [0, 0, 0], [1, 0]])
+def test_a_component_along_no_direction_is_refused(direction: object) -> None:
+    vectors = VolumeGrid("magnetization", "μB/Å³", np.zeros((3, 2, 2, 8)), stack(), "x")
+    with pytest.raises(ReaderError, match="give x, y, z or a Cartesian vector"):
+        vectors.component(direction)  # type: ignore[arg-type]
 
 
 def test_band_offsets_change_sign_with_the_direction() -> None:

@@ -113,3 +113,16 @@ def test_real_iron_with_moments_is_refused(shared_data, tmp_path):
     (folder / "pw.out").write_text("     Program PWSCF v.6.6\n")
     with pytest.raises(ReaderError, match="run the order NM"):
         StonerProduct.from_result(read_folder(folder))
+
+
+def test_a_fermi_level_outside_of_the_grid_is_told():
+    with pytest.raises(ReaderError, match=r"the Fermi level, 30.00 eV, is outside of the energy grid .*EMAX"):
+        StonerProduct.from_result(metal([1.0, 1.0], fermi=30.0, electrons=2.0), parameters={"Ti": 0.8})
+
+
+def test_only_elements_whose_product_is_known_are_in_the_table():
+    assert set(STONER_PARAMETERS) == {"Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Pd"}
+    one_spin = {"Cr": 0.35, "Mn": 0.77, "Fe": 1.54, "Ni": 2.02, "Cu": 0.14, "Pd": 1.14}
+    products = {element: states * STONER_PARAMETERS[element] for element, states in one_spin.items()}
+    known = {"Cr": 0.27, "Mn": 0.63, "Fe": 1.43, "Ni": 2.04, "Cu": 0.11, "Pd": 0.78}
+    assert products == pytest.approx(known, abs=0.012)

@@ -171,10 +171,10 @@ def integrate_spheres(
         images = min(np.linalg.norm(v) for v in structure.lattice.get_lll_reduced_lattice().matrix)
         chosen = np.minimum(distances.min(axis=1), float(images)) / 2
     elif isinstance(radii, Mapping):
-        missing = {site.species_string for site in structure} - set(radii)
+        missing = {site.specie.symbol for site in structure} - set(radii)
         if missing:
             raise ReaderError(f"no radius for {', '.join(sorted(missing))}; give one for each element")
-        chosen = np.array([radii[site.species_string] for site in structure])
+        chosen = np.array([radii[site.specie.symbol] for site in structure])
     else:
         chosen = np.full(len(structure), float(radii))
     waves, lengths, indices = _waves(grid)

@@ -110,13 +110,17 @@ class VolumeGrid:
         Raises
         ------
         ReaderError
-            If there are no components.
+            If there are no components, or that is no direction.
         """
         if self.quantity != "magnetization":
             raise ReaderError(
                 f"{self.source or 'the grid'} is a {self.quantity}; only a magnetization has components"
             )
+        if isinstance(direction, str) and direction not in ("x", "y", "z"):
+            raise ReaderError(f"component '{direction}': give x, y, z or a Cartesian vector")
         vector = np.eye(3)["xyz".index(direction)] if isinstance(direction, str) else np.asarray(direction, float)
+        if vector.shape != (3,) or not np.isfinite(vector).all() or not vector.any():
+            raise ReaderError(f"component {direction}: give x, y, z or a Cartesian vector that is not zero")
         unit = vector / np.linalg.norm(vector)
         name = direction if isinstance(direction, str) else "[" + " ".join(f"{x:.3g}" for x in unit) + "]"
         values = np.tensordot(unit, self.values, axes=1)

@@ -23,6 +23,7 @@ __all__ = [
     "elements_of",
     "group_columns",
     "group_data",
+    "kind_of",
     "plain_numbers",
     "site_kinds",
     "sum_by_element",
@@ -88,6 +89,11 @@ def block_of(label: str) -> str:
     return label.split(" ", maxsplit=1)[0].rpartition(":")[0]
 
 
+def kind_of(groups: Sequence[SiteGroup]) -> str:
+    """Return ``plane`` where the groups are planes, which know their layer, else ``layer``."""
+    return "plane" if groups and all(hasattr(group, "layer") for group in groups) else "layer"
+
+
 def group_columns(groups: Sequence[SiteGroup], by: str) -> dict[str, list[Any]]:
     """Return the first columns of a table by layer or plane."""
     return {
@@ -107,6 +113,6 @@ def group_data(groups: Sequence[SiteGroup]) -> list[dict[str, Any]]:
 
 def plain_numbers(values: NDArray[np.float64]) -> Any:
     """Return an array as nested lists with None for not-a-number, as JSON has none."""
-    if values.ndim > 1:
-        return [plain_numbers(part) for part in values]
-    return [None if np.isnan(value) else float(value) for value in values]
+    plain = values.astype(object)
+    plain[~np.isfinite(values)] = None
+    return plain.tolist()

@@ -1,0 +1,75 @@
+"""Whether a density of states holds the electrons of the cell and the charges of its sites."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from heterodft.analysis.dos_arrays import charge_channels, projected_dos
+from heterodft.analysis.integrals import states_below
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from heterodft.analysis.pdos import LayerDos
+    from heterodft.analysis.result import Result
+
+__all__ = ["check_dos"]
+
+_SUM_TOLERANCE = 0.01
+"""Part of the electrons that an integral may miss before it is said."""
+_CHARGE_TOLERANCE = 0.05
+"""Electrons by which a site's integral may differ from its printed charge before it is said."""
+
+
+def check_dos(layer_dos: LayerDos, result: Result) -> tuple[str, ...]:
+    """Compare integrals up to the Fermi level with the electrons and the charges of the sites."""
+    dos, notes = projected_dos(result), []
+    lost = int((~np.isfinite(dos.values)).sum())
+    if lost:
+        notes.append(
+            f"{lost} numbers of the density of states could not be printed by the code; sums over them are none"
+        )
+        return tuple(notes)
+    if len(set(result.fermi_levels)) > 1 and layer_dos.reference_name == "Fermi level":
+        notes.append("the spins have Fermi levels of their own; zero is the higher one")
+    levels = np.resize(layer_dos.levels, dos.total.shape[0]) + layer_dos.reference
+
+    def filled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        parts = [states_below(dos.energies, values[..., s, :], levels[s], layer_dos.rule) for s in _spins(values)]
+        return np.asarray(sum(parts))
+
+    whole, sites = float(filled(charge_channels(dos.total))), filled(charge_channels(dos.values).sum(axis=1))
+    step = float(np.diff(dos.energies).mean())
+    if result.electrons is not None and abs(whole - result.electrons) > _SUM_TOLERANCE * result.electrons:
+        notes.append(
+            f"the total density of states holds {whole:.2f} of {result.electrons:g} electrons up to the "
+            f"{layer_dos.reference_name}: its grid ({step:.3g} eV from {dos.energies[0]:.1f} eV on) is too coarse or "
+            "begins too high; use more points (VASP: NEDOS, EMIN; projwfc.x: DeltaE, Emin)"
+        )
+    if whole > 0:
+        part = float(sites.sum()) / whole
+        where = "between the spheres" if result.code == "vasp" else "outside the atomic wavefunctions"
+        notes.append(f"the layers hold {100 * part:.1f} % of the electrons; the rest is {where}")
+    return (*notes, *_against_charges(result, sites))
+
+
+def _spins(values: NDArray[np.float64]) -> range:
+    return range(values.shape[-2])
+
+
+def _against_charges(result: Result, sites: NDArray[np.float64]) -> list[str]:
+    """Say where integrals by site are not the charges that the code printed for the same projection."""
+    known = result.sites.get("sphere" if result.code == "vasp" else "Löwdin")
+    if known is None or len(known.charges) != len(sites):
+        return []
+    apart = np.abs(sites - np.array(known.charges))
+    worst = int(apart.argmax())
+    if apart[worst] < _CHARGE_TOLERANCE:
+        return []
+    return [
+        f"integrated to the Fermi level, {result.structure[worst].species_string}{worst + 1} holds "
+        f"{sites[worst]:.3f} electrons, but its {known.kind} charge is {known.charges[worst]:.3f}: "
+        "the energy grid is too coarse or does not hold all states"
+    ]
