@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.readers.opening import read_bytes
+from heterodft.analysis.readers.opening import is_compressed, read_bytes
 from heterodft.analysis.readers.separate_process import ChildDiedError, call_apart
 from heterodft.analysis.readers.vasp.outcar import KILOBAR
 from heterodft.errors import ReaderError
@@ -27,7 +27,7 @@ _MAGNETISM = f"{_DYNAMICS}/magnetism"
 _MOST_PACKED = 1000
 """Times that HDF5's compression shrinks numbers, at most."""
 _MEMORY, _MEMORY_A_BYTE = 2 << 30, 20
-_SECONDS, _SECONDS_A_BYTE = 60.0, 1e-7
+_SECONDS, _SECONDS_A_BYTE = 30.0, 1e-7
 """What reading a file may cost: some, and more for each byte of it; far above what whole files need."""
 
 _DAMAGE = (
@@ -130,11 +130,11 @@ def read_vaspout(path: Path, *, projections: bool = False) -> VaspoutData:
         raise ReaderError(f"cannot read {path}: {error}; a damaged file?") from error
 
 
-def read_here(path: Path, projections: bool) -> VaspoutData:  # noqa: FBT001, called by position
+def read_here(path: Path, projections: bool) -> VaspoutData:
     """Read a file in this process, which HDF5 crashes at some damaged ones; see `read_vaspout`."""
     import h5py
 
-    source: Any = path if path.suffix == ".h5" else io.BytesIO(read_bytes(path))
+    source: Any = io.BytesIO(read_bytes(path)) if is_compressed(path) else path
     try:
         with h5py.File(source, "r") as file:
             return VaspoutData(**_read(file, projections=projections))
