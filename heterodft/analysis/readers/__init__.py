@@ -51,6 +51,8 @@ def read_folder(folder: Path, *, projections: bool = False, prefix: str | None =
     elif not folder.is_dir():
         raise ReaderError(f"{folder} does not exist; give the folder of a finished VASP or pw.x run")
     request = read_json(folder / "request.json") if (folder / "request.json").is_file() else {}
+    if not isinstance(request.get("request", {}), dict):
+        raise ReaderError(f"{folder / 'request.json'} holds no request; remove it, or copy it again")
     if files is None and _is_vasp(folder, request):
         options: dict[str, Any] = {"projections": True} if projections else {}
         result = read_vasp(folder, request, **options)
