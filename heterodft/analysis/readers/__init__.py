@@ -107,8 +107,13 @@ def _labelled(structure: Structure, request: dict[str, Any], folder: Path) -> St
     asked = request.get("request", {}).get("structure")
     if asked is None:
         return structure
-    if [site.species_string for site in structure] != asked["species"]:
+    try:
+        species, labels = list(asked["species"]), dict(asked["site_properties"])
+        complete = all(len(values) == len(species) for values in labels.values())
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReaderError(f"{folder / 'request.json'} holds no structure; remove it, or copy it again") from error
+    if [site.species_string for site in structure] != species or not complete:
         raise ReaderError(f"{folder}: the result has other atoms than its request.json; files of another run?")
-    for name, values in asked["site_properties"].items():
+    for name, values in labels.items():
         structure.add_site_property(name, values)
     return structure
