@@ -108,7 +108,7 @@ def read_pw_xml(path: Path) -> PwXml:
         else:
             root = etree.parse(str(path), parser).getroot()
     except (OSError, etree.XMLSyntaxError) as error:
-        raise ReaderError(f"cannot read {path}: {error}") from error
+        raise ReaderError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     output = root.find("output")
     if output is None:
         raise ReaderError(f"{path} has no output; the run did not get that far")
