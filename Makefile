@@ -34,6 +34,8 @@ benchmarks: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/job_queue.py
 	$(BIN)/python benchmarks/kills.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/readers.py
+	$(BIN)/python benchmarks/grids.py
 
 peers: $(VENV)-peers/.installed
 	$(VENV)-peers/bin/python benchmarks/structures.py

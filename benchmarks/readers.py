@@ -4,19 +4,22 @@
 
 A vasprun.xml of 175 MB (120 atoms, 2 spins, 9 orbitals, 3001 energies; 8 k-points, 480 bands and their projections;
 --small: 8 MB) and an OUTCAR of 27 MB (6 MB) are written by the writer of the tests. Each reader is a process of its
-own, run three times: the CPU time of its parse alone, that of the process with its imports, and its peak memory;
-the fastest run counts. Real files made by others are read, too, where they are beside the project. The loops in C
-decode the same numbers and check nothing: one calls strtod, the other is written for these numbers.
+own, run in turns with those it is compared with: the CPU time of its parse alone, that of the process with its
+imports, and its peak memory; the best of five runs counts, of the slow ones the best of two. Real files made by
+others are read, too, where they are beside the project.
 
-Aims for the large file: a parse within twice a loop in C, the process under 1.5 s and 350 MB, moments 100 times
-faster than pymatgen's; the exit code is 1 when one is missed, the parse being compared with the faster loop.
+The loops in C decode the same numbers and check nothing: one calls strtod, which takes any number; the other is
+written for numbers without exponents, as they are in these rows, and takes no others.
+
+Aims for the large file: a parse within twice the loop with strtod, the process under 1.5 s and 350 MB, moments 100
+times faster than pymatgen's, in less than 0.05 s, and the same; the exit code is 1 when one is missed. The ratio to
+the specialised loop is shown beside.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
-import importlib.util
 import json
 import os
 import shutil
@@ -26,12 +29,15 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data" / "vasp"
-REPEATS = 3
-LIMITS = {"process": 1.5, "memory": 350.0, "ratio": 2.0, "moments": 100.0}
+REPEATS, SLOW_REPEATS = 5, 2
+LIMITS = {"process": 1.5, "memory": 350.0, "ratio": 2.0, "moments": 100.0, "moments_parse": 0.05}
 
 C_LOOP = r"""
 #include <stdio.h>
@@ -144,10 +150,17 @@ def write_outcar(path: Path, small: str) -> None:
     states = "".join(f"  {i:6d} {-30 + i * 0.1:10.4f} {i < 240:12.5f}\n" for i in range(1, bands + 1))
     point = " k-point {:5d} :       0.0000    0.0000    0.0000\n  band No.  band energies     occupation \n"
     points = "".join(f"\n{point.format(k)}{states}" for k in range(1, kpoints + 1))
-    values = "".join(f"{i:5d}     {0.011:9.3f}{-0.02:9.3f}{1.5:9.3f}{1.491:9.3f}\n" for i in range(1, atoms + 1))
     rule = "-" * 50 + "\n"
-    sums = "".join(f"{atoms * value:9.3f}" for value in (0.011, -0.02, 1.5, 1.491))
-    table = f" \n# of ion       s       p       d       tot\n{rule}{values}{rule}tot       {sums}\n \n"
+
+    def table(scale: float) -> tuple[str, float]:
+        """Return a table of numbers that differ from site to site, and the sum of all."""
+        rows = [[0.011, -0.02, scale * (1.5 - 0.003 * i)] for i in range(atoms)]
+        rows = [[*row, sum(row)] for row in rows]
+        sums = [sum(column) for column in zip(*rows, strict=True)]
+        text = "".join(f"{i:5d}     {''.join(f'{x:9.3f}' for x in row)}\n" for i, row in enumerate(rows, start=1))
+        last = f"tot       {''.join(f'{x:9.3f}' for x in sums)}\n \n"
+        return f" \n# of ion       s       p       d       tot\n{rule}{text}{rule}{last}", sums[-1]
+
     ended = "-" * 24 + " aborting loop because EDIFF is reached " + "-" * 40
     with path.open("w") as out:
         out.write(
@@ -163,12 +176,13 @@ def write_outcar(path: Path, small: str) -> None:
             out.write(f"{'-' * 39} Iteration {step:6d}(   1)  {'-' * 39}\n\n{ended}\n\n")
             out.write(" E-fermi :   1.2345     XC(G=0):  -9.0000     alpha+bet : -8.0000\n")
             out.write(f"\n spin component 1\n{points}\n spin component 2\n{points}{rule}")
-            out.write(f"\n total charge     \n{table}\n magnetization (x)\n{table}\n")
+            moments, moment = table(1 + 0.01 * step)
+            out.write(f"\n total charge     \n{table(5)[0]}\n magnetization (x)\n{moments}\n")
             out.write(
                 "  free  energy   TOTEN  =      -900.12345678 eV\n\n  energy  without entropy=     -900.12345678"
             )
             out.write("  energy(sigma->0) =     -900.12345678\n")
-            out.write(" number of electron     960.0000000 magnetization     178.9200000\n")
+            out.write(f" number of electron     960.0000000 magnetization {moment:15.7f}\n")
         out.write(" reached required accuracy - stopping structural energy minimisation\n\n")
         out.write(" General timing and accounting informations for this job:\n")
         out.write("                  Total CPU time used (sec):      100.000\n")
@@ -181,11 +195,16 @@ def as_child(name: str, path: Path, small: str) -> None:
     if name in CHILDREN:
         CHILDREN[name](path, small)
         return
-    started, _kept = READERS[name](path)
-    print(json.dumps({"parse": time.process_time() - started}))
+    started, found = READERS[name](path)
+    told: dict[str, Any] = {"parse": time.process_time() - started}
+    if name == "heterodft, moments":
+        told["moments"] = [round(float(value), 3) for value in found.moments[-1].total]
+    if name == "pymatgen, moments":
+        told["moments"] = [round(float(row["tot"]), 3) for row in found]
+    print(json.dumps(told))
 
 
-def measure(command: list[str]) -> dict[str, float]:
+def measure(command: list[str]) -> dict[str, Any]:
     """Run a process; CPU seconds of what it says its parse took and of all of it, and its peak memory in MB."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         said = process.stdout.read() if process.stdout else ""
@@ -193,22 +212,29 @@ def measure(command: list[str]) -> dict[str, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed")
-    parse = json.loads(said.splitlines()[-1])["parse"] if said else 0.0
-    return {"parse": parse, "process": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss / 1024}
+    told: dict[str, Any] = json.loads(said.splitlines()[-1]) if said else {"parse": 0.0}
+    return told | {"process": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss / 1024}
 
 
-def best(command: list[str]) -> dict[str, float]:
-    runs = [measure(command) for _ in range(REPEATS)]
-    return {key: min(run[key] for run in runs) for key in runs[0]}
+def best_of(commands: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
+    """Run the commands in turns, so that a noisy moment meets all of them, and keep the best of each."""
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
+    for turn in range(REPEATS):
+        for name, command in commands.items():
+            if turn < SLOW_REPEATS or name.startswith(("C ", "heterodft")):
+                runs[name].append(measure(command))
+    numbers = ("parse", "process", "memory")
+    return {name: each[0] | {key: min(run[key] for run in each) for key in numbers} for name, each in runs.items()}
 
 
 def child(name: str, path: Path, small: str = "") -> list[str]:
     return [sys.executable, str(Path(__file__).resolve()), "--child", name, str(path), small]
 
 
-def show(name: str, found: dict[str, float], floor: float | None) -> None:
-    ratio = "" if floor is None else f"   {found['parse'] / floor:6.2f} of the fast loop in C"
-    print(f"{name:33} {found['parse']:8.3f} s {found['process']:8.3f} s {found['memory']:7.0f} MB{ratio}", flush=True)
+def show(name: str, found: dict[str, Any], loops: Sequence[dict[str, Any]] = ()) -> None:
+    ratios = "".join(f"{found['parse'] / loop['parse']:10.2f}" for loop in loops)
+    numbers = f"{found['parse']:8.3f} s {found['process']:8.3f} s {found['memory']:7.0f} MB"
+    print(f"{name:33} {numbers}{ratios}", flush=True)
 
 
 def compile_c(folder: Path) -> Path | None:
@@ -221,35 +247,33 @@ def compile_c(folder: Path) -> Path | None:
     return folder / "loop"
 
 
-def compare_vasprun(path: Path, loop: Path | None, *, ase: bool = True) -> dict[str, dict[str, float]]:
-    print(f"\n{path.name}: {path.stat().st_size / 1e6:.0f} MB\n{'':33} {'parse':>8}   {'process':>8}   {'peak':>7}")
-    found = {}
+def compare_vasprun(path: Path, loop: Path | None) -> dict[str, dict[str, Any]]:
+    print(f"\n{path.name}: {path.stat().st_size / 1e6:.0f} MB")
+    heads = f"{'/ strtod':>13}{'/ special':>10}" if loop else ""
+    print(f"{'':33} {'parse':>8}   {'process':>8}   {'peak':>7}{heads}")
+    found: dict[str, dict[str, Any]] = {}
     for what, part in (("DOS", "dos"), ("DOS + projections", "all")):
-        floor = None
+        commands = {}
         if loop is not None:
-            found[f"C, {what}"] = best([str(loop), str(path), part])
-            floor = found[f"C, {what}"]["parse"]
-            show(f"C, {what}", found[f"C, {what}"], floor)
-            show(f"C with strtod, {what}", best([str(loop), str(path), part, "strtod"]), floor)
-        for name in (f"heterodft, {what}", f"pymatgen, {what}"):
-            found[name] = best(child(name, path))
-            show(name, found[name], floor)
-    if ase:
-        show("ASE, eigenvalues", best(child("ASE, eigenvalues", path)), None)
+            commands[f"C with strtod, {what}"] = [str(loop), str(path), part, "strtod"]
+            commands[f"C specialised, {what}"] = [str(loop), str(path), part]
+        commands |= {name: child(name, path) for name in (f"heterodft, {what}", f"pymatgen, {what}")}
+        best = best_of(commands)
+        loops = [best[name] for name in best if name.startswith("C ")]
+        for name, row in best.items():
+            show(name, row, loops)
+        found |= best
+    found |= best_of({"ASE, eigenvalues": child("ASE, eigenvalues", path)})
+    show("ASE, eigenvalues", found["ASE, eigenvalues"])
     return found
 
 
-def compare_moments(path: Path) -> float | None:
-    """Return how many times faster ours is; None where it is not there yet."""
+def compare_moments(path: Path) -> dict[str, dict[str, Any]]:
     print(f"\n{path.name}: {path.stat().st_size / 1e6:.0f} MB")
-    theirs = best(child("pymatgen, moments", path))
-    show("pymatgen, moments", theirs, None)
-    if importlib.util.find_spec("heterodft.analysis.readers.vasp.outcar") is None:
-        print("heterodft has no reader of OUTCAR yet")
-        return None
-    ours = best(child("heterodft, moments", path))
-    show("heterodft, moments", ours, None)
-    return theirs["parse"] / ours["parse"]
+    found = best_of({name: child(name, path) for name in ("heterodft, moments", "pymatgen, moments")})
+    for name, row in found.items():
+        show(name, row)
+    return found
 
 
 def read_real_files(folder: Path) -> None:
@@ -259,21 +283,25 @@ def read_real_files(folder: Path) -> None:
         path = folder / f"{packed.parent.name}.xml"
         path.write_bytes(gzip.decompress(packed.read_bytes()))
         print(f"\n{path.stem}: {path.stat().st_size / 1e6:.2f} MB")
-        for name in ("heterodft, DOS + projections", "pymatgen, DOS + projections"):
-            show(name, best(child(name, path)), None)
+        names = ("heterodft, DOS + projections", "pymatgen, DOS + projections")
+        for name, row in best_of({name: child(name, path) for name in names}).items():
+            show(name, row)
 
 
-def judge(found: dict[str, dict[str, float]], faster: float | None) -> int:
+def judge(found: dict[str, dict[str, Any]]) -> int:
     missed = []
     for what in ("DOS", "DOS + projections"):
         ours = found[f"heterodft, {what}"]
         missed += [f"{what}: {key} {ours[key]:.2f}" for key in ("process", "memory") if ours[key] > LIMITS[key]]
-        floor = found.get(f"C, {what}")
-        if floor is not None and ours["parse"] > LIMITS["ratio"] * floor["parse"]:
-            missed.append(f"{what}: {ours['parse'] / floor['parse']:.2f} of the loop in C")
-    if faster is not None and faster < LIMITS["moments"]:
-        missed.append(f"moments: {faster:.0f} times faster")
-    print("\n" + ("missed: " + "; ".join(missed) if missed else "all aims are met"))
+        loop = found.get(f"C with strtod, {what}")
+        if loop is not None and ours["parse"] > LIMITS["ratio"] * loop["parse"]:
+            missed.append(f"{what}: {ours['parse'] / loop['parse']:.2f} of the loop with strtod")
+    ours, theirs = found["heterodft, moments"], found["pymatgen, moments"]
+    faster = theirs["parse"] / ours["parse"]
+    if faster < LIMITS["moments"] or ours["parse"] > LIMITS["moments_parse"]:
+        missed.append(f"moments: {ours['parse']:.3f} s, {faster:.0f} times faster")
+    print(f"\nmoments: {faster:.0f} times faster than pymatgen")
+    print("missed: " + "; ".join(missed) if missed else "all aims are met")
     return 1 if missed else 0
 
 
@@ -292,12 +320,14 @@ def main() -> int:
         vasprun, outcar = folder / "vasprun.xml", folder / "OUTCAR"
         measure(child("write vasprun", vasprun, small))
         measure(child("write outcar", outcar, small))
-        found = compare_vasprun(vasprun, compile_c(folder))
-        faster = compare_moments(outcar)
+        found = compare_vasprun(vasprun, compile_c(folder)) | compare_moments(outcar)
         if not small:
             read_real_files(folder)
     print(f"\nload of the last minute: {os.getloadavg()[0]:.1f}")
-    return 0 if small else judge(found, faster)
+    if found["heterodft, moments"]["moments"] != found["pymatgen, moments"]["moments"]:
+        print("the moments are not the same")
+        return 1
+    return 0 if small else judge(found)
 
 
 if __name__ == "__main__":

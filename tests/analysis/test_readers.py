@@ -114,7 +114,7 @@ def test_a_run_of_ours_that_was_killed_is_read_as_far_as_it_got(finished, hetero
     assert (found.ended, found.energy is not None) == ("cut off", energy)
     assert found.structure.site_properties["layer"] == LABELS["layer"]
     assert any("pw.out has no end" in note for note in found.notes)
-    shown = json.loads(heterodft_inside("analyze", str(finished), "--json").stdout)["folders"][0]
+    shown = json.loads(heterodft_inside("analyze", str(finished), "--json").stdout)
     assert shown["ended"] == "cut off"
     with pytest.raises(ReaderError, match=r"holds 0 pw.x results"):
         read_folder(finished, strict=True)

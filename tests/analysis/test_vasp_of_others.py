@@ -214,7 +214,7 @@ def test_the_mesh_and_its_shift_follow_from_the_points(told, points, expected):
         ({"IVDW": 12}, "dispersion", "IVDW 12"),
         ({"PREC": "accura"}, "precision", "accurate"),
         ({"LREAL": False}, "projectors", "reciprocal"),
-        ({"LASPH": True}, "raw", {"LASPH": True}),
+        ({"LASPH": True}, "aspherical", True),
         ({"LHFCALC": True, "HFSCREEN": 0.208, "GGA": "PE"}, "xc", "HSE06 (HFSCREEN 0.208)"),
     ],
 )

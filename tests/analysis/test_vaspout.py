@@ -118,12 +118,3 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, name, value):
     path.write_bytes(small(**{name: value}))
     with pytest.raises(ReaderError, match=r"cannot read .*vaspout.h5: .*; a damaged file\?"):
         read_vaspout(path)
-
-
-def test_one_that_is_cut_off_is_refused(tmp_path):
-    whole = small()
-    path = tmp_path / "vaspout.h5"
-    for cut in range(0, len(whole), len(whole) // 60):
-        path.write_bytes(whole[:cut])
-        with pytest.raises(ReaderError, match=r"vaspout\.h5"):
-            read_vaspout(path)

@@ -39,7 +39,7 @@ def everything(path):
 
     run = Vasprun.open(path)
     for name in ("version", "incar", "parameters", "elements", "pseudopotentials", "kpoints", "weights", "mesh",
-                 "fermi_level"):  # fmt: skip
+                 "valences", "fermi_level"):  # fmt: skip
         ask(name, lambda name=name: getattr(run, name))
     for name in ("initial_structure", "final_structure", "eigenvalues", "projections"):
         ask(name, getattr(run, name))
@@ -193,6 +193,7 @@ def test_bytes_that_changed_are_told_or_make_another_number(whole, tmp_path, rec
     [
         ("<dos>", "<dps>", "damaged"),
         ("</partial>", "</partiaL>", "the density of states is damaged"),
+        ("<c>     12.00000000</c>", "<c>     12.000000x0</c>", "the valence electrons of the species are damaged"),
         ('comment="ion 2"', 'comment="ion 3"', "the densities of states of the sites are damaged"),
         ('comment="band 7"', 'comment="band 9"', "the projections of the bands are damaged"),
         ('comment="kpoint 2"', 'comment="kpoint 1"', "the eigenvalues are damaged"),

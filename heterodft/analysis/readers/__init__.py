@@ -56,6 +56,8 @@ def read_folder(
     elif not folder.is_dir():
         raise ReaderError(f"{folder} does not exist; give the folder of a finished VASP or pw.x run")
     request = read_json(folder / "request.json") if (folder / "request.json").is_file() else {}
+    if not isinstance(request.get("request", {}), dict):
+        raise ReaderError(f"{folder / 'request.json'} holds no request; remove it, or copy it again")
     if files is None and _is_vasp(folder, request):
         options: dict[str, Any] = {"projections": True} if projections else {}
         result = read_vasp(folder, request, **options)
@@ -113,9 +115,14 @@ def _labelled(structure: Structure, request: dict[str, Any], folder: Path) -> St
     asked = request.get("request", {}).get("structure")
     if asked is None:
         return structure
-    if [site.species_string for site in structure] != asked["species"]:
+    try:
+        species, labels = list(asked["species"]), dict(asked["site_properties"])
+        complete = all(len(values) == len(species) for values in labels.values())
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReaderError(f"{folder / 'request.json'} holds no structure; remove it, or copy it again") from error
+    if [site.species_string for site in structure] != species or not complete:
         raise ReaderError(f"{folder}: the result has other atoms than its request.json; files of another run?")
-    for name, values in asked["site_properties"].items():
+    for name, values in labels.items():
         structure.add_site_property(name, values)
     defect = request.get("about", {}).get("defect")
     if defect:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from heterodft.analysis.readers.opening import SUFFIXES, read_bytes
+from heterodft.analysis.readers.opening import is_compressed, read_bytes
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def mapped(path: Path) -> Iterator[Mapped]:
     ReaderError
         If it cannot be opened, or is compressed and cannot be unpacked.
     """
-    if path.suffix in SUFFIXES[1:]:
+    if is_compressed(path):
         yield read_bytes(path)
         return
     try:

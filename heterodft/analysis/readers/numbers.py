@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,7 @@ class RowFormat:
         frame = (row[: fields[0].start()], row[ends[-1] :])
         return cls(len(row), fields[0].start(), ends, len(fields[0][1]), fields[0][2] is not None, frame)
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """Bytes of each field."""
         return tuple(end - start for start, end in zip((self.start, *self.ends), self.ends, strict=False))
@@ -221,9 +222,10 @@ def _check_frame(buffer: Buffer, offset: int, rows: int, form: RowFormat) -> Non
         for at in range(0, len(text), size):
             begin = min(at, len(text) - size)  # the last piece may overlap the one before
             piece = np.ndarray((rows,), f"<u{size}", buffer, offset + start + begin, (form.length,))
-            wrong = np.flatnonzero(piece != int.from_bytes(text[begin : begin + size], "little"))
-            if wrong.size:
-                raise BadNumberError(_row(buffer, offset, int(wrong[0]), form), int(wrong[0]))
+            wrong = piece != int.from_bytes(text[begin : begin + size], "little")
+            if wrong.any():
+                row = int(wrong.argmax())
+                raise BadNumberError(_row(buffer, offset, row, form), row)
 
 
 def _row(buffer: Buffer, offset: int, row: int, form: RowFormat) -> bytes:
@@ -246,7 +248,7 @@ class _Columns:
         """Characters of each number from its point on."""
         return 1 + self.form.decimals + (4 if self.form.exponent else 0)
 
-    @property
+    @cached_property
     def before(self) -> NDArray[np.int64]:
         """Characters of each field before its point."""
         return np.array(self.form.widths[self.first :]) - self.tail

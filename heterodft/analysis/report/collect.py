@@ -265,7 +265,7 @@ def _take(report: ConfigurationReport, results: Mapping[str, Result]) -> None:
         report.state = static.request.get("state", {}).get("verdict", "")
     for result in filter(None, (static, dos)):
         report.structure = result.structure
-        report.structure.properties["defect"] = result.request.get("about", {}).get("defect")
+        report.structure.properties.setdefault("defect", result.request.get("about", {}).get("defect"))
         report.gap, report.gap_step = _gap(result), result.step
 
 

@@ -191,7 +191,7 @@ def _find_moments(found: Findings, sites: Result, charge: Path | None, layering:
     by = "layer" if len(layering.layers) >= _FEW_LAYERS else "plane"
     slabs = None
     if grid is not None:
-        found.slabs = found.try_to("spin density by layer", lambda: SlabIntegrals.from_grid(grid, planes=True))
+        found.slabs = found.try_to("spin density by layer", lambda: SlabIntegrals.from_grid(grid, by="plane"))
         slabs = found.slabs if by == "plane" else SlabIntegrals.from_grid(grid)
     found.moments = found.try_to("moments by layer", lambda: _moment_profile(sites, layering, by, slabs))
 

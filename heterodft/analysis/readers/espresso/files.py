@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from heterodft.analysis.readers.opening import SUFFIXES, read_text
+from heterodft.analysis.readers.opening import SUFFIXES, read_head
 from heterodft.errors import ReaderError
 
 __all__ = ["EspressoFiles", "find_espresso_files"]
@@ -99,7 +98,7 @@ def _globbed(folder: Path, place: str) -> list[Path]:
 
 
 def _is_schema(path: Path) -> bool:
-    return b"quantum-espresso.org/ns/qes" in _head(path)
+    return b"quantum-espresso.org/ns/qes" in read_head(path, _HEAD)
 
 
 def _without_xml(folder: Path) -> EspressoFiles:
@@ -130,18 +129,5 @@ def _program(path: Path) -> bytes | None:
     name = path.name.removesuffix(path.suffix) if path.suffix in SUFFIXES[1:] else path.name
     if name.startswith(".") or Path(name).suffix not in _OUTPUT_SUFFIXES or _ATTEMPT.fullmatch(name):
         return None
-    found = _PROGRAM.search(_head(path)) if path.is_file() else None
+    found = _PROGRAM.search(read_head(path, _HEAD)) if path.is_file() else None
     return found[1] if found else None
-
-
-def _head(path: Path) -> bytes:
-    try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rb") as stream:
-                return stream.read(_HEAD)
-        if path.suffix in SUFFIXES[1:]:
-            return read_text(path)[:_HEAD].encode()
-        with path.open("rb") as stream:
-            return stream.read(_HEAD)
-    except (OSError, EOFError, ReaderError):
-        return b""

@@ -108,7 +108,7 @@ def read_pw_xml(path: Path) -> PwXml:
         else:
             root = etree.parse(str(path), parser).getroot()
     except (OSError, etree.XMLSyntaxError) as error:
-        raise ReaderError(f"cannot read {path}: {error}") from error
+        raise ReaderError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     program = root.find("general_info/creator")
     if program is not None and program.get("NAME", "PWSCF") != "PWSCF":
         raise ReaderError(f"{path} is of {program.get('NAME').lower()}.x, which cannot be read; give a run of pw.x")

@@ -168,6 +168,8 @@ def read_outcar(path: Path, *, step: int | None = None) -> OutcarData:
             found |= read_tables(data, (begin, stop), settings, notes)
         elif len(data):
             notes.append("OUTCAR ends before the first self-consistent cycle does")
+        if any(b"\0" in data[first:last] for first, last in ((0, min(begin, _HEADER)), (max(begin, 0), stop))):
+            notes.append("OUTCAR holds zero bytes where text should be: numbers may be missing; copy or run it again")
         ending = ending_of(data)
         times = _read_times(data) if ending.finished else {}
         return OutcarData(**known, **found, **times, ending=ending, notes=tuple(notes))

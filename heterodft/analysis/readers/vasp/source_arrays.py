@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.readers.file_text import mapped, number
 from heterodft.analysis.readers.vasp.method import VaspSettings, without_cycle
 from heterodft.analysis.readers.vasp.orbitals import shells_of
 from heterodft.analysis.readers.vasp.outcar import KILOBAR
@@ -55,7 +54,7 @@ def from_vasprun(path: Path, *, projections: bool) -> Source:
         name=path.name,
         whole=run.complete,
         version=_version(run.version),
-        settings=VaspSettings(tags, run.pseudopotentials, _valences_of(path, len(counts)), counts, mesh),
+        settings=VaspSettings(tags, run.pseudopotentials, run.valences, counts, mesh),
         elements=run.elements,
         lattice=structure.lattice,
         fractional=structure.fractional,
@@ -120,16 +119,6 @@ def _seems_relaxed(
     if tolerance < 0 and forces is not None and np.linalg.norm(forces, axis=1).max(initial=0) <= -tolerance:
         return whole
     return whole and steps < most
-
-
-def _valences_of(path: Path, species: int) -> tuple[float, ...]:
-    """Return the number of valence electrons of each species; empty where it is not told."""
-    with mapped(path) as data:
-        head = bytes(data[: 1 << 22])
-    table = re.search(rb'<array name="atomtypes".*?</array>', head, flags=re.DOTALL)
-    cells = re.findall(rb"<rc>(?:<c>[^<]*</c>){3}<c>([^<]*)</c>", table[0]) if table else []
-    valences = tuple(map(number, cells))
-    return valences if len(valences) == species and not any(map(math.isnan, valences)) else ()
 
 
 def _arrays(path: Path, run: Vasprun, *, projections: bool) -> dict[str, Any]:

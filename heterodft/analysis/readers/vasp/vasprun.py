@@ -6,6 +6,7 @@ What cannot be read is None and told in `Vasprun.notes`; a `ReaderError` is rais
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -165,6 +166,14 @@ class Vasprun:
     def pseudopotentials(self) -> tuple[str, ...]:
         """Titles of the POTCARs, one a species."""
         return self._atoms.pseudopotentials
+
+    @property
+    def valences(self) -> tuple[float, ...]:
+        """Valence electrons of each of the `pseudopotentials`; empty, and a note, where they cannot be read."""
+        if not all(map(math.isfinite, self._atoms.valences)):
+            self._tell("the valence electrons of the species are damaged")
+            return ()
+        return self._atoms.valences
 
     @property
     def species(self) -> tuple[int, ...]:

@@ -220,29 +220,34 @@ def read_projections(text: Text, element: Element, sites: int) -> tuple[NDArray[
     array = _array(text, element)
     columns, start = read_fields(text, array)
     sets = Sets(text, start, array.end, len(columns))
-    kpoints, bands = _size_of(text, element)
-    spins = []
-    for _ in sets.numbered("spin"):
-        values = np.empty((kpoints, bands, sites, len(columns)))
+    spins, kpoints, bands = _size_of(text, element)
+    # Room for all spins of which only what is filled takes memory; a noncollinear run has four of one set of bands.
+    values = np.empty((2 if spins == 2 else 4, kpoints, bands, sites, len(columns)))
+    spin = 0
+    for spin in sets.numbered("spin"):
+        if spin > len(values):
+            raise DamageError(f"projections of more than {len(values)} spins", array.start)
         point = 0
         for point in sets.numbered("kpoint"):
             band = 0
             for block in sets.blocks("band"):
                 if point > kpoints or band + len(block) > bands or block.shape[1] != sites:
                     raise DamageError(f"more than {bands} bands of {sites} sites", array.start)
-                values[point - 1, band : band + len(block)] = block
+                values[spin - 1, point - 1, band : band + len(block)] = block
                 band += len(block)
             if band != bands:
                 raise DamageError(f"projections of {band} of {bands} bands at k-point {point}", array.start)
         if point != kpoints:
             raise DamageError(f"projections of {point} of {kpoints} k-points", array.start)
-        spins.append(values)
-    return (spins[0][None] if len(spins) == 1 else _stack(spins, array)), columns, sets.unknown
+    if spin not in ((2,) if spins == 2 else (1, 4)):
+        raise DamageError(f"projections of {spin} spins of {spins} sets of bands", array.start)
+    return values[:spin], columns, sets.unknown
 
 
-def _size_of(text: Text, element: Element) -> tuple[int, int]:
-    """Return the numbers of k-points and bands from the eigenvalues beside the projections."""
+def _size_of(text: Text, element: Element) -> tuple[int, int, int]:
+    """Return the numbers of spins, k-points and bands from the eigenvalues beside the projections."""
     for part in children(text, element.start, element.end, open_end=not element.complete):
         if part.tag == "eigenvalues":
-            return read_eigenvalues(text, part).energies.shape[1:]
+            spins, kpoints, bands = read_eigenvalues(text, part).energies.shape
+            return spins, kpoints, bands
     raise DamageError("projections without their eigenvalues", element.start)

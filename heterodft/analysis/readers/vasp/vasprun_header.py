@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heterodft.analysis.readers.numbers import BadNumberError, split_numbers
+from heterodft.analysis.readers.numbers import BadNumberError, parse_number, split_numbers
 from heterodft.analysis.readers.vasp.vasprun_sets import read_rows
 from heterodft.analysis.readers.vasp.vasprun_text import CutOffError, DamageError, children
 
@@ -31,11 +32,13 @@ _POINT = re.compile(rb"<v>([^<>]*)</v>")
 
 @dataclass(frozen=True)
 class Atoms:
-    """Symbols of the sites, which species each is, and the titles of the species' POTCARs."""
+    """Symbols of the sites, which species each is, and of each species the title and electrons of its POTCAR."""
 
     elements: tuple[str, ...]
     species: tuple[int, ...]
     pseudopotentials: tuple[str, ...]
+    valences: tuple[float, ...]
+    """Not-a-number where it cannot be read."""
 
 
 def read_atoms(text: Text, element: Element) -> Atoms:
@@ -64,7 +67,14 @@ def read_atoms(text: Text, element: Element) -> Atoms:
         raise DamageError("the table of atoms does not fit that of the species", element.start)
     if not all(_SYMBOL.fullmatch(symbol) for symbol in of_kind):
         raise DamageError(f"{', '.join(of_kind)} are not all elements", element.start)
-    return Atoms(elements, species, tuple(row[4] for row in kinds))
+    return Atoms(elements, species, tuple(row[4] for row in kinds), tuple(_valence(row[3]) for row in kinds))
+
+
+def _valence(cell: str) -> float:
+    try:
+        return parse_number(cell.encode("ascii", errors="replace"))
+    except BadNumberError:
+        return math.nan
 
 
 def _table(text: Text, array: Element, width: int) -> list[list[str]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.readers.numbers import BadNumberError, parse_number, split_numbers
-from heterodft.analysis.readers.opening import read_bytes
+from heterodft.analysis.readers.opening import is_compressed, read_bytes
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ __all__ = ["CutOffError", "DamageError", "Element", "Text", "children", "read_se
 _OPEN = re.compile(rb"\s*<(\w+)((?:\s+\w+\s*=\s*\"[^\"<>]*\")*)\s*(/?)>")
 _ATTRIBUTE = re.compile(rb"(\w+)\s*=\s*\"([^\"]*)\"")
 _BLANK = re.compile(rb"\s*")
-_PROLOGUE = re.compile(rb"\s*(?:<\?xml[^<>]*\?>)?\s*<modeling>")
+_PROLOGUE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^<>]*\?>)?\s*<modeling>")
 _SETTING = re.compile(
     rb"\s*(?:<i((?:\s+\w+=\"[^\"<>]*\")*)\s*>([^\n]*?)</i>|<v((?:\s+\w+=\"[^\"<>]*\")*)\s*>([^<]*)</v>"
     rb"|<separator(?:\s+name=\"[^\"<>]*\")?\s*>|</separator>)"
@@ -34,6 +34,8 @@ _SETTING = re.compile(
 _NAME = re.compile(rb" name=\"\w+ *\"")
 _SMALL = 1 << 16
 """Bytes up to which an element is searched for another one of its kind."""
+_COPIED = 1 << 26
+"""Bytes up to which a file is copied into memory: a mapped one that VASP begins anew would end this process."""
 _TRUE, _FALSE = ("T", ".TRUE."), ("F", ".FALSE.")
 
 
@@ -50,7 +52,7 @@ class CutOffError(DamageError):
 
 
 class Text:
-    """What a file holds: plain ones are mapped, compressed ones unpacked in memory."""
+    """What a file holds: large ones are mapped, others copied or unpacked in memory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -89,15 +91,16 @@ def _keep_freed_memory() -> None:
 
 
 def _contents(path: Path) -> Any:
-    if path.suffix in (".gz", ".xz", ".bz2"):
-        return read_bytes(path)
+    if not path.exists():
+        raise ReaderError(f"cannot read {path}: it is missing")
+    if is_compressed(path) or path.stat().st_size <= _COPIED:
+        data = read_bytes(path)
+        if not data:
+            raise ReaderError(f"{path} is empty; VASP did not begin to write it")
+        return data
     try:
         with path.open("rb") as stream:
-            if stream.seek(0, 2) == 0:
-                raise ReaderError(f"{path} is empty; VASP did not begin to write it")
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError as error:
-        raise ReaderError(f"cannot read {path}: it is missing") from error
     except (OSError, ValueError) as error:
         raise ReaderError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
