@@ -134,7 +134,7 @@ class Gap:
         return gap
 
     @classmethod
-    def read(cls, folder: Path) -> Gap:
+    def read(cls, folder: Path | str) -> Gap:
         """Find the gap of a finished folder; raises as `from_result`."""
         from heterodft.analysis.readers import read_folder
 

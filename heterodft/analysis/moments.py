@@ -129,7 +129,7 @@ class LayerMoments:
         )
 
     @classmethod
-    def read(cls, folder: Path, *, layering: Layering | None = None, by: str = "layer") -> Self:
+    def read(cls, folder: Path | str, *, layering: Layering | None = None, by: str = "layer") -> Self:
         """Read a finished folder; see `from_result`."""
         from heterodft.analysis.readers import read_folder
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from heterodft.analysis.corrections import incomparable_reason
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.pdos import electrons_between, resolve_by_plane
 from heterodft.analysis.readers import read_folder
@@ -172,3 +174,47 @@ def test_two_results_in_one_folder_are_told(finished):
     shutil.copytree(finished / "pwscf.save", finished / "other.save")
     with pytest.raises(ReaderError, match=r"holds 2 pw.x results .*; expected one"):
         read_folder(finished)
+
+
+def recorded(folder, **changes):
+    """Label a folder as one of ours and record its result, as the queue does."""
+    label(folder, KINDS)
+    result = read_folder(folder)
+    replace(result, request=json.loads((folder / "request.json").read_text()) | {"id": "1"}, **changes).save(folder)
+    request = json.loads((folder / "request.json").read_text())
+    write_json(folder / "request.json", request | {"id": "1"})
+    return result
+
+
+def test_what_the_queue_recorded_is_read_with_what_handlers_changed(finished):
+    wider = [{"errors": ["x"], "changes": {"system->degauss": [0.01, 0.02]}, "touches": ["smearing"]}]
+    raw = recorded(finished, corrections=wider)
+    found = read_folder(finished)
+    assert (found.corrections, found.energy) == (wider, raw.energy)
+    assert read_folder(finished, projections=True).corrections == wider
+
+
+def test_the_record_stands_where_the_outputs_were_removed(finished):
+    raw = recorded(finished)
+    for path in [*finished.glob("*.out"), *finished.glob("nc.*"), *finished.glob("*.save/*")]:
+        path.unlink()
+    assert read_folder(finished).energy == raw.energy
+    assert "no projections of bands: the outputs were removed" in read_folder(finished, projections=True).notes
+
+
+def test_a_record_of_another_request_is_not_taken(finished):
+    recorded(finished, energy=-1.0)
+    assert read_folder(finished).energy == -1.0
+    request = json.loads((finished / "request.json").read_text())
+    write_json(finished / "request.json", request | {"id": "2"})
+    assert read_folder(finished).energy != -1.0
+
+
+def test_corrections_that_were_not_recorded_forbid_a_comparison(finished):
+    label(finished, KINDS)
+    log = [{"corrections": [{"errors": ["x"], "actions": []}]}]
+    (finished / "custodian.json").write_text(json.dumps(log))
+    assert incomparable_reason(read_folder(finished).corrections) == "a setting was changed"
+    log[0]["corrections"] = []
+    (finished / "custodian.json").write_text(json.dumps(log))
+    assert read_folder(finished).corrections == []

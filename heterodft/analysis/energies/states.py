@@ -89,6 +89,8 @@ def reached_moments(result: Result) -> tuple[NDArray[np.float64], str] | None:
         if values is None or values.moments is None:
             continue
         moments = np.array(values.moments, dtype=np.float64)
+        if values.vectors is None and result.method.get("noncollinear"):
+            continue  # components along z, which say nothing of the state
         along = moments if values.vectors is None else _along_one_axis(np.asarray(values.vectors))
         return None if along is None else (along, kind)
     return (np.zeros(len(result.structure)), "") if _is_unpolarized(result) else None

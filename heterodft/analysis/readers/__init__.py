@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.readers.espresso.assembly import read_espresso
 from heterodft.analysis.readers.espresso.files import EspressoFiles, find_espresso_files
 from heterodft.analysis.readers.opening import SUFFIXES, find_file, read_text
+from heterodft.analysis.readers.recorded import read_recorded, unrecorded_corrections
 from heterodft.analysis.readers.vasp.assembly import read_vasp
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pymatgen.core import Structure
 
     from heterodft.analysis.result import Result
@@ -25,7 +25,7 @@ _VASP_FILES = ("vasprun.xml", "OUTCAR", "vaspout.h5", "DOSCAR", "PROCAR", "OSZIC
 
 
 def read_folder(
-    folder: Path, *, projections: bool = False, prefix: str | None = None, strict: bool = False
+    folder: Path | str, *, projections: bool = False, prefix: str | None = None, strict: bool = False
 ) -> Result:
     """Read a folder in which VASP or pw.x (and projwfc.x) ran, ours or not.
 
@@ -34,9 +34,10 @@ def read_folder(
     folder
         Of VASP: with any of ``vasprun.xml``, ``OUTCAR``, ``vaspout.h5`` …, plain or compressed. Of pw.x: with its XML
         file (``NAME.save/data-file-schema.xml``, also alone or in an outdir), its standard output under any name, or
-        both; what projwfc.x left is read as well. With a ``request.json`` the labels of its sites are taken over. The
-        path of one such file stands for its folder; of an XML file in a ``.save`` folder, for the folder of that; of
-        a standard output of pw.x, for that file alone.
+        both; what projwfc.x left is read as well. With a ``request.json`` the labels of its sites are taken over; a
+        ``result.json`` that our queue recorded beside it is returned as it is: it also says what handlers changed.
+        The path of one such file stands for its folder; of an XML file in a ``.save`` folder, for the folder of that;
+        of a standard output of pw.x, for that file alone.
     projections
         Whether to decode the projections of each band, which may be large.
     prefix
@@ -50,7 +51,7 @@ def read_folder(
     ReaderError
         If there is nothing to read, files are damaged beyond use, or do not belong together.
     """
-    files = None
+    folder, files = Path(folder), None
     if folder.is_file():
         folder, files, prefix = _folder_of(folder, prefix)
     elif not folder.is_dir():
@@ -58,9 +59,31 @@ def read_folder(
     request = read_json(folder / "request.json") if (folder / "request.json").is_file() else {}
     if not isinstance(request.get("request", {}), dict):
         raise ReaderError(f"{folder / 'request.json'} holds no request; remove it, or copy it again")
+    recorded = None if strict or files is not None else read_recorded(folder, request)
+    if recorded is not None and not projections:
+        return recorded
+    try:
+        result = _read_outputs(folder, files, request, projections=projections, prefix=prefix, strict=strict)
+    except ReaderError:
+        if recorded is None:
+            raise
+        return replace(recorded, notes=(*recorded.notes, "no projections of bands: the outputs were removed"))
+    if recorded is not None:
+        return replace(result, corrections=recorded.corrections, request=recorded.request)
+    return result if strict or not request else replace(result, corrections=unrecorded_corrections(folder))
+
+
+def _read_outputs(
+    folder: Path,
+    files: EspressoFiles | None,
+    request: dict[str, Any],
+    *,
+    projections: bool,
+    prefix: str | None,
+    strict: bool,
+) -> Result:
     if files is None and _is_vasp(folder, request):
-        options: dict[str, Any] = {"projections": True} if projections else {}
-        result = read_vasp(folder, request, **options)
+        result = read_vasp(folder, request, projections=projections)
     else:
         files = files or find_espresso_files(folder, prefix)
         if files.nothing and _asked_code(request) is None:

@@ -30,13 +30,13 @@ _ORDER = ("LOCPOT", "CHGCAR", "CHG", "AECCAR2", "AECCAR1", "AECCAR0", "PARCHG")
 _ENDS = (".cube", ".xsf", ".filplot", ".pp")
 
 
-def find_grids(folder: Path) -> tuple[Path, ...]:
+def find_grids(folder: Path | str) -> tuple[Path, ...]:
     """Return the files of a folder that hold grids, those of whole densities before those of parts.
 
     LOCPOT, CHGCAR (or CHG where there is none), AECCAR, PARCHG; cube, XSF and filplot files, of which a filplot is
     left out where its cube is there, and those of which pp.x was asked for neither a density nor a potential.
     """
-    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    files = sorted(path for path in Path(folder).iterdir() if path.is_file()) if Path(folder).is_dir() else []
     vasp = [(vasp_grid_kind(path.name), path) for path in files if _is_vasp(path)]
     kinds = {kind for kind, _ in vasp}
     chosen = [(_ORDER.index(kind), path) for kind, path in vasp if kind and not (kind == "CHG" and "CHGCAR" in kinds)]
@@ -51,7 +51,7 @@ def find_grids(folder: Path) -> tuple[Path, ...]:
 
 
 def read_grids(
-    path: Path, quantity: GridQuantity | None = None, *, unit: EnergyUnit | None = None
+    path: Path | str, quantity: GridQuantity | None = None, *, unit: EnergyUnit | None = None
 ) -> tuple[VolumeGrid, ...]:
     """Read the grids of a file or of every file of a folder.
 
@@ -78,7 +78,7 @@ def read_grids(
     return tuple(_read(Path(path), quantity, unit))
 
 
-def read_grid(path: Path, quantity: GridQuantity, *, unit: EnergyUnit | None = None) -> VolumeGrid:
+def read_grid(path: Path | str, quantity: GridQuantity, *, unit: EnergyUnit | None = None) -> VolumeGrid:
     """Read the first grid of a quantity; further ones are left alone.
 
     Of a noncollinear run its magnetization along z is the spin density.
