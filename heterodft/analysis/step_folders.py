@@ -28,11 +28,7 @@ def find_steps(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir() or (folder / _REQUEST).is_file():
         return {}
-    found = {
-        str(step): path.parent
-        for path in sorted(folder.glob(f"*/{_REQUEST}"))
-        if (step := _asked(path.parent).get("request", {}).get("step"))
-    }
+    found = {str(step): path.parent for path in sorted(folder.glob(f"*/{_REQUEST}")) if (step := _step(path.parent))}
     return {step: found[step] for step in sorted(found, key=_rank)}
 
 
@@ -71,6 +67,11 @@ def _configurations_below(folder: Path) -> list[Path]:
         elif len(here.relative_to(folder).parts) >= _DEEPEST:
             inside.clear()
     return found
+
+
+def _step(folder: Path) -> str | None:
+    request = _asked(folder).get("request")
+    return request.get("step") if isinstance(request, dict) else None
 
 
 def _asked(folder: Path) -> dict[str, Any]:

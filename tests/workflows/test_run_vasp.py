@@ -461,9 +461,10 @@ def test_a_missing_command_is_told_before_anything_runs(heterodft_inside, tmp_pa
     assert "vasp: command is not set" in heterodft_inside("run", code=1).stderr
 
 
-def test_noncollinear_runs_are_queued(steps, settings):
+def test_noncollinear_runs_are_queued(steps, settings, tmp_path):
     chain = [replace(steps["relax"], spin_orbit=True)]
-    assert submit([chain], settings).queued == [chain[0].path]
+    here = replace(settings, host=f"sqlite://{tmp_path}/queue.sqlite")
+    assert submit([chain], here).queued == [chain[0].path]
 
 
 def test_what_corrections_touch_is_told():
