@@ -102,8 +102,10 @@ class SheetCarriers:
         Raises
         ------
         ReaderError
-            If there are no projections, or no gap is found.
+            If there are no projections, no gap is found, or the mesh does not resolve it.
         """
+        if edge is None:
+            _refuse_unresolved(result)
         layering = layering or find_layering(result.structure)
         dos = LayerDos.from_result(result, by=by, layering=layering)
         density = dos.values.sum(axis=1)
@@ -123,7 +125,7 @@ class SheetCarriers:
             edges,
             "density of states",
             gap,
-            (*dos.notes, *_doubt(result, dos, edge)),
+            dos.notes,
         )
 
     @classmethod
@@ -146,7 +148,7 @@ class SheetCarriers:
         Raises
         ------
         ReaderError
-            If there are no projections, the k-points are a path, or no gap is found.
+            If there are no projections, the k-points are a path, no gap is found, or the mesh does not resolve it.
         """
         bands = result.bands
         if bands is None:
@@ -158,6 +160,7 @@ class SheetCarriers:
         groups = groups_of(layering, by)
         gap = "given"
         if edge is None:
+            _refuse_unresolved(result)
             low, high = nearest_gap(LayerDos.from_result(result, by=by, layering=layering))
             edge, gap = (low + high) / 2, f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level"
         parts = by_site / np.maximum(by_site.sum(axis=3, keepdims=True), 1e-12)
@@ -268,15 +271,14 @@ class SheetCarriers:
         return draw("draw_profile", self)
 
 
-def _doubt(result: Result, dos: LayerDos, edge: float | None) -> tuple[str, ...]:
-    """Say where no carriers may mean filled levels of a donor, below a small gap on a coarse mesh."""
+def _refuse_unresolved(result: Result) -> None:
+    """Refuse an insulator by its mesh that may be none: filled levels of a donor below a gap count as its valence."""
     gap = None if result.bands is None else find_gap(result)
-    if edge is not None or gap is None or gap.resolved or dos.reference_name == "Fermi level":
-        return ()
-    return (
-        f"the mesh does not resolve the gap of {gap.value:.2f} eV, so that no carriers were counted; "
-        "if it is within a band or next to a donor or acceptor level, give edge= inside the gap of the material",
-    )
+    if gap is not None and not gap.metal and not gap.resolved:
+        raise ReaderError(
+            f"the mesh does not resolve the gap of {gap.value:.2f} eV, so carriers cannot be counted; "
+            "take a denser mesh, or give edge= inside the gap of the material"
+        )
 
 
 def _edges(dos: LayerDos, edge: float | None) -> tuple[NDArray[np.float64], str]:

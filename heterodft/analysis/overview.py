@@ -124,7 +124,7 @@ class FolderOverview:
             grids, alone = _grids_instead(folder, error), True
             result = result_of_grids(folder, grids)
         else:
-            if result.bands is not None and result.bands.labels is not None:  # a path is drawn by layer
+            if result.step == "bands" or _is_path(result):  # a path is drawn by layer
                 result = read_folder(folder, projections=True)
             grids = _grids_of(folder, missing)
         overview = cls.from_result(result, folder=folder, grids=grids, grids_alone=alone, **options)
