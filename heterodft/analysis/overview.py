@@ -333,8 +333,8 @@ def _elsewhere(words: str, reason: str, beside: Mapping[str, Path]) -> str:
 def _read_steps(folder: Path, paths: Mapping[str, Path], options: dict[str, Any]) -> FolderOverview:
     """Read the steps of a configuration into one overview.
 
-    What two steps tell is that of the first, energy and moments those of the static step, the gap that with the most
-    k-points of a mesh.
+    What two steps tell is that of the first, energy and moments those of the static step. Every further k-point can
+    only narrow a gap, so that it is the smallest that a mesh or a path tells.
 
     Raises
     ------
@@ -366,7 +366,7 @@ def _read_steps(folder: Path, paths: Mapping[str, Path], options: dict[str, Any]
     return replace(
         main,
         folder=folder,
-        gap=densest.gap,
+        gap=_narrowest(read, main),
         quantities=quantities,
         columns=columns,
         missing=_missing_in_all(list(read.values()), quantities) | problems,
@@ -379,6 +379,13 @@ def _densest(read: Mapping[str, FolderOverview], main: FolderOverview) -> Folder
     """Return the step with a gap from the most k-points of a mesh."""
     on_mesh = [(one.gap.kpoints, one) for one in read.values() if one.gap is not None and not _is_path(one.result)]
     return max(on_mesh, key=lambda pair: pair[0], default=(0, main))[1]
+
+
+def _narrowest(read: Mapping[str, FolderOverview], main: FolderOverview) -> Gap | None:
+    """Return the smallest gap of the relaxed cell's steps, of equal ones that of the densest mesh."""
+    told = [one for step, one in read.items() if one.gap is not None and not step.startswith("relax")]
+    found = [(one.gap.value, _is_path(one.result), -one.gap.kpoints, i) for i, one in enumerate(told) if one.gap]
+    return told[min(found)[3]].gap if found else main.gap
 
 
 def _bands_from(densest: FolderOverview, read: Mapping[str, FolderOverview]) -> LayerBands:

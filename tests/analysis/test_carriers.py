@@ -99,7 +99,7 @@ def test_a_level_filled_at_a_single_k_point_is_carriers_when_the_edge_is_given()
     made = gas([1.0, 0, 0, 0])
     one = Bands(np.array([[[-0.05, 0.05]]]), np.array([[[1.0, 0.0]]]), np.zeros((1, 3)), np.ones(1))
     donor = layered.make(made.dos.values, bands=one, electrons=2.0)
-    with pytest.raises(ReaderError, match="does not resolve the gap of 0.10 eV"):
+    with pytest.raises(ReaderError, match=r"does not resolve the gap of 0\.10 eV"):
         SheetCarriers.from_result(donor)
     found = SheetCarriers.from_result(donor, edge=-2.0)
     assert found.total_electrons == pytest.approx(1.0, abs=1e-6)
