@@ -9,6 +9,7 @@ from heterodft.analysis.carriers import SheetCarriers
 from heterodft.analysis.gap_levels import levels_in_gap
 from heterodft.analysis.pdos import LayerDos
 from heterodft.analysis.result import ORBITALS, Bands
+from heterodft.errors import ReaderError
 
 HOST = 20
 """Bands below and above the gap of 3 eV, one electron each."""
@@ -41,8 +42,10 @@ def test_levels_beside_the_gap_are_told_and_how_far_they_are_from_the_bands(leve
 
 def test_profiles_of_a_cell_with_an_acceptor_level_say_so():
     result = doped(-0.8, filled=0)
-    for found in (LayerDos.from_result(result), BandEdges.from_result(result), SheetCarriers.from_result(result)):
+    for found in (LayerDos.from_result(result), BandEdges.from_result(result)):
         assert any("levels of a defect" in note for note in found.notes)
+    with pytest.raises(ReaderError, match="does not resolve the gap"):  # a single k-point tells no carriers
+        SheetCarriers.from_result(result)
 
 
 def test_a_host_alone_and_a_metal_have_no_such_levels():
