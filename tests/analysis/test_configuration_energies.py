@@ -217,3 +217,13 @@ def test_atoms_that_relaxed_keep_their_order():
         names=["a", "b"],
     )
     assert rows["b"].same_as == "a"
+
+
+def test_a_figure_leaves_out_what_has_nothing_to_be_ranked_against():
+    pair = [configuration("FM", -40.0, FM), configuration("AFM-A", -40.4, AFM)]
+    alone = configuration("FM", -1.0, FM, name="other")
+    energies = ConfigurationEnergies.from_results([*pair, alone])
+    assert len(energies.rows) == 3
+    assert energies.names == ["AFM-A", "FM"]
+    assert energies.values == pytest.approx([-100.0, 0.0])
+    assert len(ConfigurationEnergies.from_results([alone]).names) == 1

@@ -7,6 +7,7 @@ see `heterodft.analysis.energies.comparability`.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,25 +89,31 @@ class ConfigurationEnergies:
         return cls.from_results(results, reference=reference, names=names, trust=trust)
 
     @property
+    def _drawn(self) -> list[ConfigurationEnergy]:
+        """The rows of a figure: a structure with one run has nothing to be ranked against."""
+        runs = Counter(row.family for row in self.rows)
+        return [row for row in self.rows if runs[row.family] > 1] or list(self.rows)
+
+    @property
     def names(self) -> list[str]:
-        """Of the configurations, with their structure and U where there are several."""
-        several = len({row.family for row in self.rows}) > 1
-        return [" ".join([*([row.family] if several else []), row.name, *_arrow(row)]) for row in self.rows]
+        """Of the configurations in a figure, with their structure and U where there are several."""
+        several = len({row.family for row in self._drawn}) > 1
+        return [" ".join([*([row.family] if several else []), row.name, *_arrow(row)]) for row in self._drawn]
 
     @property
     def values(self) -> list[float | None]:
         """In `unit`."""
-        return [row.per_formula_unit for row in self.rows]
+        return [row.per_formula_unit for row in self._drawn]
 
     @property
     def reasons(self) -> list[str]:
         """Why there is no value; empty where there is one."""
-        return [row.reason for row in self.rows]
+        return [row.reason for row in self._drawn]
 
     @property
     def reference(self) -> str:
         """The configuration whose energy is zero, or ``the reference of each structure``."""
-        found = {row.reference for row in self.rows}
+        found = {row.reference for row in self._drawn}
         return found.pop() if len(found) == 1 else "the reference of each structure"
 
     @property
