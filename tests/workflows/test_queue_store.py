@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import warnings
 from typing import TYPE_CHECKING
 
 import mongomock
@@ -159,3 +161,23 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
     path.write_text("this is no database, only a text that is long enough to be looked at as one" * 10)
     with pytest.raises(AutoReconnect, match=r"q\.sqlite: file is not a database"):
         SqliteClient(path).connect()
+
+
+def test_what_a_forked_child_writes_outlives_the_connections_of_its_parent(tmp_path):
+    client = SqliteClient(tmp_path / "q.sqlite")
+    client["d"]["c"].insert_one({"n": 0})
+    (from_child, to_parent), (from_parent, to_child) = os.pipe(), os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads of the tests
+        child = os.fork()
+    if child == 0:
+        client["d"]["c"].insert_one({"n": 1})
+        os.write(to_parent, b"x")
+        os.read(from_parent, 1)
+        client["d"]["c"].insert_one({"n": 2})
+        os._exit(0)
+    os.read(from_child, 1)
+    client.close()
+    os.write(to_child, b"x")
+    assert os.waitpid(child, 0)[1] == 0
+    assert sorted(d["n"] for d in SqliteClient(tmp_path / "q.sqlite")["d"]["c"].find({})) == [0, 1, 2]

@@ -89,6 +89,6 @@ def test_charges_of_a_run_without_spin_are_told_once(pw, heterodft, tiny_text):
     assert sum(charges.charges) == pytest.approx(dos.electrons * (1 - dos.spilling), abs=0.01)
     np.testing.assert_allclose(charges.shell_charges.sum(axis=1), charges.charges, atol=2e-4)
     shown = json.loads(heterodft("analyze", str(folders["dos"]), "--json").stdout)
-    assert shown["folders"][0]["converged"] is None
+    assert shown["converged"] is None
     layers = LayerCharges.from_result(dos)
     assert layers.to_frame().filter(like="Löwdin charge").sum().iloc[0] == pytest.approx(sum(charges.charges))

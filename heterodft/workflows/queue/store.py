@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from pymongo.errors import AutoReconnect
 
@@ -48,6 +49,7 @@ class SqliteClient:
         self._process: int | None = None
         self._depth = 0
         self._opened: sqlite3.Connection
+        _CLIENTS.add(self)
 
     def connect(self) -> sqlite3.Connection:
         """Return the connection of this process, opening it at first use or after a fork."""
@@ -153,6 +155,26 @@ class SqliteClient:
         if self._process == os.getpid():
             self._opened.close()
             self._process = None
+
+    def close_if_idle(self) -> None:
+        """Close the connection once no other thread uses it, except within a transaction of this one."""
+        with self.lock:
+            if not self._depth:
+                self.close()
+
+
+def _close_before_fork() -> None:
+    """Leave no open connection to a child.
+
+    SQLite there would believe to hold locks that a child does not inherit: the parent takes itself for the last one,
+    removes the write-ahead log on closing, and what the child writes from then on is lost.
+    """
+    for client in list(_CLIENTS):
+        client.close_if_idle()
+
+
+_CLIENTS: WeakSet[SqliteClient] = WeakSet()
+os.register_at_fork(before=_close_before_fork)
 
 
 class SqliteDatabase:
