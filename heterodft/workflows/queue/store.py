@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SqliteClient", "SqliteDatabase"]
 
 _BUSY_SECONDS = 120.0
+_AGAIN_SECONDS = 0.02
 _TRY_SECONDS = 1.0
 """A wait for a lock is in pieces, since inside one no signal is heard."""
 
@@ -78,10 +79,25 @@ class SqliteClient:
             raise AutoReconnect(f"queue file {self.path}: another file is in its place")
 
     def _open(self) -> sqlite3.Connection:
+        """Open the file; where others make it at this moment, SQLite may give up at once, so that it is tried again."""
         address = f"{self.path.as_uri()}?mode={'rwc' if self._create else 'rw'}"
-        connection = sqlite3.connect(
-            address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        end = time.monotonic() + _BUSY_SECONDS
+        while True:
+            connection = sqlite3.connect(
+                address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._prepare(connection)
+            except sqlite3.OperationalError as error:
+                connection.close()
+                if not _is_busy(error) or time.monotonic() > end:
+                    raise
+            else:
+                return connection
+            time.sleep(_AGAIN_SECONDS)
+
+    @staticmethod
+    def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(
@@ -90,7 +106,6 @@ class SqliteClient:
         )
         connection.execute("CREATE INDEX IF NOT EXISTS members_by_row ON members(collection, rid)")
         connection.execute(f"PRAGMA busy_timeout = {round(1000 * min(_TRY_SECONDS, _BUSY_SECONDS))}")
-        return connection
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Become the one that writes, after waiting for the one that does."""
@@ -99,7 +114,7 @@ class SqliteClient:
             try:
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                if not _is_busy(error) or time.monotonic() > end:
                     raise
             else:
                 return
@@ -175,6 +190,10 @@ def _close_before_fork() -> None:
 
 _CLIENTS: WeakSet[SqliteClient] = WeakSet()
 os.register_at_fork(before=_close_before_fork)
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class SqliteDatabase:
