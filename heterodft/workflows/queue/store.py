@@ -79,7 +79,7 @@ class SqliteClient:
             raise AutoReconnect(f"queue file {self.path}: another file is in its place")
 
     def _open(self) -> sqlite3.Connection:
-        """Open the file; where others make it at this moment, SQLite may give up at once, so that it is tried again."""
+        """Open the file; while others make it, SQLite may give up at once, so that it is tried again."""
         address = f"{self.path.as_uri()}?mode={'rwc' if self._create else 'rw'}"
         end = time.monotonic() + _BUSY_SECONDS
         while True:
