@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.energies.comparability import compare
 from heterodft.analysis.energies.states import asked_order, find_states, reached_moments
@@ -218,7 +217,9 @@ class AgainstHubbard:
 
     def plot(self) -> Figure:
         """Draw moment and gap against U."""
-        return draw("draw_against_u", self)
+        from heterodft.analysis.plots import draw_against_u
+
+        return draw_against_u(self)
 
 
 def _or_zero(value: float | None) -> float:

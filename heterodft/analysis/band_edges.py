@@ -17,7 +17,6 @@ import numpy as np
 
 from heterodft.analysis.dos_arrays import state_parts
 from heterodft.analysis.dos_gaps import nearest_gap
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.integrals import cumulate, integrate, states_below
 from heterodft.analysis.layers import find_layering, sum_over_groups
@@ -305,7 +304,9 @@ class BandEdges:
 
     def plot(self) -> Figure:
         """Draw the edges along the layers."""
-        return draw("draw_profile", self)
+        from heterodft.analysis.plots import draw_profile
+
+        return draw_profile(self)
 
 
 def _start(dos: LayerDos, notes: list[str]) -> float:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.dos_arrays import state_parts
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.layers.site_sums import group_data, plain_numbers
@@ -261,7 +260,9 @@ class LayerBands:
 
     def plot(self) -> Figure:
         """Draw the bands along the path."""
-        return draw("draw_bands", self)
+        from heterodft.analysis.plots import draw_bands
+
+        return draw_bands(self)
 
 
 def _breaks(cartesian: NDArray[np.float64], labels: Sequence[str] | None) -> tuple[int, ...]:

@@ -15,7 +15,6 @@ import numpy as np
 
 from heterodft.analysis.dos_arrays import state_parts
 from heterodft.analysis.dos_gaps import nearest_gap
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.gaps import electrons_per_band, find_gap
 from heterodft.analysis.integrals import integrate
 from heterodft.analysis.layers import find_layering, sum_over_groups
@@ -268,7 +267,9 @@ class SheetCarriers:
 
     def plot(self) -> Figure:
         """Draw the carriers along the layers."""
-        return draw("draw_profile", self)
+        from heterodft.analysis.plots import draw_profile
+
+        return draw_profile(self)
 
 
 def _refuse_unresolved(result: Result) -> None:

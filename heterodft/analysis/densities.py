@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.grids.periodic import integrate_between
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.readers.grid_files import read_grid
@@ -165,7 +164,9 @@ class SlabIntegrals:
 
     def plot(self) -> Figure:
         """Draw a profile against height."""
-        return draw("draw_slab_integrals", self)
+        from heterodft.analysis.plots import draw_slab_integrals
+
+        return draw_slab_integrals(self)
 
 
 def write_density_cube(

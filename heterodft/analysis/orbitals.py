@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.bond_axes import D_ORBITALS, EG, T2G, common_axes, local_name
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.integrals import integrate, rule_of
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.layers.site_sums import group_data, plain_numbers
@@ -215,7 +214,9 @@ class OrbitalPolarization:
 
     def plot(self) -> Figure:
         """Draw the polarizations along the layers."""
-        return draw("draw_profile", self)
+        from heterodft.analysis.plots import draw_profile
+
+        return draw_profile(self)
 
     def _of(self, numbers: NDArray[np.float64], orbital: str) -> NDArray[np.float64]:
         return numbers[:, D_ORBITALS.index(orbital)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from heterodft.analysis.gaps import Gap, find_gap
 from heterodft.analysis.grid_results import first_of_each, holds_grids, read_grids_alone, result_of_grids
 from heterodft.analysis.layers import find_layering
+from heterodft.analysis.plain_data import plain
 from heterodft.analysis.readers import read_folder
 from heterodft.analysis.sections import SECTIONS, Source
 from heterodft.analysis.step_folders import find_steps, find_steps_beside
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from heterodft.analysis.layers import Layering
     from heterodft.analysis.result import Result
 
-__all__ = ["FolderOverview", "distinct_names", "plain"]
+__all__ = ["FolderOverview"]
 
 _BY_ANY_STEP = ("moments", "charges", "defect")
 """Quantities that two steps tell in two ways, in spheres and by Löwdin, or with a density of states."""
@@ -469,37 +469,3 @@ def _site_frame(structure: Any, layering: Layering) -> DataFrame:
             **{f"{name} (Å)": places[:, i] for i, name in enumerate("xyz")},
         }
     )
-
-
-def plain(data: Any) -> Any:
-    """Return JSON data in which no number is infinite or none: those are None."""
-    if isinstance(data, dict):
-        return {str(key): plain(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [plain(value) for value in data]
-    if hasattr(data, "tolist"):
-        return plain(data.tolist())
-    return None if isinstance(data, float) and not math.isfinite(data) else data
-
-
-def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """Return a name for each path: the parts in which they differ.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> distinct_names([Path("/r/sl/FM/static"), Path("/r/sl/AFM-G/static")])
-    ['FM', 'AFM-G']
-    """
-    places = [path.resolve().parent if path.is_file() else path.resolve() for path in paths]
-    parts = [place.parts for place in places]
-    if len(set(parts)) < 2:
-        names = [place.name or "root" for place in places]
-    else:
-        shortest = min(map(len, parts))
-        first = next((i for i in range(shortest) if len({p[i] for p in parts}) > 1), shortest - 1)
-        last = next((i for i in range(1, shortest - first + 1) if len({p[-i] for p in parts}) > 1), 1)
-        names = ["_".join(p[first : len(p) - last + 1]) or p[-1] for p in parts]
-    return [
-        name if names.index(name) == i else f"{name}-{names[: i + 1].count(name)}" for i, name in enumerate(names)
-    ]

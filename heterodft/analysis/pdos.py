@@ -9,7 +9,6 @@ import numpy as np
 
 from heterodft.analysis.dos_arrays import charge_channels, in_plane_area, projected_dos, resolve_columns, spin_names
 from heterodft.analysis.dos_checks import check_dos
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.energy_zero import filled_up_to, reference_energy
 from heterodft.analysis.gap_levels import levels_in_gap
 from heterodft.analysis.integrals import Rule, broaden, integrate, rule_of
@@ -340,7 +339,9 @@ class LayerDos:
 
     def plot(self) -> Figure:
         """Draw one panel a group."""
-        return draw("draw_layer_dos", self)
+        from heterodft.analysis.plots import draw_layer_dos
+
+        return draw_layer_dos(self)
 
     def _sites(self) -> tuple[NDArray[np.float64], Structure]:
         if self.site_values is None or self.structure is None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.grids import plane_normal
 from heterodft.analysis.grids.periodic import box_average
 from heterodft.analysis.grids.plateaus import (
@@ -286,7 +285,9 @@ class PlanarAverage:
 
     def plot(self) -> Figure:
         """Draw both averages."""
-        return draw("draw_planar_average", self)
+        from heterodft.analysis.plots import draw_planar_average
+
+        return draw_planar_average(self)
 
 
 def band_offset(

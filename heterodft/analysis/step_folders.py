@@ -12,7 +12,7 @@ from heterodft.files import read_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["find_configurations", "find_steps", "find_steps_beside"]
+__all__ = ["distinct_names", "find_configurations", "find_steps", "find_steps_beside"]
 
 _REQUEST = "request.json"
 _FIRST = ("static", "relax", "dos", "bands", "potential", "charge")
@@ -89,3 +89,26 @@ def _configuration(asked: dict[str, Any]) -> tuple[Any, ...]:
 
 def _rank(step: str) -> tuple[int, str]:
     return (_FIRST.index(step) if step in _FIRST else len(_FIRST), step)
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each path: the parts in which they differ.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> distinct_names([Path("/r/sl/FM/static"), Path("/r/sl/AFM-G/static")])
+    ['FM', 'AFM-G']
+    """
+    places = [path.resolve().parent if path.is_file() else path.resolve() for path in paths]
+    parts = [place.parts for place in places]
+    if len(set(parts)) < 2:
+        names = [place.name or "root" for place in places]
+    else:
+        shortest = min(map(len, parts))
+        first = next((i for i in range(shortest) if len({p[i] for p in parts}) > 1), shortest - 1)
+        last = next((i for i in range(1, shortest - first + 1) if len({p[-i] for p in parts}) > 1), 1)
+        names = ["_".join(p[first : len(p) - last + 1]) or p[-1] for p in parts]
+    return [
+        name if names.index(name) == i else f"{name}-{names[: i + 1].count(name)}" for i, name in enumerate(names)
+    ]

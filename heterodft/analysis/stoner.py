@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.dos_arrays import charge_channels, projected_dos
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.integrals import rule_of
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.layers.site_sums import group_data, plain_numbers
@@ -246,7 +245,9 @@ class StonerProduct:
 
     def plot(self) -> Figure:
         """Draw the products along the layers."""
-        return draw("draw_profile", self)
+        from heterodft.analysis.plots import draw_profile
+
+        return draw_profile(self)
 
 
 def _refuse_moments(result: Result) -> None:

@@ -62,8 +62,8 @@ def command(
     Exit codes: 0 done, 1 nothing could be read, 2 wrong usage, 3 some of the folders could not be read.
     """  # noqa: D301, the backspace tells click to keep the lines
     from heterodft.analysis.comparison import compare_results
-    from heterodft.analysis.overview import FolderOverview, distinct_names
-    from heterodft.analysis.step_folders import find_configurations
+    from heterodft.analysis.overview import FolderOverview
+    from heterodft.analysis.step_folders import distinct_names, find_configurations
     from heterodft.errors import ReaderError
 
     wanted: dict[str, Any] = {
@@ -99,7 +99,7 @@ def _json_data(
     found: dict[str, FolderOverview], compared: dict[str, Any], failed: dict[str, str], files: dict[str, list[str]]
 ) -> dict[str, Any]:
     """Return the keys of the one folder, or those of several by folder with what they say together."""
-    from heterodft.analysis.overview import plain
+    from heterodft.analysis.plain_data import plain
 
     told = [overview.to_dict() | {"name": name, "files": files.get(name, [])} for name, overview in found.items()]
     if len(told) == 1 and not failed:

@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 
 from heterodft.analysis import find_layering, overview, sections
-from heterodft.analysis.overview import FolderOverview, distinct_names, plain
+from heterodft.analysis.overview import FolderOverview
+from heterodft.analysis.plain_data import plain
 from heterodft.analysis.plots import draw_profile
 from heterodft.analysis.result import Bands, Result
 from heterodft.analysis.sections import Section, table_columns
+from heterodft.analysis.step_folders import distinct_names
 from heterodft.errors import ReaderError
 
 LABELS = ["SrTiO3:1", "LaAlO3:1"]

@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.energies.configuration_rows import (
     ConfigurationEnergy,
@@ -159,7 +158,9 @@ class ConfigurationEnergies:
 
     def plot(self) -> Figure:
         """Draw the energies per formula unit as bars."""
-        return draw("draw_energies", self)
+        from heterodft.analysis.plots import draw_energies
+
+        return draw_energies(self)
 
 
 def _arrow(row: ConfigurationEnergy) -> list[str]:

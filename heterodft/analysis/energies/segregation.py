@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.energies.comparability import compare, faults
 from heterodft.analysis.energies.states import asked_order, state_note
 from heterodft.errors import ReaderError, did_you_mean
@@ -161,7 +160,9 @@ class SegregationEnergies:
 
     def plot(self) -> Figure:
         """Draw the energies as bars."""
-        return draw("draw_energies", self)
+        from heterodft.analysis.plots import draw_energies
+
+        return draw_energies(self)
 
 
 def _place(result: Result, given: str | None) -> tuple[str, str, str]:

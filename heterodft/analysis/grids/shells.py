@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.densities import INTEGRAL_UNITS
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.readers.grid_files import read_grid
 from heterodft.errors import ReaderError
 
@@ -138,7 +137,9 @@ class DefectShells:
 
     def plot(self) -> Figure:
         """Draw the moment inside against the radius."""
-        return draw("draw_defect_shells", self)
+        from heterodft.analysis.plots import draw_defect_shells
+
+        return draw_defect_shells(self)
 
 
 def integrate_spheres(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.drawing import draw
 from heterodft.analysis.grids.shells import place_of
 from heterodft.analysis.grids.volume_grid import plane_normal
 from heterodft.analysis.readers.grid_files import read_grid
@@ -191,7 +190,9 @@ class DensitySlice:
 
     def plot(self) -> Figure:
         """Draw the picture with its atoms."""
-        return draw("draw_density_slice", self)
+        from heterodft.analysis.plots import draw_density_slice
+
+        return draw_density_slice(self)
 
 
 def _triple(vector: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from heterodft.analysis.corrections import correction_notes
 from heterodft.analysis.energies import ConfigurationEnergies, relative_energies
 from heterodft.analysis.gaps import Gap, find_gap
-from heterodft.analysis.overview import plain
+from heterodft.analysis.plain_data import plain
 from heterodft.analysis.readers.espresso.output import read_doubts
 from heterodft.analysis.report.caveats import find_caveats
 from heterodft.analysis.report.findings import Findings, find_all
