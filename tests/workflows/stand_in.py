@@ -51,6 +51,7 @@ while [ $n -lt TICKS ]; do
   sleep 0.05
   n=$((n + 1))
   if [ -e pwscf.EXIT ]; then echo "$$ asked" >> trace; exit 2; fi
+  if [ -e enough ]; then break; fi
 done
 cp -r "CANNED/pwscf.save" .
 cat "CANNED/pw.out"
