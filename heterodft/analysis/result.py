@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-__all__ = ["ARRAYS_FILE", "ORBITALS", "RESULT_FILE", "SHELLS", "Bands", "ProjectedDos", "Result", "SiteValues"]
+__all__ = [
+    "ARRAYS_FILE",
+    "ORBITALS",
+    "RESULT_FILE",
+    "SHELLS",
+    "Bands",
+    "HubbardOccupations",
+    "ProjectedDos",
+    "Result",
+    "SiteValues",
+]
 
 RESULT_FILE, ARRAYS_FILE = "result.json", "result.npz"
 _SCHEMA = 1
@@ -56,6 +66,42 @@ class SiteValues:
     vectors: NDArray[np.float64] | None = None
     shell_charges: NDArray[np.float64] | None = None
     shell_moments: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class HubbardOccupations:
+    """Occupation matrices of the shell of one site that carries a Hubbard U.
+
+    Attributes
+    ----------
+    site
+        Its index in the structure.
+    shell
+        ``3d``; without its number where the code tells none.
+    matrices
+        Electrons, shape (spin, m, m); one spin, with 0…1 as in the others, of a run without spin.
+    """
+
+    site: int
+    shell: str
+    matrices: NDArray[np.float64]
+
+    @property
+    def eigenvalues(self) -> NDArray[np.float64]:
+        """Occupations of the eigenorbitals, lowest first, shape (spin, m)."""
+        return np.asarray(np.linalg.eigvalsh(self.matrices), dtype=np.float64)
+
+    @property
+    def electrons(self) -> float:
+        """Electrons of the shell, both spins."""
+        traces = np.trace(self.matrices, axis1=1, axis2=2)
+        return float(traces.sum() * (2 if len(traces) == 1 else 1))
+
+    @property
+    def moment(self) -> float:
+        """μB: electrons up minus down; 0 without spin."""
+        traces = np.trace(self.matrices, axis1=1, axis2=2)
+        return float(traces[0] - traces[1]) if len(traces) == 2 else 0.0
 
 
 @dataclass(frozen=True)
@@ -171,6 +217,8 @@ class Result:
         ``finished``, ``stopped`` (asked to end early), ``crashed`` or ``cut off``.
     notes
         What is missing, doubtful or was mended while reading, in words for the user.
+    occupations
+        Of each site with a Hubbard U, in the structure's order; empty where none is told.
     """
 
     code: str
@@ -198,6 +246,7 @@ class Result:
     method: dict[str, Any] = field(default_factory=dict)
     ended: Literal["finished", "stopped", "crashed", "cut off"] = "finished"
     notes: tuple[str, ...] = ()
+    occupations: tuple[HubbardOccupations, ...] = ()
 
     @property
     def id(self) -> str | None:
@@ -247,6 +296,7 @@ class Result:
             "method": self.method,
             "ended": self.ended,
             "notes": list(self.notes),
+            "occupations": [[each.site, each.shell, each.matrices.tolist()] for each in self.occupations],
             "structure": self.structure.as_dict(),
             "request": self.request,
             "corrections": self.corrections,
@@ -309,6 +359,10 @@ class Result:
             method=data.get("method", {}),
             ended=data.get("ended", "finished"),
             notes=tuple(data.get("notes", ())),
+            occupations=tuple(
+                HubbardOccupations(site, shell, np.array(matrices))
+                for site, shell, matrices in data.get("occupations", ())
+            ),
         )
 
 

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from heterodft.templates.pseudopotentials import Pseudopotential
     from heterodft.templates.setup import Setup
 
-__all__ = ["PROJECTION", "write_cards"]
+__all__ = ["PROJECTION", "ZERO_U", "write_cards"]
 
 PROJECTION = "ortho-atomic"
 """Projectors of U: orthogonal, so that no electron is counted on two sites; pw.x 6.7 has their forces and stress."""
+
+ZERO_U = 1e-8
+"""eV; pw.x computes no occupations where U is zero."""
 
 
 def write_cards(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential], *, hubbard: bool) -> str:
@@ -60,5 +63,5 @@ def _kpoints(setup: Setup) -> str:
 
 
 def _hubbard(setup: Setup) -> str:
-    rows = [f"U {s.label}-{s.hubbard.shell} {s.hubbard.u:g}" for s in setup.species.species if s.hubbard]
+    rows = [f"U {s.label}-{s.hubbard.shell} {s.hubbard.u or ZERO_U:g}" for s in setup.species.species if s.hubbard]
     return "\n".join([f"HUBBARD {{{PROJECTION}}}", *rows, ""])

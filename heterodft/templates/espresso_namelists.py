@@ -9,7 +9,7 @@ import numpy as np
 
 from heterodft.errors import InputError, did_you_mean
 from heterodft.templates.electrons import band_count, electron_count
-from heterodft.templates.espresso_cards import PROJECTION
+from heterodft.templates.espresso_cards import PROJECTION, ZERO_U
 from heterodft.templates.hubbard import HUBBARD_CARD_VERSION
 from heterodft.templates.protocols.slabs import turns_normal, widest_gap
 from heterodft.templates.setup import Section, Setup, Value
@@ -174,7 +174,7 @@ def _hubbard(setup: Setup, version: tuple[int, int]) -> Section:
         section = {"lda_plus_u": Value(True, "hubbard"), "U_projection_type": Value(PROJECTION, "hubbard")}
         if setup.noncollinear:  # the simplified form is not there; the full one with J = 0 is the same energy
             section["lda_plus_u_kind"] = Value(1, "hubbard")
-        section |= {f"Hubbard_U({n})": Value(kind.u, "hubbard") for n, kind in kinds if kind.u}
+        section |= {f"Hubbard_U({n})": Value(kind.u or ZERO_U, "hubbard") for n, kind in kinds if kind.hubbard}
     for number, kind in kinds:
         section |= _starting_occupations(number, kind)
     return section

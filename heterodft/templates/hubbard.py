@@ -76,6 +76,8 @@ class HubbardU:
         eV by layer label, ``("KTaO3:1", 2.0)``.
     start
         Occupations to start from; None leaves them to the atoms.
+    tracked
+        Whether the occupations are computed even where U is zero, as linear response and a ramp from zero need.
     """
 
     element: str
@@ -84,6 +86,7 @@ class HubbardU:
     j: float | None = None
     layers: tuple[tuple[str, float], ...] = ()
     start: StartingOccupations | None = None
+    tracked: bool = False
 
     @property
     def label(self) -> str:
@@ -96,8 +99,8 @@ class HubbardU:
 
     @property
     def active(self) -> bool:
-        """Whether any site gets a U or J."""
-        return bool(self.value or self.j or any(value for _, value in self.layers))
+        """Whether any site gets a U or J, or one of zero that is to be tracked."""
+        return self.tracked or bool(self.value or self.j or any(value for _, value in self.layers))
 
     def to_data(self) -> list[Any]:
         """Return plain JSON data; what is not given is not there."""
@@ -106,6 +109,8 @@ class HubbardU:
             more["layers"] = [[layer, round(value, 6)] for layer, value in self.layers]
         if self.start is not None:
             more["start"] = [list(self.start.up), list(self.start.down)]
+        if self.tracked:
+            more["tracked"] = True
         return [self.element, self.shell, round(float(self.value), 6) + 0.0, *([more] if more else [])]
 
     @classmethod
@@ -114,7 +119,7 @@ class HubbardU:
         more = data[3] if len(data) > 3 else {}
         start = StartingOccupations(*(tuple(spin) for spin in more["start"])) if "start" in more else None
         layers = tuple((str(layer), float(value)) for layer, value in more.get("layers", ()))
-        return cls(data[0], data[1], data[2], more.get("j"), layers, start)
+        return cls(data[0], data[1], data[2], more.get("j"), layers, start, more.get("tracked", False))
 
 
 @dataclass(frozen=True)
@@ -243,7 +248,7 @@ def _on_site(u: HubbardU | None, label: str) -> SiteU | None:
     if u is None:
         return None
     value = dict(u.layers).get(label, u.value)
-    return SiteU(u.shell, value, u.j, u.start) if value or u.j else None
+    return SiteU(u.shell, value, u.j, u.start) if value or u.j or u.tracked else None
 
 
 def _check_layers(u: HubbardU, present: set[str]) -> None:

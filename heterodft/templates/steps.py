@@ -49,12 +49,14 @@ class TakenOver:
 
 _OTHER_MESH = "wavefunctions belong to another mesh"
 _TAKEN = {
+    ("espresso", "relax-coarse"): TakenOver(True, True, False, _OTHER_MESH),
     ("espresso", "relax"): TakenOver(True, True, False, _OTHER_MESH),
     ("espresso", "static"): TakenOver(True, True, False, "few iterations are left from the density"),
     ("espresso", "dos"): TakenOver(True, True, False, _OTHER_MESH),
     ("espresso", "bands"): TakenOver(True, True, False, _OTHER_MESH),
     ("espresso", "potential"): TakenOver(True, True, False, "pp.x needs none for a potential"),
     ("espresso", "charge"): TakenOver(True, True, False, "pp.x needs none for a density"),
+    ("vasp", "relax-coarse"): TakenOver(True, True, False, _OTHER_MESH),
     ("vasp", "relax"): TakenOver(True, True, False, _OTHER_MESH),
     ("vasp", "static"): TakenOver(True, True, True),
     ("vasp", "dos"): TakenOver(True, True, False, _OTHER_MESH),

@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from heterodft.templates.species import Vector
     from heterodft.templates.steps import StepName
 
-__all__ = ["REQUEST_FILE", "Request", "canonical_structure", "finished_id", "read_request", "write_request"]
+__all__ = [
+    "REQUEST_FILE",
+    "Request",
+    "canonical_structure",
+    "finished_id",
+    "read_request",
+    "request_from_data",
+    "write_request",
+]
 
 REQUEST_FILE = "request.json"
 _SCHEMA = 1
@@ -89,7 +97,7 @@ class Request:
         Whether spin-orbit coupling acts.
     about
         Names for people and places: ``campaign``, ``name``, ``label``, ``order``, ``hubbard``, ``parent_folder``,
-        ``origin`` of the settings, ``defect``, ``strain``.
+        ``origin`` of the settings, ``defect``, ``strain``, ``variant``.
     """
 
     code: str
@@ -143,8 +151,13 @@ class Request:
 
     @property
     def path(self) -> str:
-        """Its place below the folder of all runs: ``demo/sl/FM/Ti-3d-4eV/static``."""
-        return "/".join([*(self.about[key] for key in ("campaign", "name", "order", "hubbard")), self.step])
+        """Its place below the folder of all runs: ``demo/sl/FM/Ti-3d-4eV/static``.
+
+        A variant of a configuration, as a driver computes it, has its name behind the U: ``Ti-3d-4eV.60Ry``.
+        """
+        places = [str(self.about[key]) for key in ("campaign", "name", "order", "hubbard")]
+        places[-1] += f".{self.about['variant']}" if self.about.get("variant") else ""
+        return "/".join([*places, self.step])
 
     def to_structure(self) -> Structure:
         """Return the cell as a pymatgen structure with its site properties."""
@@ -189,6 +202,36 @@ def write_request(request: Request, folder: Path) -> Path:
     return write_text(folder / REQUEST_FILE, request.to_text())
 
 
+def request_from_data(data: dict[str, Any]) -> Request:
+    """Rebuild a request from the JSON data of `Request.to_text`.
+
+    Raises
+    ------
+    KeyError, TypeError
+        If something is missing.
+    CalculationError
+        If it was altered since it was written.
+    """
+    body = data["request"]
+    request = Request(
+        code=body["code"],
+        step=body["step"],
+        structure=body["structure"],
+        moments=None if body["moments"] is None else tuple(body["moments"]),
+        hubbard=tuple(map(HubbardU.from_data, body["hubbard"])),
+        settings=StepSettings.from_dict(body["settings"]),
+        pseudopotentials=body["pseudopotentials"],
+        parent=body["parent"],
+        charge=body.get("charge", 0),
+        directions=tuple(map(tuple, body["directions"])) if "directions" in body else None,
+        spin_orbit=body.get("spin_orbit", False),
+        about=data["about"],
+    )
+    if request.id != data["id"]:
+        raise CalculationError(f"the request {data['id']} was altered after it was written; submit again")
+    return request
+
+
 def read_request(folder: Path) -> Request:
     """Read the request of a folder.
 
@@ -198,24 +241,10 @@ def read_request(folder: Path) -> Request:
         If there is none, or it was altered since it was written.
     """
     try:
-        data = read_json(folder / REQUEST_FILE)
-        body = data["request"]
-        request = Request(
-            code=body["code"],
-            step=body["step"],
-            structure=body["structure"],
-            moments=None if body["moments"] is None else tuple(body["moments"]),
-            hubbard=tuple(map(HubbardU.from_data, body["hubbard"])),
-            settings=StepSettings.from_dict(body["settings"]),
-            pseudopotentials=body["pseudopotentials"],
-            parent=body["parent"],
-            charge=body.get("charge", 0),
-            directions=tuple(map(tuple, body["directions"])) if "directions" in body else None,
-            spin_orbit=body.get("spin_orbit", False),
-            about=data["about"],
-        )
+        return request_from_data(read_json(folder / REQUEST_FILE))
+    except CalculationError as error:
+        raise CalculationError(
+            f"{folder / REQUEST_FILE} was altered after it was written; submit the campaign again"
+        ) from error
     except (ReaderError, KeyError, TypeError) as error:
         raise CalculationError(f"{folder}: no usable {REQUEST_FILE} ({error}); submit the campaign again") from error
-    if request.id != data["id"]:
-        raise CalculationError(f"{folder / REQUEST_FILE} was altered after it was written; submit the campaign again")
-    return request

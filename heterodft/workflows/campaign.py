@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from heterodft.errors import CampaignError, did_you_mean
 from heterodft.templates.protocols import PROTOCOLS
 from heterodft.units import RYDBERG, parse_quantity
+from heterodft.workflows.converge_spec import ConvergeSpec
 from heterodft.workflows.fields import Divisions, Energy, Force, Name, Spacing, Spec, reading
 from heterodft.workflows.hubbard_spec import Scan
 from heterodft.workflows.magnetism_spec import MagnetismSpec
@@ -211,6 +212,7 @@ class Campaign(Spec):
     hubbard: dict[str, Scan] = Field(default={})
     method: MethodSpec = MethodSpec()
     steps: Annotated[list[Step], Field(min_length=1)]
+    converge: ConvergeSpec = ConvergeSpec()
     run: RunSpec = RunSpec()
 
     _path: Path = PrivateAttr(default=Path("campaign.yaml"))
