@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from heterodft.templates.steps import StepName
 
 __all__ = [
+    "FAILURE_FILE",
     "REQUEST_FILE",
     "Request",
     "canonical_structure",
@@ -39,7 +40,7 @@ __all__ = [
     "write_request",
 ]
 
-REQUEST_FILE = "request.json"
+REQUEST_FILE, FAILURE_FILE = "request.json", "failure.json"
 _SCHEMA = 1
 _SITE_PROPERTIES = ("material", "block", "layer", "plane")
 

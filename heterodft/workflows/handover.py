@@ -11,7 +11,7 @@ from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, StorageError
 from heterodft.templates.espresso import PREFIX
 from heterodft.templates.steps import RELAXATIONS
-from heterodft.workflows.calculation import finished_id, read_request
+from heterodft.workflows.calculation import FAILURE_FILE, finished_id, read_request
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +63,8 @@ def relaxed_structure(request: Request, folder: Path) -> Structure | None:
 def _parent_folder(request: Request, folder: Path) -> Path:
     parent: Path = folder / request.about["parent_folder"]
     if finished_id(parent) != request.parent:
+        if (parent / FAILURE_FILE).is_file():
+            raise CalculationError(f"the step before, {parent}, failed; heterodft retry puts both back")
         raise CalculationError(
             f"{parent} does not hold the step that this one starts from; submit the campaign again"
         )

@@ -15,7 +15,7 @@ from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, HeterodftError, InterruptedCalculation, ReaderError, StorageError
 from heterodft.files import write_json
 from heterodft.workflows import run_espresso, run_vasp
-from heterodft.workflows.calculation import finished_id, read_request
+from heterodft.workflows.calculation import FAILURE_FILE, finished_id, read_request
 from heterodft.workflows.disk import clean, enough_space
 from heterodft.workflows.processes import exclusive, refuse_cancelled
 from heterodft.workflows.state import compare_moments, compare_vectors
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from heterodft.workflows.settings import Settings
     from heterodft.workflows.state import Verdict
 
-__all__ = ["FAILURE_FILE", "run_calculation"]
+__all__ = ["run_calculation"]
 
 _log = logging.getLogger(__name__)
-FAILURE_FILE = "failure.json"
 
 
 def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:

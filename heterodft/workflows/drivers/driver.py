@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, ReaderError
 from heterodft.files import make_folder, read_json, write_text
-from heterodft.workflows.calculation import finished_id, request_from_data
-from heterodft.workflows.runner import FAILURE_FILE
+from heterodft.workflows.calculation import FAILURE_FILE, finished_id, request_from_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

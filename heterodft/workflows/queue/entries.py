@@ -10,9 +10,14 @@ if TYPE_CHECKING:
 
     from fireworks.core.launchpad import LaunchPad
 
-__all__ = ["Entries", "Entry"]
+__all__ = ["Entries", "Entry", "is_look"]
 
 _WANTED = {"_id": 0, "fw_id": 1, "state": 1, "name": 1, "spec.folder": 1, "spec.calculation": 1}
+
+
+def is_look(identity: str) -> bool:
+    """Tell whether an entry is a look of a driver: the identity of the driver, and the number of the look."""
+    return "-" in identity
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The one Firetask: run the calculation of a folder."""
+"""The Firetasks: run the calculation of a folder; let a driver decide what comes next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from heterodft.workflows.runner import run_calculation
 from heterodft.workflows.settings import Settings
 from heterodft.workflows.settings_file import load_settings
 
-__all__ = ["RunCalculation", "interrupted", "machine_failures"]
+__all__ = ["Drive", "RunCalculation", "interrupted", "machine_failures"]
 
 _SOON_SECONDS = 20.0
 
@@ -32,9 +32,7 @@ class RunCalculation(FiretaskBase):
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         """Run it and store its energy and convergence."""
-        local = fw_spec.get("_fw_env", {}).get("heterodft")
-        settings = load_settings() if local is None else Settings.from_dict(local)
-        settings = settings.with_command(fw_spec.get("command"))
+        settings = _settings(fw_spec).with_command(fw_spec.get("command"))
         started = time.monotonic()
         try:
             result = run_calculation(settings.resolved(fw_spec["folder"]), fw_spec["calculation"], settings)
@@ -54,3 +52,23 @@ class RunCalculation(FiretaskBase):
             raise
         machine_failures.clear()
         return FWAction(stored_data={"energy": result.energy, "converged": result.converged})
+
+
+@explicit_serialize
+class Drive(FiretaskBase):
+    """Let the driver of the spec's ``folder`` decide; what it wants becomes a detour that ends with it again."""
+
+    def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
+        """Ask it once."""
+        from heterodft.workflows.queue.driving import drive
+
+        settings = _settings(fw_spec)
+        words, detour = drive(
+            settings.resolved(fw_spec["folder"]), fw_spec["calculation"], settings, command=fw_spec.get("command")
+        )
+        return FWAction(stored_data={"words": words}, detours=[] if detour is None else [detour])
+
+
+def _settings(fw_spec: dict[str, Any]) -> Settings:
+    local = fw_spec.get("_fw_env", {}).get("heterodft")
+    return load_settings() if local is None else Settings.from_dict(local)

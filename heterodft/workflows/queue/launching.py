@@ -18,13 +18,14 @@ from fireworks import FWorker
 
 from heterodft.errors import ReaderError, StorageError
 from heterodft.files import make_folder, read_json, write_json, write_text
+from heterodft.workflows.calculation import FAILURE_FILE
 from heterodft.workflows.queue.batch import render, submit_script
+from heterodft.workflows.queue.driving import run_ready_drivers
 from heterodft.workflows.queue.identity import job_of, worker_name
 from heterodft.workflows.queue.launchpad import open_launchpad, queue_errors
 from heterodft.workflows.queue.pool import recover
 from heterodft.workflows.queue.reservation import chain_of
 from heterodft.workflows.queue.schedulers import jobs_there
-from heterodft.workflows.runner import FAILURE_FILE
 
 if TYPE_CHECKING:
     from fireworks.core.launchpad import LaunchPad
@@ -116,6 +117,7 @@ def launch(settings: Settings, batch: BatchSettings, *, mode: Mode = "pilot", jo
     done.put_back = recover(settings)
     launchpad = open_launchpad(settings)
     with queue_errors(settings):
+        run_ready_drivers(launchpad, settings)
         room = max(0, batch.max_jobs - len(running))
         if mode == "pilot":
             pilots = sum(job.mode == "pilot" for job in running)

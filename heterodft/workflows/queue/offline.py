@@ -9,8 +9,9 @@ from typing import Any
 
 from heterodft.errors import HeterodftError, InterruptedCalculation, StorageError
 from heterodft.files import write_json
+from heterodft.workflows.calculation import FAILURE_FILE
 from heterodft.workflows.queue.limits import TimeLeft, check_disk
-from heterodft.workflows.runner import FAILURE_FILE, run_calculation
+from heterodft.workflows.runner import run_calculation
 from heterodft.workflows.settings import Settings
 
 __all__ = ["run_chain"]

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
-from heterodft.workflows.calculation import finished_id
+from heterodft.workflows.calculation import FAILURE_FILE, finished_id
 from heterodft.workflows.queue.control import rerun
 from heterodft.workflows.queue.identity import is_alive
 from heterodft.workflows.queue.launchpad import atomic
 from heterodft.workflows.queue.sweep import sweep
-from heterodft.workflows.runner import FAILURE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,11 +14,11 @@ from fireworks import FWAction, FWorker
 from heterodft.analysis.result import Result
 from heterodft.errors import ReaderError
 from heterodft.files import read_json
-from heterodft.workflows.calculation import finished_id
+from heterodft.workflows.calculation import FAILURE_FILE, finished_id
+from heterodft.workflows.queue.entries import is_look
 from heterodft.workflows.queue.identity import is_alive, worker_name
 from heterodft.workflows.queue.launchpad import atomic
 from heterodft.workflows.queue.schedulers import jobs_there
-from heterodft.workflows.runner import FAILURE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,13 +103,15 @@ def _outcome(folder: Path, identity: str) -> tuple[str, FWAction] | None:
 
 
 def chain_of(launchpad: LaunchPad, fw_id: int) -> list[int]:
-    """Return a calculation and those that follow from it, parents first."""
-    workflow = launchpad.workflows.find_one({"nodes": fw_id}, {"links": 1})
-    links = {} if workflow is None else {int(key): value for key, value in workflow["links"].items()}
+    """Return a calculation and those that follow from it, parents first, up to where a driver has to look."""
+    workflow = launchpad.workflows.find_one({"nodes": fw_id}, {"links": 1, "nodes": 1}) or {"links": {}, "nodes": []}
+    links = {int(key): value for key, value in workflow["links"].items()}
+    found = launchpad.fireworks.find({"fw_id": {"$in": workflow["nodes"]}}, {"fw_id": 1, "spec.calculation": 1})
+    looks = {fw["fw_id"] for fw in found if is_look(fw["spec"].get("calculation", ""))}
 
     def below(parent: int) -> Iterator[int]:
         yield parent
-        for child in sorted(links.get(parent, [])):
+        for child in sorted(set(links.get(parent, [])) - looks):
             yield from below(child)
 
     return list(dict.fromkeys(below(fw_id)))

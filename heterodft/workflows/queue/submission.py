@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fireworks import Firework, Workflow
 
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.settings import Settings
 
-__all__ = ["Submission", "submit"]
+__all__ = ["Submission", "Submitter", "submit"]
 
 _BUSY = ("RUNNING", "RESERVED")
 _TAKEN_OUT = ("DEFUSED", "ARCHIVED")
+_TO_COME = ("WAITING", "READY", "PAUSED", *_BUSY)
 
 
 @dataclass
@@ -89,19 +90,21 @@ def submit(chains: Sequence[Sequence[Request]], settings: Settings, *, command: 
     """
     launchpad = open_launchpad(settings)
     with queue_errors(settings), exclusive(launchpad):
-        submitter = _Submitter(launchpad, settings, command)
-        for chain in chains:
-            for request in chain:
-                submitter.refuse_running(request)
-        for chain in chains:
-            submitter.submit_chain(chain)
+        submitter = Submitter(launchpad, settings, command)
+        submitter.decide(chains)
         submitter.enqueue()
         submitter.find_orphans(chains)
     return submitter.report
 
 
-class _Submitter:
-    """One submission under way."""
+class Submitter:
+    """One submission under way, in an `exclusive` block.
+
+    Parameters
+    ----------
+    launchpad, settings, command
+        As in `submit`.
+    """
 
     def __init__(self, launchpad: LaunchPad, settings: Settings, command: str | None):
         self.launchpad, self.settings, self.command = launchpad, settings, command
@@ -110,7 +113,23 @@ class _Submitter:
         self._runs = settings.stored(settings.runs)
         self._groups: list[tuple[int | None, list[Request]]] = []  # new steps, below an entry of the queue or none
         self._group_of: dict[str, list[Request]] = {}
+        self._asked: list[str] = []  # identities
         self._links: dict[Path, list[Path]] | None = None  # of shared calculations, by the folder they show
+
+    def decide(self, chains: Sequence[Sequence[Request]]) -> None:
+        """Decide for every chain, and write what is neither finished nor in the queue.
+
+        Raises
+        ------
+        QueueError
+            If a calculation in the way is running.
+        """
+        for chain in chains:
+            for request in chain:
+                self.refuse_running(request)
+                self._asked.append(request.id)
+        for chain in chains:
+            self.submit_chain(chain)
 
     def _folder(self, request: Request) -> Path:
         return self.settings.runs / request.path
@@ -171,9 +190,42 @@ class _Submitter:
     def enqueue(self) -> None:
         """Add the new steps to the queue."""
         add_workflows(self.launchpad, [self._workflow(group) for parent, group in self._groups if parent is None])
+        self._append()
+
+    def _append(self) -> None:
         for parent, group in self._groups:
             if parent is not None:
                 self.launchpad.append_wf(self._workflow(group), [parent])
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything of what was asked for is new in the queue or not finished there."""
+        return bool(self._groups) or self._unfinished() is not None
+
+    def _unfinished(self) -> Entry | None:
+        entries = Entries(self.launchpad)
+        asked = [entry for identity in self._asked if (entry := entries.find(identity)) is not None]
+        return next((entry for entry in asked if entry.state in _TO_COME), None)
+
+    def before(self, last: Firework) -> Workflow | None:
+        """Return the new steps as one workflow that ends with a given Firework.
+
+        Where all are in the queue already, that Firework is added there, behind one that is not finished: it may run
+        before the others are.
+        """
+        self._append()
+        groups = [self._fireworks(group, tell_failures=True) for parent, group in self._groups if parent is None]
+        fireworks = [firework for group in groups for firework in group]
+        if fireworks:
+            for number, firework in enumerate([*fireworks, last], start=-len(fireworks) - 1):
+                firework.fw_id = number
+            above = {id(parent) for firework in fireworks for parent in firework.parents}
+            last.parents = [firework for firework in fireworks if id(firework) not in above]
+            return Workflow([*fireworks, last], name=last.name)
+        waiting = self._unfinished()
+        if waiting is not None:
+            self.launchpad.append_wf(Workflow([last]), [waiting.fw_id])
+        return None
 
     def find_orphans(self, chains: Sequence[Sequence[Request]]) -> None:
         """Note what the campaigns of the requests have and no longer ask for."""
@@ -297,18 +349,24 @@ class _Submitter:
         self._links.setdefault(target, []).extend(links)
 
     def _workflow(self, requests: Sequence[Request]) -> Workflow:
+        first = requests[0]
+        name = first.path.rpartition("/")[0]
+        return Workflow(self._fireworks(requests), name=name, metadata={"campaign": first.about["campaign"]})
+
+    def _fireworks(self, requests: Sequence[Request], *, tell_failures: bool = False) -> list[Firework]:
+        """Return the entries of steps; to tell failures, those after a failed one fail as well instead of waiting."""
         fireworks: dict[str, Firework] = {}
         for number, request in enumerate(requests, start=-len(requests)):  # lowest first: ids are given in this order
-            spec = {"folder": self._stored(request.path), "calculation": request.id}
+            spec: dict[str, Any] = {"folder": self._stored(request.path), "calculation": request.id}
             if self.command is not None:
                 spec["command"] = self.command
             parent = fireworks.get(request.parent or "")
+            if tell_failures and parent is not None:
+                spec["_allow_fizzled_parents"] = True
             fireworks[request.id] = Firework(
                 [RunCalculation()], spec=spec, name=request.path, parents=[parent] if parent else [], fw_id=number
             )
-        first = requests[0]
-        name = first.path.rpartition("/")[0]
-        return Workflow(list(fireworks.values()), name=name, metadata={"campaign": first.about["campaign"]})
+        return list(fireworks.values())
 
 
 def _text_in(folder: Path) -> str | None:

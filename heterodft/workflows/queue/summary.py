@@ -79,7 +79,8 @@ class QueueEntry:
 def read_queue(settings: Settings) -> list[QueueEntry]:
     """Read the calculations of the queue, oldest first; empty when there is no queue yet.
 
-    Those that were moved aside, since the settings of their campaign changed, are left out unless they run.
+    Those that were moved aside, since the settings of their campaign changed, are left out unless they run; of a
+    driver, which has an entry for each look at its results, only the one to come is there.
 
     Raises
     ------
@@ -133,6 +134,9 @@ def _rows_of_server(settings: Settings) -> list[tuple[str, str, str, str]]:
 
 
 def _is_replaced(entry: QueueEntry) -> bool:
+    """Tell whether an entry is of the past: moved aside, or a look of a driver that has been made."""
+    if "-" in entry.identity and entry.state in ("done", "cancelled"):
+        return True
     return entry.state in ("done", "cancelled") and entry.folder.name == f"{entry.step}-{entry.identity}"
 
 
