@@ -18,6 +18,7 @@ _COMMANDS = {
     "plan": "List every calculation with its size and cost; write nothing.",
     "inputs": "Write every input file, as it would be run.",
     "submit": "Put the calculations into the queue, each once.",
+    "converge": "Drive cutoff, k-mesh, U … until a tolerance holds, and say what to use.",
     "run": "Run what is queued with local workers, showing progress.",
     "launch": "Run what is queued in jobs of Slurm, PBS, SGE or LSF.",
     "status": "Show what is waiting, running, done, failed and why.",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.queue.summary import QueueEntry
     from heterodft.workflows.settings import Settings
 
-__all__ = ["command"]
+__all__ = ["command", "work_off"]
 
 _LOOK_SECONDS = 0.5
 _LINE_SECONDS = 15.0
@@ -36,15 +36,20 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
 
     Stop with Ctrl-C: what runs goes back into the queue. Example: heterodft run -j 2
     """
-    from heterodft.workflows.queue.pool import recover, running_workers
-    from heterodft.workflows.queue.summary import read_queue
     from heterodft.workflows.settings_file import load_settings
 
-    settings = load_settings(cores=cores)
+    if not work_off(load_settings(cores=cores), jobs, quiet=quiet):
+        click.echo("The queue is empty; submit a campaign with: heterodft submit FILE")
+
+
+def work_off(settings: Settings, jobs: int, *, quiet: bool = False) -> bool:
+    """Run what is in the queue and tell how it ended; return whether anything was there."""
+    from heterodft.workflows.queue.pool import recover, running_workers
+    from heterodft.workflows.queue.summary import read_queue
+
     entries = read_queue(settings)
     if not entries:
-        click.echo("The queue is empty; submit a campaign with: heterodft submit FILE")
-        return
+        return False
     _check_programs(entries, settings)
     recovered = recover(settings)
     if recovered:
@@ -52,7 +57,7 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
     before = read_queue(settings)
     if not any(entry.state in ("ready", "running") for entry in before):
         _finish(before, ran=0, seconds=0.0)
-        return
+        return True
     started = time.monotonic()
     with running_workers(settings, jobs) as pool:
         (_watch_quietly if quiet else _watch_live if sys.stderr.isatty() else _watch_lines)(pool, settings)
@@ -66,6 +71,7 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
     ended = ("done", "failed")
     ran = sum(e.state in ended for e in after) - sum(e.state in ended for e in before)
     _finish(after, ran=ran, seconds=time.monotonic() - started)
+    return True
 
 
 def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:

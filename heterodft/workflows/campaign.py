@@ -229,6 +229,12 @@ class Campaign(Spec):
         other._path, other._lines = self._path, self._lines
         return other
 
+    def with_converge(self, converge: ConvergeSpec) -> Campaign:
+        """Return the same campaign with other questions to drive."""
+        other = self.model_copy(update={"converge": converge})
+        other._path, other._lines = self._path, self._lines
+        return other
+
     def error(self, where: tuple[str | int, ...], message: str) -> CampaignError:
         """Return an error that names the file, the line and the key."""
         return CampaignError(f"{place_in_file(self._path, self._lines, where)}: {message}".replace("\n", "\\n"))

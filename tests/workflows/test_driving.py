@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from dataclasses import replace
 
 import pytest
@@ -14,8 +17,10 @@ from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.drivers.driver import Decision, Driver, Point, Summary, read_driver
 from heterodft.workflows.drivers.variants import as_variant, start_from
 from heterodft.workflows.queue.control import cancel, retry
-from heterodft.workflows.queue.driving import submit_driver
+from heterodft.workflows.queue.driving import run_ready_drivers, submit_driver
 from heterodft.workflows.queue.launchpad import open_launchpad
+from heterodft.workflows.queue.pool import recover
+from heterodft.workflows.queue.reservation import chain_of
 from heterodft.workflows.queue.submission import submit
 from heterodft.workflows.queue.summary import count_states, read_queue
 
@@ -130,6 +135,33 @@ def test_a_failed_point_is_told_to_the_driver_which_goes_on_and_a_retry_is_taken
         fw["state"] for fw in open_launchpad(site.settings).fireworks.find({}) if "-" in fw["spec"]["calculation"]
     ]
     assert set(looks) == {"COMPLETED"}
+
+
+def test_a_worker_that_is_killed_anywhere_leaves_a_driver_that_goes_on(site):
+    driver = driver_of(site, 4)
+    submit_driver(driver, site.settings)
+    for seconds in (0.3, 0.5, 0.7, 0.9, 1.1):
+        worker = site.start()
+        time.sleep(seconds)
+        os.kill(worker, signal.SIGKILL)
+        os.waitpid(worker, 0)
+        recover(site.settings)
+    work(site)
+    assert states(site) == {"done": 4}
+    assert submit_driver(driver, site.settings) == "ended"
+    site.wait_until(lambda: not site.programs())
+
+
+def test_batch_jobs_of_one_calculation_leave_the_drivers_to_whoever_launches_them(site):
+    submit_driver(driver_of(site, 2), site.settings)
+    launchpad = open_launchpad(site.settings)
+    run_ready_drivers(launchpad, site.settings)
+    waiting = {entry.path: entry.state for entry in read_queue(site.settings)}
+    assert waiting["fail.cutoff/driver"] == "waiting"
+    first = launchpad.fireworks.find_one({"state": "READY"}, sort=[("fw_id", 1)])
+    assert chain_of(launchpad, first["fw_id"]) == [first["fw_id"]]
+    work(site)
+    assert states(site) == {"done": 2}
 
 
 def test_a_driver_whose_question_changed_replaces_the_older_one(site):

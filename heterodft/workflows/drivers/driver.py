@@ -229,7 +229,7 @@ class Summary:
     data
         Plain JSON data with ``ended``, ``converged`` (None where it means nothing) and ``recommended`` at the top.
     figures
-        By the name of the file they go to.
+        By the name of the file they go to, which is that of the table they show.
     """
 
     title: str
