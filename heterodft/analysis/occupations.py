@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["OccupiedShell", "SiteOccupations", "orbitals_of"]
 
 
-
 @dataclass(frozen=True)
 class OccupiedShell:
     """The shell of one site.

@@ -30,7 +30,7 @@ def draw_occupations(occupations: OccupationLevels) -> Figure:
         for place, shell in enumerate(shells):
             for spin, name in enumerate(shell.spins):
                 middle = place + (0.0 if not name else _BESIDE * (2 * spin - 1))
-                label = name if name and name not in named else None
+                label = "_" if name in named else name or "_"
                 named.add(name)
                 ends = (middle - 0.8 * _BESIDE, middle + 0.8 * _BESIDE)
                 axis.hlines(shell.eigenvalues[spin], *ends, color=PALETTE[spin], linewidth=1.0, label=label)

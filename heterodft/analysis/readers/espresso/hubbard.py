@@ -29,7 +29,7 @@ _ABSOLUTE = ("Hubbard_ns_nc", "Hubbard_ns_mod")
 _SAME = 1e-6
 _BLOCK = re.compile(r"^ --- enter write_ns ---|^\s+=+ HUBBARD OCCUPATIONS =+", re.MULTILINE)
 # up to 6.7: "atom    1   Tr[ns(na)] (up, down, total) =   4.98478  3.61527  8.60005", without spin "Tr[ns(na)] = …"
-# later:     "---- ATOM    1 ----", then "Tr[ns] (up, down, total) = …", from 7.0 on "Tr[ns(  1)] (up, down, total) = …"
+# later:     "---- ATOM    1 ----", then "Tr[ns] (up, down, total) = …", from 7.0 on "Tr[ns(  1)] (up, …"
 _ATOM = re.compile(
     r"^(?:atom\s+(\d+)\s+|\s+-+ ATOM\s+(\d+) -+\n\s+)Tr\[ns(?:\([^)]*\))?\]( \(up, down, total\))?\s+="
     r"((?:\s+-?\d+\.\d+)+)",

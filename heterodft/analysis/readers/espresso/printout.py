@@ -142,7 +142,7 @@ def read_printout(text: str) -> PwPrintout:
 
 
 def _read_occupations(text: str) -> tuple[tuple[HubbardOccupations, ...], str]:
-    """Return the occupations of the last cycle and why there are none; those that a cycle starts from are no result."""
+    """Return the occupations of the last cycle that ended, and why there are none; a start is no result."""
     if not (_SCF_ENDED.search(text) or "\n!" in text):
         return (), ""
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.readers.file_text import fixed_width, rfind
+from heterodft.analysis.readers.file_text import fixed_width, number, rfind
 from heterodft.analysis.readers.occupation_matrices import checked_occupations
 from heterodft.analysis.readers.vasp.orbitals import LM_COLUMNS, in_our_order
 
@@ -20,18 +20,23 @@ if TYPE_CHECKING:
 __all__ = ["read_occupations"]
 
 _NAME = b"onsite density matrix"
-_ATOM = re.compile(rb"\natom =\s*(\S+)\s+type =\s*(\S+)\s+l =\s*(\d)[ \r]*\n\s*onsite density matrix")
+_ATOM = re.compile(rb"\natom =\s*(\S+)\s+type =\s*(\S+)\s+l =\s*([0-3])[ \r]*\n\s*onsite density matrix")
 _COMPONENT = re.compile(rb"\nspin component\s+(\d)[ \r]*\n[ \r]*\n((?:[ \t]*[-\d.*][-\d.* \t\r]*\n)+)")
 _END = b"occupancies and eigenvectors"
 _WIDTH, _BETWEEN = 8, 4
 """Of a number, and the blanks between the real and the imaginary parts of a row."""
+_OCCUPANCY = re.compile(rb"\n\s*o =([ \d.-]{8})\s+v =")
+_ROUNDED = 0.002
+"""Of the occupancies printed below the matrices, against their eigenvalues."""
 _LETTERS = "spdf"
 _SAME_SPINS = 2e-4
 _RESPONSE = 3
 """LDAUTYPE of linear response, where LDAUU and LDAUJ are shifts of the potential."""
 
 
-def read_occupations(data: Mapped, begin: int, end: int, settings: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+def read_occupations(
+    data: Mapped, begin: int, end: int, settings: dict[str, Any], notes: list[str]
+) -> dict[str, Any]:
     """Read the matrices of the last electronic step of a cycle.
 
     They are those that this step started from, which at its end have settled like the density.
@@ -84,18 +89,22 @@ def _site(match: re.Match[bytes], text: bytes, settings: dict[str, Any]) -> Hubb
         raise ValueError(f"one is of atom {match[1].decode('latin-1')}")
     site, shell = int(match[1]) - 1, _LETTERS[int(match[3])]
     size = 2 * int(match[3]) + 1
-    if _END not in text:
+    printed = [number(word) for word in _OCCUPANCY.findall(text)]
+    if _END not in text or len(printed) != 2 * size:
         raise ValueError(f"that of atom {site + 1} is cut off")
-    matrices = [_matrix(found, size, site) for found in _COMPONENT.finditer(text)]
+    matrices = [_matrix(found, size, site) for found in _COMPONENT.finditer(text[: text.index(_END)])]
     if len(matrices) != (4 if settings.get("LNONCOLLINEAR") else 2):
         raise ValueError(f"that of atom {site + 1} has {len(matrices)} spin components")
     whole = np.stack(matrices)
-    if settings.get("ISPIN") == 1 and len(whole) == 2:
-        if not np.abs(whole[0] - whole[1]).max() < _SAME_SPINS:
-            raise ValueError(f"that of atom {site + 1} differs by spin in a run without")
-        whole = whole[:1]
     if len(whole) == 4:  # the second is down-up: only so the eigenvalues are those printed below
         whole = whole[[0, 2, 1, 3]]
+    checked = checked_occupations(site, shell, whole)
+    if np.abs(np.sort(checked.eigenvalues.ravel()) - np.sort(printed)).max() > _ROUNDED:
+        raise ValueError(f"that of atom {site + 1} does not have the occupancies printed below it")
+    if settings.get("ISPIN") == 1 and len(whole) == 2:
+        if np.abs(whole[0] - whole[1]).max() > _SAME_SPINS:
+            raise ValueError(f"that of atom {site + 1} differs by spin in a run without")
+        whole = whole[:1]
     columns = LM_COLUMNS[int(match[3]) ** 2 : (int(match[3]) + 1) ** 2]
     for axis in (1, 2):
         whole, _ = in_our_order(whole, columns, axis)
