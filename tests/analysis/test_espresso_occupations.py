@@ -25,7 +25,7 @@ def hermitian(size, seed=0, *, spinor=False):
     return axes @ np.diag(rng.random(size)) @ axes.conj().T
 
 
-def entry(kind, shell, index, matrix, spin=1, tag="Hubbard_ns"):
+def entry(kind, shell, index, matrix, spin=1, *, tag="Hubbard_ns"):
     size = len(matrix)
     numbers = " ".join(f"{value:.15e}" for value in matrix.T.ravel())
     spins = "" if spin is None else f'spin="{spin}"'
@@ -116,7 +116,7 @@ def spinor_run(tmp_path, tag, *, missing=False, other=False):
     if not missing:
         shift = 0.1 if other else 0.0
         (tmp_path / "occup.txt").write_text(" ".join(f"({v.real + shift:.16e},{v.imag:.16e})" for v in held.ravel()))
-    return whole, output(["N", "Cr"], [entry("Cr", "3d", 2, np.abs(whole), 1, tag)], lsda=False)
+    return whole, output(["N", "Cr"], [entry("Cr", "3d", 2, np.abs(whole), tag=tag)], lsda=False)
 
 
 @pytest.mark.parametrize("tag", ["Hubbard_ns_mod", "Hubbard_ns_nc"])

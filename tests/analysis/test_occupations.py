@@ -55,7 +55,7 @@ def test_a_noncollinear_site_has_twice_as_many_eigenvalues():
 
 
 def test_a_result_without_occupations_says_what_would_give_them():
-    with pytest.raises(ReaderError, match="no Hubbard occupations: it has no U, or .* LDAUPRINT = 1"):
+    with pytest.raises(ReaderError, match=r"no Hubbard occupations: it has no U, or .* LDAUPRINT = 1"):
         SiteOccupations.from_result(made_result(PAIR))
 
 

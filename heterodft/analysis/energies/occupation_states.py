@@ -5,9 +5,9 @@ changes those of CrN by 0.05, 0.2 at most, and another orbital order those of Fe
 
 1. The eigenvalues of each site are compared first, which no turn of the axes changes; where they differ, so do the
    states.
-2. Then the matrices, as they are and carried over by each operation of the cell's symmetry, without and with the spins
-   exchanged: an electron in dxz instead of dyz at every site of a tetragonal cell is the same state, one in dxz here
-   and dyz there is not.
+2. Then the matrices, as they are and carried over by each operation of the cell's symmetry, without and with the
+   spins exchanged: an electron in dxz instead of dyz at every site of a tetragonal cell is the same state, one in dxz
+   here and dyz there is not.
 
 Sites are compared place by place in the first part, so that two charge orders that only symmetry exchanges count as
 two states. Of noncollinear runs the eigenvalues alone are compared.
