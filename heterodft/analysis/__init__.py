@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from heterodft.analysis.layers import find_layering
     from heterodft.analysis.local import DefectNeighbours
     from heterodft.analysis.moments import LayerMoments
+    from heterodft.analysis.occupations import SiteOccupations
     from heterodft.analysis.orbitals import OrbitalPolarization
     from heterodft.analysis.overview import FolderOverview
     from heterodft.analysis.pdos import LayerDos
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from heterodft.analysis.potentials import PlanarAverage
     from heterodft.analysis.readers import read_folder
     from heterodft.analysis.readers.grid_files import read_grids
-    from heterodft.analysis.result import Result
+    from heterodft.analysis.result import HubbardOccupations, Result
     from heterodft.analysis.stoner import StonerProduct
     from heterodft.analysis.structure import StructureProfile
 
@@ -59,6 +60,7 @@ _MODULES = {
     "ExchangeConstants": "energies.exchange_constants",
     "FolderOverview": "overview",
     "Gap": "gaps",
+    "HubbardOccupations": "result",
     "LayerBands": "bands",
     "LayerCharges": "charges",
     "LayerDos": "pdos",
@@ -68,6 +70,7 @@ _MODULES = {
     "Result": "result",
     "SegregationEnergies": "energies.segregation",
     "SheetCarriers": "carriers",
+    "SiteOccupations": "occupations",
     "SlabIntegrals": "densities",
     "StonerProduct": "stoner",
     "StructureProfile": "structure",
@@ -96,6 +99,7 @@ __all__ = [
     "ExchangeConstants",
     "FolderOverview",
     "Gap",
+    "HubbardOccupations",
     "LayerBands",
     "LayerCharges",
     "LayerDos",
@@ -105,6 +109,7 @@ __all__ = [
     "Result",
     "SegregationEnergies",
     "SheetCarriers",
+    "SiteOccupations",
     "SlabIntegrals",
     "StonerProduct",
     "StructureProfile",

@@ -211,6 +211,15 @@ def _against_bulks(source: Source) -> Mapping[str, Mapping[str, Any]]:
     return {"": {"reference": source.bulks} if source.bulks else {}}
 
 
+def _occupations(source: Source) -> Variants:
+    """Shells with a U; they have the label of their layer where layers can be told, and need none."""
+    from heterodft.analysis.occupations import SiteOccupations
+
+    if not source.result.occupations:
+        return {}
+    return {"": partial(SiteOccupations.from_result, source.result, layering=source.layering, by=source.by)}
+
+
 def _defect(source: Source) -> Variants:
     from heterodft.analysis.local import DefectNeighbours
 
@@ -292,6 +301,7 @@ SECTIONS: tuple[Section, ...] = (
         _by_layer("charges", "LayerCharges", options=_against_bulks),
         _frame_columns("charge|transfer"),
     ),
+    Section("occupations", "Hubbard occupations", _occupations),
     Section("dos", "density of states", _by_layer("pdos", "LayerDos"), _window_columns),
     Section("band-edges", "band edges", _by_layer("band_edges", "BandEdges"), _frame_columns("edge")),
     Section("carriers", "sheet carriers", _by_layer("carriers", "SheetCarriers"), _frame_columns("cm²")),

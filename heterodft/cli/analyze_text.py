@@ -84,7 +84,9 @@ def _cell(overview: FolderOverview) -> list[str]:
             where = {"sphere": "in the spheres"}.get(kind, f"by {kind}")
             moments.append((sum(values.moments), where))
     said = [f"{_number(moment, 3)} μB {words}" for moment, words in moments if moment is not None]
-    return lines + ([f"Moment: {', '.join(said)}"] if said else [])
+    lines += [f"Moment: {', '.join(said)}"] if said else []
+    occupations = overview.quantities.get("occupations")
+    return lines + ([f"Hubbard U: {occupations.summary()}"] if occupations is not None else [])
 
 
 def _spins(gap: Gap) -> str:

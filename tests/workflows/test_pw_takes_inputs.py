@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heterodft.analysis.readers import read_folder
+from heterodft.analysis.readers.espresso.hubbard import printed_occupations
 from heterodft.errors import InputError
 from heterodft.structures import Block, assign_moments, build_material, build_superlattice, enumerate_defects
 from heterodft.templates.espresso import program_of, program_version, write_espresso
@@ -270,6 +272,25 @@ def test_starting_occupations_are_those_of_the_first_iteration(run):
     modified = text.split("Modify starting ns matrices according to input values")[1]
     traces = re.search(r"Tr\[ns\(na\)\] \(up, down, total\) = +(\S+) +(\S+)", modified)
     assert [float(x) for x in traces.groups()] == pytest.approx([1.0, 0.25], abs=1e-4)
+
+
+def test_occupations_read_from_one_run_are_those_the_next_starts_from(run, tmp_path):
+    """pw.x puts the eigenvalues on the orbitals of its first iteration, the lowest on the emptiest."""
+    moments = assign_moments(NITRIDE, "AFM-A", {"Cr": 3.0, "N": 0.0})
+    run(setup_of(NITRIDE, moments=moments, hubbard=(HubbardU("Cr", "3d", 3.0),), changes={"max_scf_steps": 4}))
+    reached = read_folder(tmp_path).occupations
+    up = next(one for one in reached if one.moment > 0)
+    assert up.moment > 0.5
+    start = StartingOccupations(*(tuple(map(float, np.clip(spin, 0, 1).round(3))) for spin in up.eigenvalues))
+    hubbard = HubbardU("Cr", "3d", 3.0, start=start)
+    text = run(setup_of(NITRIDE, moments=moments, hubbard=(HubbardU.from_data(hubbard.to_data()),)))
+    modified = text.split("Modify starting ns matrices according to input values")[1].partition("exit write_ns")[0]
+    found = printed_occupations(modified)
+    assert [one.site for one in found] == [one.site for one in reached]
+    for one in found:
+        spins = up.eigenvalues if moments[one.site] > 0 else up.eigenvalues[::-1]
+        np.testing.assert_allclose(one.eigenvalues, spins, atol=2e-3)
+        assert np.sign(one.moment) == np.sign(moments[one.site])
 
 
 AXES = [((1.0, 0.0, 0.0), (90.0, 0.0)), ((0.0, 0.6, 0.8), (36.8699, 90.0)), ((0.0, 0.0, 1.0), (0.0, 0.0))]

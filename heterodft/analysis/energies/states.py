@@ -1,18 +1,34 @@
-"""The magnetic states that calculations reached: which are the same, and what to call them."""
+"""The states that calculations reached: which are the same, and what to call them.
+
+Two runs of one cell are in the same state where their moments agree (`same_state`) and, where both tell Hubbard
+occupations, these agree too: the eigenvalues at each site, and the matrices as they are or carried over by a symmetry
+of the cell (`heterodft.analysis.energies.occupation_states`). Where the eigenvalues agree and no symmetry makes the
+matrices agree, as in cells that relaxed around their orbitals, energies within 1 meV a site with U still mean the
+same state, if they may be subtracted. Without occupations the moments decide.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heterodft.analysis.energies.calculation_settings import settings_of
+from heterodft.analysis.energies.comparability import compare
+from heterodft.analysis.energies.occupation_states import (
+    OTHER_U_TOLERANCE,
+    SAME_U_TOLERANCE,
+    compare_occupations,
+    occupations_in_order,
+)
 from heterodft.analysis.energies.site_order import order_like
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from pymatgen.core import Structure
 
     from heterodft.analysis.result import Result
 
@@ -35,6 +51,8 @@ _SAME, _SAME_PART, _SAME_OF_LARGEST = 0.05, 0.15, 0.05
 _CANTED = 0.1
 """Of the largest moment, beside the common axis of a state that is collinear."""
 _LONGEST = 12
+_SAME_ENERGY = 1e-3
+"""eV a site with U, by which runs with orbitals turned against one another may differ."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +63,8 @@ class State:
     ----------
     name
         The order it is, ``FM``, ``AFM-G``; ``NM`` without moments; else its signs, ``+ + - 0``, by magnetic site;
-        ``FM (2)`` where another state of those signs lies lower; empty where no moments are told.
+        ``FM (2)`` where another state of those signs lies lower, with other sizes of the moments or other occupied
+        orbitals; empty where no moments are told.
     sites
         Indices of the magnetic sites in the result's own structure, in one order for all results of a cell.
     moments
@@ -58,6 +77,35 @@ class State:
     sites: tuple[int, ...]
     moments: tuple[float, ...] | None
     kind: str = ""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one run reached.
+
+    Attributes
+    ----------
+    moments
+        μB of the magnetic sites.
+    result
+        The run.
+    order
+        Its sites in the order of the cell that all are compared in.
+    name
+        Of its state, once it is known.
+    """
+
+    moments: NDArray[np.float64]
+    result: Result
+    order: NDArray[np.int64]
+    name: str = ""
+
+    @property
+    def structure(self) -> Structure:
+        """Its structure in that order."""
+        from pymatgen.core import Structure
+
+        return Structure.from_sites([self.result.structure[int(i)] for i in self.order])
 
 
 def asked_order(result: Result) -> str:
@@ -115,7 +163,7 @@ def _along_one_axis(vectors: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 
 def same_state(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
-    """Whether two sets of moments (μB) agree up to turning all of them over.
+    """Whether two sets of moments (μB) agree up to turning all of them over; `find_states` asks for occupations too.
 
     They may differ by 15 %, by 5 % of the largest one in the cell, or by 0.05 μB: a relaxation moves them a little.
     """
@@ -130,7 +178,8 @@ def find_states(results: Sequence[Result]) -> list[State]:
     Parameters
     ----------
     results
-        Of one cell; atoms are told by their places where files list them in another order.
+        Of one cell; atoms are told by their places where files list them in another order. Those of one U and one
+        geometry are told apart best: moments and occupations change a little with both.
 
     Returns
     -------
@@ -152,13 +201,13 @@ def find_states(results: Sequence[Result]) -> list[State]:
         for result, asked in zip(results, wanted, strict=True)
         if asked is not None and asked_order(result)
     }
-    found: list[tuple[NDArray[np.float64], str]] = []
+    found: list[_Found] = []
     names: dict[int, str] = {}
     lowest_first = sorted(range(len(results)), key=lambda i: _energy(results[i]))
     for i in lowest_first:
         one = reached[i]
         if one is not None:
-            names[i] = _name(one[0][sites], known, found)
+            names[i] = _name(_Found(one[0][sites], results[i], orders[i]), known, found)
     return [
         State(names[i], _own(orders[i], sites), tuple(map(float, one[0][sites])), one[1])
         if one is not None
@@ -197,18 +246,30 @@ def _signs(moments: NDArray[np.float64]) -> tuple[int, ...]:
     return tuple(int(sign * first) for sign in signs)
 
 
-def _name(
-    moments: NDArray[np.float64], known: dict[str, tuple[int, ...]], found: list[tuple[NDArray[np.float64], str]]
-) -> str:
+def _name(one: _Found, known: dict[str, tuple[int, ...]], found: list[_Found]) -> str:
     """Return the name of a state; a new one is added to those found."""
-    for other, name in found:
-        if same_state(moments, other):
-            return name
-    base = _order_of(_signs(moments), known)
-    namesakes = sum(name == base or name.startswith(f"{base} (") for _, name in found)
+    for other in found:
+        if same_state(one.moments, other.moments) and _same_orbitals(one, other):
+            return other.name
+    base = _order_of(_signs(one.moments), known)
+    namesakes = sum(other.name == base or other.name.startswith(f"{base} (") for other in found)
     name = f"{base} ({namesakes + 1})" if namesakes else base
-    found.append((moments, name))
+    found.append(replace(one, name=name))
     return name
+
+
+def _same_orbitals(one: _Found, other: _Found) -> bool:
+    """Whether the occupations of two runs are those of one state; runs that tell none may be in any."""
+    if one.result.code != other.result.code:  # whose projectors differ
+        return True
+    mine, theirs = (occupations_in_order(each.result, each.order) for each in (one, other))
+    same_u = settings_of(one.result)["hubbard"] == settings_of(other.result)["hubbard"]
+    tolerance = SAME_U_TOLERANCE if same_u else OTHER_U_TOLERANCE
+    verdict = compare_occupations(mine, theirs, other.structure, code=one.result.code, tolerance=tolerance)
+    if verdict != "turned":
+        return verdict != "other"
+    apart = abs(_energy(one.result) - _energy(other.result))
+    return apart < _SAME_ENERGY * len(theirs) and compare(one.result, other.result).may_subtract(trust=True)
 
 
 def _order_of(signs: tuple[int, ...], known: dict[str, tuple[int, ...]]) -> str:

@@ -4,6 +4,7 @@ from heterodft.analysis.plots.bands import draw_bands
 from heterodft.analysis.plots.density_slice import draw_density_slice
 from heterodft.analysis.plots.energies import draw_against_u, draw_energies
 from heterodft.analysis.plots.layer_dos import draw_layer_dos
+from heterodft.analysis.plots.occupations import draw_occupations
 from heterodft.analysis.plots.planar_average import draw_planar_average
 from heterodft.analysis.plots.profile import draw_profile, draw_slab_integrals
 from heterodft.analysis.plots.save import save_figure, to_svg
@@ -18,6 +19,7 @@ __all__ = [
     "draw_density_slice",
     "draw_energies",
     "draw_layer_dos",
+    "draw_occupations",
     "draw_planar_average",
     "draw_profile",
     "draw_shells",

@@ -18,6 +18,8 @@ __all__ = [
     "Group",
     "HeightProfile",
     "LayerProfile",
+    "OccupationLevels",
+    "OccupiedShell",
     "ShellMoments",
     "SlabProfile",
     "SliceAtom",
@@ -270,3 +272,39 @@ class SlabProfile(Protocol):
     @property
     def unit(self) -> str:
         """``μB``."""
+
+
+class OccupiedShell(Protocol):
+    """The shell of one site and the occupations of its eigenorbitals."""
+
+    @property
+    def site(self) -> int:
+        """Index, from 0."""
+
+    @property
+    def element(self) -> str:
+        """Symbol."""
+
+    @property
+    def group(self) -> str:
+        """Label of its layer or plane, or nothing."""
+
+    @property
+    def shell(self) -> str:
+        """``3d``."""
+
+    @property
+    def spins(self) -> Sequence[str]:
+        """Names of the rows of `eigenvalues`: up and down, or one that is empty."""
+
+    @property
+    def eigenvalues(self) -> NDArray[Any]:
+        """0…1, shape (spin, m)."""
+
+
+class OccupationLevels(Protocol):
+    """Occupations of the sites with a Hubbard U."""
+
+    @property
+    def shells(self) -> Sequence[OccupiedShell]:
+        """One a site."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.readers.vasp.folder import VaspFolder
     from heterodft.analysis.readers.vasp.source import Source
-    from heterodft.analysis.result import Bands, ProjectedDos, SiteValues
+    from heterodft.analysis.result import Bands, HubbardOccupations, ProjectedDos, SiteValues
 
 __all__ = ["how_it_ended", "read_vasp"]
 
@@ -120,6 +120,7 @@ def read_vasp(folder: Path, request: dict[str, Any], *, projections: bool = Fals
         method=method_of(files.settings, electrons) | mesh_of(files.settings.mesh, bands),
         ended=ended,
         notes=tuple(dict.fromkeys(notes)),
+        occupations=_occupations(files, order),
     )
 
 
@@ -227,6 +228,13 @@ def _sites(files: VaspFolder, order: NDArray[np.int64], notes: list[str]) -> dic
             shell_moments=put(found.shell_moments) if moments is not None else None,
         )
     }
+
+
+def _occupations(files: VaspFolder, order: NDArray[np.int64]) -> tuple[HubbardOccupations, ...]:
+    """Return those of OUTCAR, which alone tells them, with the sites in the builder's order."""
+    ours = {int(theirs): site for site, theirs in enumerate(order)}
+    found = _of_step(files, "occupations") or ()
+    return tuple(sorted((replace(one, site=ours[one.site]) for one in found), key=lambda one: one.site))
 
 
 # Bands and densities of states

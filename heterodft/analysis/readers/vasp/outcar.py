@@ -15,6 +15,7 @@ import numpy as np
 
 from heterodft.analysis.readers.file_text import find, fixed_width, mapped, number, rfind, words_to_numbers
 from heterodft.analysis.readers.vasp.outcar_header import read_header
+from heterodft.analysis.readers.vasp.outcar_hubbard import read_occupations
 from heterodft.analysis.readers.vasp.outcar_tables import ShellTable, read_tables
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from heterodft.analysis.readers.file_text import Mapped
+    from heterodft.analysis.result import HubbardOccupations
 
 __all__ = ["KILOBAR", "Ending", "OutcarData", "ShellTable", "ending_of", "find_step", "read_ending", "read_outcar"]
 
@@ -107,6 +109,8 @@ class OutcarData:
         Printed at the end.
     ending
         See `Ending`.
+    occupations
+        Of each site whose onsite density matrix was printed, in the last electronic step.
     notes
         What is cut off, or does not add up.
     """
@@ -136,6 +140,7 @@ class OutcarData:
     cpu_seconds: float | None = None
     wall_seconds: float | None = None
     ending: Ending = field(default_factory=lambda: Ending(False, False, False, False, False))
+    occupations: tuple[HubbardOccupations, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -166,6 +171,7 @@ def read_outcar(path: Path, *, step: int | None = None) -> OutcarData:
             found |= _read_after(after, settings.get("NIONS"), notes)
             _compare_energies(found, notes)
             found |= read_tables(data, (begin, stop), settings, notes)
+            found |= read_occupations(data, begin, middle, settings, notes)
         elif len(data):
             notes.append("OUTCAR ends before the first self-consistent cycle does")
         if any(b"\0" in data[first:last] for first, last in ((0, min(begin, _HEADER)), (max(begin, 0), stop))):

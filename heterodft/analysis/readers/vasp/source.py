@@ -9,7 +9,7 @@ import numpy as np
 
 from heterodft.analysis.readers.vasp.method import VaspSettings
 from heterodft.analysis.readers.vasp.orbitals import in_our_order
-from heterodft.analysis.result import Bands, ProjectedDos, SiteValues
+from heterodft.analysis.result import Bands, HubbardOccupations, ProjectedDos, SiteValues
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +69,7 @@ class Source:
     dos: ProjectedDos | None = None
     cpu_seconds: float | None = None
     wall_seconds: float | None = None
+    occupations: tuple[HubbardOccupations, ...] | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -61,6 +61,7 @@ def from_outcar(path: Path, *, step: int | None = None) -> Source:
         stress=data.stress,
         cpu_seconds=data.cpu_seconds,
         wall_seconds=data.wall_seconds,
+        occupations=data.occupations,
         notes=data.notes,
     )
 
