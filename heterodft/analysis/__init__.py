@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from heterodft.analysis.grids import VolumeGrid
     from heterodft.analysis.grids.shells import DefectShells
     from heterodft.analysis.grids.slices import DensitySlice
+    from heterodft.analysis.hubbard_scan import HubbardScan
     from heterodft.analysis.layers import find_layering
     from heterodft.analysis.local import DefectNeighbours
     from heterodft.analysis.moments import LayerMoments
@@ -59,6 +60,7 @@ _MODULES = {
     "ExchangeConstants": "energies.exchange_constants",
     "FolderOverview": "overview",
     "Gap": "gaps",
+    "HubbardScan": "hubbard_scan",
     "LayerBands": "bands",
     "LayerCharges": "charges",
     "LayerDos": "pdos",
@@ -96,6 +98,7 @@ __all__ = [
     "ExchangeConstants",
     "FolderOverview",
     "Gap",
+    "HubbardScan",
     "LayerBands",
     "LayerCharges",
     "LayerDos",

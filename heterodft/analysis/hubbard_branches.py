@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from heterodft.analysis.energies.comparability import compare, faults
 from heterodft.analysis.energies.followed_states import base_name
@@ -12,12 +12,13 @@ from heterodft.analysis.energies.followed_states import base_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from heterodft.analysis.hubbard_scan import ScanRow
+    from heterodft.analysis.hubbard_rows import ScanRow
     from heterodft.analysis.result import Result
 
 __all__ = ["BranchCost", "Hysteresis", "OrderEnergy", "Transition", "costs_of", "find_hysteresis",
-           "find_transitions", "order_energies", "start_rank"]  # fmt: skip
+           "find_transitions", "hysteresis_words", "order_energies", "start_rank"]  # fmt: skip
 
+_One = TypeVar("_One")
 _SAME_START = 4
 """Digits of eV; starts whose energies agree so far are as good as each other."""
 
@@ -55,14 +56,6 @@ class Hysteresis:
     def same_state(self) -> bool:
         """Whether the two have the same moments and occupations, so that only the energy tells them apart."""
         return self.state == self.lowest_state
-
-    @property
-    def text(self) -> str:
-        """One line for people."""
-        higher = f"not comparable: {self.reason}" if self.difference is None else f"{self.difference:.1f} meV/f.u."
-        states = f"both in {self.state}" if self.same_state else f"{self.state} against {self.lowest_state}"
-        above = "" if self.difference is None else f" above {self.lowest}"
-        return f"{self.structure} {self.order}, U = {self.u:g} eV: {self.branch} ends {higher}{above} ({states})"
 
 
 @dataclass(frozen=True)
@@ -149,7 +142,9 @@ class BranchCost:
     @property
     def text(self) -> str:
         """One line for people."""
-        told = f"{self.branch}: {self.calculations} points, {self.iterations} SCF iterations, {self.cpu_seconds:.0f} s"
+        told = (
+            f"{self.branch}: {self.calculations} points, {self.iterations} SCF iterations, {self.cpu_seconds:.0f} s"
+        )
         if self.saved is None:
             return told
         against = f"{self.own_iterations} against {self.cold_iterations} iterations of cold starts in the same state"
@@ -184,6 +179,22 @@ def find_hysteresis(rows: Sequence[ScanRow], tolerance: float) -> list[Hysteresi
                 )
             )  # fmt: skip
     return found
+
+
+def hysteresis_words(found: Sequence[Hysteresis]) -> list[str]:
+    """Return a line for each branch that ended higher, and in which state, with the U where it did."""
+    words = []
+    for one in _grouped(found, lambda h: (h.structure, h.order, h.other_u, h.branch, h.state, h.lowest_state)):
+        first = one[0]
+        where = " ".join(filter(None, (first.structure, first.order, first.other_u)))
+        u = ", ".join(f"{h.u:g}" for h in one)
+        apart = [h.difference for h in one if h.difference is not None]
+        low, high = (f"{number:.1f}" for number in (min(apart, default=0.0), max(apart, default=0.0)))
+        above = f"{low if low == high else f'{low} to {high}'} meV/f.u. above"
+        told = above if apart else f"not comparable ({first.reason}) with"
+        other = "another end in the same state" if first.same_state else first.lowest_state
+        words.append(f"{where}, {first.branch}, U = {u} eV: ends in {first.state}, {told} {other}")
+    return words
 
 
 def _difference(row: ScanRow, lowest: ScanRow) -> tuple[float | None, str]:
@@ -262,8 +273,8 @@ def costs_of(rows: Sequence[ScanRow]) -> list[BranchCost]:
     return costs
 
 
-def _grouped(rows: Iterable[ScanRow], key: Callable[[ScanRow], object]) -> list[list[ScanRow]]:
-    groups: dict[object, list[ScanRow]] = {}
+def _grouped(rows: Iterable[_One], key: Callable[[_One], object]) -> list[list[_One]]:
+    groups: dict[object, list[_One]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return list(groups.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -73,9 +74,9 @@ def _read_scan(given: Any) -> UScan:
     values = _listed(given["values"]) if "values" in given else _range(given)
     layers = tuple(dict.fromkeys(map(str, as_list(given.get("layers", [])))))
     if "rest" in given and not layers:
-        raise ValueError("rest is the U of the other layers; name those that are scanned: layers: [\"KTaO3:1\"]")
+        raise ValueError('rest is the U of the other layers; name those that are scanned: layers: ["KTaO3:1"]')
     if "layers" in given and not all(":" in layer for layer in layers or ("",)):
-        raise ValueError(f"layers: {given['layers']!r}; write MATERIAL:NUMBER such as [\"KTaO3:1\"]")
+        raise ValueError(f'layers: {given["layers"]!r}; write MATERIAL:NUMBER such as ["KTaO3:1"]')
     rest = _u(given["rest"], "rest") if "rest" in given else 0.0
     return UScan(values, layers, rest, _u(given["J"], "J") if "J" in given else None)
 
@@ -85,7 +86,7 @@ def _by_layer(given: dict[str, Any], layers: list[str]) -> UScan:
     if len(layers) > 1 or set(given) - {layers[0], "rest", "J"}:
         raise ValueError(
             "one layer is scanned by its name, beside rest and J; write several that go together as "
-            "{layers: [\"KTaO3:1\", \"KTaO3:2\"], start: 0, stop: 3, step: 1}"
+            '{layers: ["KTaO3:1", "KTaO3:2"], start: 0, stop: 3, step: 1}'
         )
     inner = given[layers[0]]
     ranged = inner if isinstance(inner, dict) else {"values": inner}
@@ -98,7 +99,7 @@ def _listed(given: Any) -> tuple[float, ...]:
     values = tuple(_u(value, "values") for value in given)
     if len(values) < 2:
         raise ValueError(f"{given!r} is {'one value' if values else 'empty'}; a scan takes two values of U or more")
-    for one, other in zip(values, values[1:], strict=False):
+    for one, other in pairwise(values):
         if other <= one:
             raise ValueError(f"{one:g}, {other:g} eV does not rise; list U upwards, branches: [down] goes downwards")
     return values
@@ -221,7 +222,7 @@ def _at(key: str, message: str, value: Any) -> ValidationError:
     """Return a mistake that is told in the line of a key."""
     kind: Any = message
     if message != "extra_forbidden":
-        kind = PydanticCustomError("value_error", "{error}", {"error": message})  # type: ignore[arg-type]
+        kind = PydanticCustomError("value_error", "{error}", {"error": message})
     return ValidationError.from_exception_data(
         "HubbardScanSpec", [InitErrorDetails(type=kind, loc=(key,), input=value)]
     )

@@ -63,7 +63,7 @@ class Bistable:
         size = 2.0 + 0.1 * u if state == "A" else 3.0 + 0.05 * u
         energy = {"A": 0.2 * u, "B": 0.5}[state] - 100.0 - u + (0.1 if order == "AFM-A" else 0.0)
         structure = request.to_structure()
-        signs = np.sign([m for m in request.moments])
+        signs = np.sign(request.moments)
         if request.step == "relax" or request.parent in self.volumes:
             strain = 1.001 ** (u + (state == "B"))
             structure.scale_lattice(structure.volume * strain)
@@ -87,7 +87,9 @@ def test_up_and_down_follow_their_states_and_the_lowest_is_marked(tmp_path):
     assert decisions[-1].ended
     summary = summary_of(driver, finished)
     frame = summary.tables["hubbard_scan"]
-    reached = {(row["branch"], row["U of Cr (eV)"]): (row["state reached"], row["lowest"]) for _, row in frame.iterrows()}
+    reached = {
+        (row["branch"], row["U of Cr (eV)"]): (row["state reached"], row["lowest"]) for _, row in frame.iterrows()
+    }
     assert [reached["up", u][0] for u in range(6)] == ["FM"] * 6
     assert [reached["down", u][0] for u in range(6)] == ["FM"] + ["FM (2)"] * 5
     assert [u for u in range(6) if reached["up", u][1]] == [0, 1, 2]
@@ -100,7 +102,13 @@ def test_where_branches_part_is_told_with_the_energy_between_them(tmp_path):
     frame = summary_of(driver, finished).tables["hysteresis"]
     apart = dict(zip(frame["U (eV)"], frame["energy above the lowest branch (meV per formula unit)"], strict=True))
     assert apart == pytest.approx({u: 500 * abs(0.5 - 0.2 * u) for u in range(1, 6)})  # two formula units
-    assert dict(zip(frame["U (eV)"], frame["branch"], strict=True)) == {1: "down", 2: "down", 3: "up", 4: "up", 5: "up"}
+    assert dict(zip(frame["U (eV)"], frame["branch"], strict=True)) == {
+        1: "down",
+        2: "down",
+        3: "up",
+        4: "up",
+        5: "up",
+    }
 
 
 def test_a_state_that_is_lost_on_the_way_and_a_crossing_of_the_lowest_are_told(tmp_path):
@@ -124,9 +132,10 @@ def test_a_ramp_starts_from_the_point_before_it_and_both_begin_from_the_atoms(tm
     before = asked["crn.hubbard/bulk/FM/Cr-3d-1eV.up/static"]
     assert (up.parent, up.about["parent_folder"]) == (before.id, "../../Cr-3d-1eV.up/static")
     assert before.parent == asked["crn.hubbard/bulk/FM/Cr-3d-0eV.cold/static"].id
-    assert asked["crn.hubbard/bulk/FM/Cr-3d-4eV.down/static"].parent == asked[
-        "crn.hubbard/bulk/FM/Cr-3d-5eV.cold/static"
-    ].id
+    assert (
+        asked["crn.hubbard/bulk/FM/Cr-3d-4eV.down/static"].parent
+        == asked["crn.hubbard/bulk/FM/Cr-3d-5eV.cold/static"].id
+    )
     assert summary_of(driver, finished).data["computed"] == summary_of(driver, finished).data["planned"] == 12
 
 
@@ -156,7 +165,9 @@ def test_a_branch_goes_on_from_its_last_good_point_and_says_so(tmp_path):
     driver = driver_of(tmp_path)
     finished, decisions = drive_made_up(driver, Bistable(failing=[(2.0, "up"), (5.0, "cold")]))
     asked = {request.path: request for one in decisions for chain in one.chains for request in chain}
-    assert asked["crn.hubbard/bulk/FM/Cr-3d-3eV.up/static"].parent == asked["crn.hubbard/bulk/FM/Cr-3d-1eV.up/static"].id
+    assert (
+        asked["crn.hubbard/bulk/FM/Cr-3d-3eV.up/static"].parent == asked["crn.hubbard/bulk/FM/Cr-3d-1eV.up/static"].id
+    )
     assert "crn.hubbard/bulk/FM/Cr-3d-4eV.cold/static" in asked  # the way down begins one lower
     summary = summary_of(driver, finished)
     assert sorted(summary.data["failed"]) == [

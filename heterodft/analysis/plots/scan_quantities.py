@@ -27,7 +27,7 @@ class PointOfU(Protocol):
 
 
 class ScanPoint(Protocol):
-    """One point of one branch of a scan of U; see `heterodft.analysis.hubbard_scan.ScanRow`."""
+    """One point of one branch of a scan of U; see `heterodft.analysis.hubbard_rows.ScanRow`."""
 
     @property
     def structure(self) -> str:
@@ -60,6 +60,10 @@ class ScanPoint(Protocol):
     @property
     def volume(self) -> float:
         """Å³ per formula unit."""
+
+    @property
+    def lattice(self) -> tuple[float, float, float]:
+        """Å: a, b, c of the cell."""
 
     @property
     def relative(self) -> float | None:

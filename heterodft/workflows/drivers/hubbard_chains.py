@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from heterodft.errors import did_you_mean
 from heterodft.structures import layer_labels
-from heterodft.templates.hubbard import UChoice
 from heterodft.workflows.built_structures import build_structures
 from heterodft.workflows.chains import build_chain
 from heterodft.workflows.configurations import expand
@@ -19,7 +18,7 @@ from heterodft.workflows.hubbard_scan_spec import HubbardScanSpec, UScan
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from heterodft.templates.hubbard import HubbardU
+    from heterodft.templates.hubbard import HubbardU, UChoice
     from heterodft.workflows.built_structures import BuiltStructure
     from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.configurations import Configuration
@@ -162,9 +161,7 @@ def _scanned(campaign: Campaign, scans: dict[str, UScan]) -> Campaign:
         for key, spec in campaign.structures.items()
         if spec.hubbard is not None
     }
-    return _changed(
-        campaign, hubbard=_beside(campaign.hubbard, choices), structures=dict(campaign.structures) | own
-    )
+    return _changed(campaign, hubbard=_beside(campaign.hubbard, choices), structures=dict(campaign.structures) | own)
 
 
 def _beside(given: Any, choices: dict[str, list[float | UChoice]]) -> dict[str, Any]:
@@ -182,9 +179,7 @@ def _only_structures(campaign: Campaign, spec: HubbardScanSpec) -> Campaign:
     """Return a campaign with the structures that are scanned; one of a defect needs that it belongs to."""
     if spec.structures is None:
         return campaign
-    keys = [
-        key for key in campaign.structures if any(n == key or n.startswith(f"{key}-") for n in spec.structures)
-    ]
+    keys = [key for key in campaign.structures if any(n == key or n.startswith(f"{key}-") for n in spec.structures)]
     for i, name in enumerate(spec.structures):
         if not any(name == key or name.startswith(f"{key}-") for key in keys):
             hint = did_you_mean(name, campaign.structures)
