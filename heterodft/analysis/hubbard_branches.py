@@ -117,7 +117,8 @@ class BranchCost:
     branch
         Its name.
     calculations, iterations, cpu_seconds
-        Finished points, each once; SCF iterations and CPU time of all their steps.
+        Finished points, each once; SCF iterations and CPU time of all their steps. Iterations are None where a
+        structure was relaxed, since of a relaxation only those of its last cycle are told.
     compared
         Points of the branch at which a cold start is known that ended in the same state.
     own_iterations, cold_iterations, own_cpu, cold_cpu
@@ -126,29 +127,44 @@ class BranchCost:
 
     branch: str
     calculations: int
-    iterations: int
+    iterations: int | None
     cpu_seconds: float
     compared: int
-    own_iterations: int
-    cold_iterations: int
+    own_iterations: int | None
+    cold_iterations: int | None
     own_cpu: float
     cold_cpu: float
 
     @property
     def saved(self) -> float | None:
-        """Part of the iterations that the branch saved against cold starts; None where nothing was compared."""
-        return 1 - self.own_iterations / self.cold_iterations if self.compared and self.cold_iterations else None
+        """Part of the iterations that the branch saved against cold starts; None where it is not known."""
+        if self.own_iterations is None or not self.cold_iterations:
+            return None
+        return 1 - self.own_iterations / self.cold_iterations
+
+    @property
+    def saved_cpu(self) -> float | None:
+        """Part of the CPU time that the branch saved against cold starts; None where nothing was compared."""
+        return 1 - self.own_cpu / self.cold_cpu if self.cold_cpu else None
 
     @property
     def text(self) -> str:
         """One line for people."""
-        told = (
-            f"{self.branch}: {self.calculations} points, {self.iterations} SCF iterations, {self.cpu_seconds:.0f} s"
-        )
-        if self.saved is None:
+        iterations = "" if self.iterations is None else f"{self.iterations} SCF iterations, "
+        told = f"{self.branch}: {_counted(self.calculations)}, {iterations}{self.cpu_seconds:.0f} s of CPU time"
+        if self.saved is not None:
+            against = f"{self.own_iterations} iterations against {self.cold_iterations}"
+            saved = self.saved
+        elif self.saved_cpu is not None:
+            against, saved = f"{self.own_cpu:.0f} s against {self.cold_cpu:.0f} s", self.saved_cpu
+        else:
             return told
-        against = f"{self.own_iterations} against {self.cold_iterations} iterations of cold starts in the same state"
-        return f"{told}; at {self.compared} points {against} ({-100 * self.saved:+.0f} %)"
+        where = f"where a cold start ended in the same state ({_counted(self.compared)})"
+        return f"{told}; {against} {where}: {-100 * saved:+.0f} %"
+
+
+def _counted(points: int) -> str:
+    return f"{points} point{'' if points == 1 else 's'}"
 
 
 def start_rank(result: Result) -> tuple[bool, bool, float]:
@@ -263,14 +279,20 @@ def costs_of(rows: Sequence[ScanRow]) -> list[BranchCost]:
             BranchCost(
                 branch,
                 len(members),
-                sum(row.iterations for row in members),
+                _iterations(members),
                 sum(row.cpu_seconds for row in members),
                 len(pairs),
-                *(sum(pair[side].iterations for pair in pairs) for side in (0, 1)),
+                *(_iterations([pair[side] for pair in pairs]) for side in (0, 1)),
                 *(sum(pair[side].cpu_seconds for pair in pairs) for side in (0, 1)),
             )
         )
     return costs
+
+
+def _iterations(rows: Sequence[ScanRow]) -> int | None:
+    """Return all iterations of the points, None where one does not tell all of its own."""
+    numbers = [row.iterations for row in rows if row.iterations is not None]
+    return sum(numbers) if len(numbers) == len(rows) else None
 
 
 def _grouped(rows: Iterable[_One], key: Callable[[_One], object]) -> list[list[_One]]:

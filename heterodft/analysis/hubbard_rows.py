@@ -57,7 +57,7 @@ class ScanRow:
     lattice
         Å: the lengths a, b, c of the cell.
     iterations, cpu_seconds
-        SCF iterations and CPU time of every step of the point.
+        SCF iterations and CPU time of every step of the point; of a relaxation the iterations are not known.
     result
         Where these come from.
     """
@@ -72,7 +72,7 @@ class ScanRow:
     formula_units: int
     volume: float
     lattice: tuple[float, float, float]
-    iterations: int
+    iterations: int | None
     cpu_seconds: float
     result: Result = field(repr=False, compare=False)
 
@@ -104,7 +104,7 @@ def scan_rows(
     *,
     branches: Sequence[str] | None = None,
     gaps: Sequence[Gap | None] | None = None,
-    costs: Sequence[tuple[int, float]] | None = None,
+    costs: Sequence[tuple[int | None, float]] | None = None,
 ) -> tuple[list[ScanRow], tuple[str, ...]]:
     """Return the points of a scan, and what carries the U that differs.
 
@@ -138,7 +138,7 @@ def _branch(result: Result) -> str:
 def _row(
     result: Result,
     point: HubbardPoint,
-    cost: tuple[int, float] | None,
+    cost: tuple[int | None, float] | None,
     *,
     branch: str,
     u: float,
@@ -146,7 +146,7 @@ def _row(
     state: str,
 ) -> ScanRow:
     units = max(round(result.structure.composition.get_reduced_composition_and_factor()[1]), 1)
-    iterations, cpu = cost if cost is not None else (result.iterations or 0, result.cpu_seconds or 0.0)
+    iterations, cpu = cost if cost is not None else (_iterations(result), result.cpu_seconds or 0.0)
     a, b, c = result.structure.lattice.abc
     return ScanRow(
         branch=branch,
@@ -163,6 +163,11 @@ def _row(
         cpu_seconds=cpu,
         result=result,
     )
+
+
+def _iterations(result: Result) -> int | None:
+    """Return the SCF iterations; of a relaxation only those of its last cycle are told."""
+    return None if result.step.startswith("relax") else result.iterations
 
 
 def _with_lowest(rows: Sequence[ScanRow]) -> list[ScanRow]:

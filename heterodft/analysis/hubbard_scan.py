@@ -62,7 +62,7 @@ class HubbardScan:
         *,
         branches: Sequence[str] | None = None,
         gaps: Sequence[Gap | None] | None = None,
-        costs: Sequence[tuple[int, float]] | None = None,
+        costs: Sequence[tuple[int | None, float]] | None = None,
         tolerance: float = 1e-3,
     ) -> HubbardScan:
         """Collect the results of a scan.
@@ -76,7 +76,8 @@ class HubbardScan:
         gaps
             Known from a denser mesh than that of the result; by default that of the result's own bands.
         costs
-            SCF iterations and CPU seconds of every step of each point; by default those of the result.
+            SCF iterations (None where they are not all known) and CPU seconds of every step of each point; by default
+            those of the result.
         tolerance
             eV per formula unit by which two branches in one state may differ.
         """
@@ -179,7 +180,7 @@ class HubbardScan:
             "hysteresis": [asdict(one) | {"same_state": one.same_state} for one in self.hysteresis],
             "transitions": [asdict(one) for one in self.transitions],
             "order_energies": [asdict(one) for one in self.order_energies],
-            "costs": [asdict(one) | {"saved": one.saved} for one in self.costs],
+            "costs": [asdict(one) | {"saved": one.saved, "saved_cpu": one.saved_cpu} for one in self.costs],
         }
 
     def plot(self, structure: str | None = None) -> Figure:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.hubbard_scan import HubbardScan
+from heterodft.templates.steps import RELAXATIONS
 from heterodft.workflows.drivers.driver import Decision, Driver, Summary
 from heterodft.workflows.drivers.hubbard_chains import asked_scan, scan_points
 from heterodft.workflows.drivers.hubbard_ramps import (
@@ -143,9 +144,12 @@ def _gap(chain: Chain, finished: Finished) -> Gap | None:
     return None
 
 
-def _cost(chain: Chain, finished: Finished) -> tuple[int, float]:
+def _cost(chain: Chain, finished: Finished) -> tuple[int | None, float]:
+    """Return SCF iterations and CPU seconds of all steps; a relaxation tells only the iterations of its last cycle."""
     results = [result for request in chain if (result := finished.result(request)) is not None]
-    return sum(one.iterations or 0 for one in results), sum(one.cpu_seconds or 0.0 for one in results)
+    relaxed = any(request.step in RELAXATIONS for request in chain)
+    iterations = None if relaxed else sum(one.iterations or 0 for one in results)
+    return iterations, sum(one.cpu_seconds or 0.0 for one in results)
 
 
 def _differing_states(scan: HubbardScan) -> list[str]:
