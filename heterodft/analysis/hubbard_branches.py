@@ -275,15 +275,18 @@ def costs_of(rows: Sequence[ScanRow]) -> list[BranchCost]:
             and (beside := cold.get((row.structure, row.order, row.other_u, row.u))) is not None
             and beside.state == row.state
         ]
+        ramped, beside_them = [row for row, _ in pairs], [beside for _, beside in pairs]
         costs.append(
             BranchCost(
                 branch,
-                len(members),
-                _iterations(members),
-                sum(row.cpu_seconds for row in members),
-                len(pairs),
-                *(_iterations([pair[side] for pair in pairs]) for side in (0, 1)),
-                *(sum(pair[side].cpu_seconds for pair in pairs) for side in (0, 1)),
+                calculations=len(members),
+                iterations=_iterations(members),
+                cpu_seconds=sum(row.cpu_seconds for row in members),
+                compared=len(pairs),
+                own_iterations=_iterations(ramped),
+                cold_iterations=_iterations(beside_them),
+                own_cpu=sum(row.cpu_seconds for row in ramped),
+                cold_cpu=sum(row.cpu_seconds for row in beside_them),
             )
         )
     return costs

@@ -128,10 +128,18 @@ def test_iterations_are_compared_with_starts_in_the_same_state_only():
     scan = HubbardScan.from_results(runs, costs=[(20, 40.0), (20, 40.0), (13, 26.0), (13, 26.0)])
     up = next(one for one in scan.costs if one.branch == "up")
     assert (up.compared, up.own_iterations, up.cold_iterations, up.saved) == (1, 13, 20, pytest.approx(0.35))
-    assert (
-        up.text == "up: 2 points, 26 SCF iterations, 52 s; at 1 points 13 against 20 iterations of cold starts in "
-        "the same state (-35 %)"
+    assert up.text == (
+        "up: 2 points, 26 SCF iterations, 52 s of CPU time; 13 iterations against 20 where a cold start ended in the "
+        "same state (1 point): -35 %"
     )
+
+
+def test_relaxed_points_are_compared_by_cpu_time():
+    runs = [run(1, "cold", high(1), -9.0), run(1, "up", high(1), -9.0), run(2, "up", high(2), -9.0)]
+    scan = HubbardScan.from_results(runs, costs=[(None, 40.0), (None, 30.0), (None, 30.0)])
+    up = next(one for one in scan.costs if one.branch == "up")
+    assert (up.iterations, up.saved, up.saved_cpu) == (None, None, pytest.approx(0.25))
+    assert up.text.endswith("30 s against 40 s where a cold start ended in the same state (1 point): -25 %")
 
 
 def occupied(result, orbital):

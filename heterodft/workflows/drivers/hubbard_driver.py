@@ -145,7 +145,7 @@ def _gap(chain: Chain, finished: Finished) -> Gap | None:
 
 
 def _cost(chain: Chain, finished: Finished) -> tuple[int | None, float]:
-    """Return SCF iterations and CPU seconds of all steps; a relaxation tells only the iterations of its last cycle."""
+    """Return SCF iterations and CPU seconds of all steps; a relaxation tells only those of its last cycle."""
     results = [result for request in chain if (result := finished.result(request)) is not None]
     relaxed = any(request.step in RELAXATIONS for request in chain)
     iterations = None if relaxed else sum(one.iterations or 0 for one in results)
