@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -193,8 +194,7 @@ def test_several_starting_moments_are_starts_of_their_own_and_the_best_begins_th
     def result_of(request):
         found = made(request)
         higher = {"cold-0.5": 0.3, "cold": 0.2}.get(request.about["variant"], 0.0)
-        found.__dict__["energy"] += higher
-        return found
+        return replace(found, energy=found.energy + higher)
 
     finished, decisions = drive_made_up(driver, result_of)
     up = next(chain[0] for chain in decisions[1].chains if chain[0].about["variant"] == "up")
@@ -217,6 +217,19 @@ def test_relaxed_structures_are_handed_along_a_ramp(tmp_path):
     volumes = frame["volume per formula unit (Å³)"]
     assert volumes.iloc[2] / volumes.iloc[1] == pytest.approx(1.001)
     assert all(np.isfinite(frame[["a (Å)", "b (Å)", "c (Å)"]].to_numpy().ravel()))
+
+
+@pytest.mark.parametrize(("cell", "told"), [("full", True), ("fixed", False)])
+def test_pressure_left_by_a_small_basis_is_told(tmp_path, cell, told):
+    text = CAMPAIGN.replace("[static]", f"[{{relax: {{cell: {cell}, coarse_first: false}}}}, static]")
+    driver = driver_of(tmp_path, "    Cr-3d: [0, 1]\n    branches: [up]\n", text)
+    made = Bistable()
+    pressed = np.diag([0.18, 0.18, 0.18])  # eV/Å³
+
+    finished, _ = drive_made_up(driver, lambda request: replace(made(request), stress=pressed))
+    words = [line for line in summary_of(driver, finished).words if line.startswith("cells are not relaxed")]
+    assert bool(words) == told
+    assert not told or "up to 28.8 GPa are left" in words[0]
 
 
 def test_ramped_points_without_relaxation_may_be_compared_with_those_from_the_atoms(tmp_path):

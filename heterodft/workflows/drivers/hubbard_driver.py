@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.hubbard_scan import HubbardScan
 from heterodft.templates.steps import RELAXATIONS
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = ["STRATEGY", "build"]
 
+_GPA = 160.2176634
+"""GPa in 1 eV/Å³."""
+_PRESSURE = 1.0
+"""GPa; about a tenth of a percent of a lattice constant of an oxide or nitride."""
 _GAP_STEPS = ("dos", "static", "relax")
 
 
@@ -88,7 +94,7 @@ class _Scan:
         failed = {chain_path(chain): reason for branch in branches for chain, reason in branch.failed}
         ended = not any(branch.wanted for branch in branches)
         words = [f"{path} failed, its branch goes on without it: {reason}" for path, reason in failed.items()]
-        words += [*_differing_states(scan), *scan.notes]
+        words += [*_pressure_left(chains, finished), *_differing_states(scan), *scan.notes]
         computed = sum(len(chain) for chain in chains)
         data: dict[str, Any] = {
             "ended": ended, "converged": None, "recommended": None, "planned": planned_points(driver),
@@ -150,6 +156,28 @@ def _cost(chain: Chain, finished: Finished) -> tuple[int | None, float]:
     relaxed = any(request.step in RELAXATIONS for request in chain)
     iterations = None if relaxed else sum(one.iterations or 0 for one in results)
     return iterations, sum(one.cpu_seconds or 0.0 for one in results)
+
+
+def _pressure_left(chains: Sequence[Chain], finished: Finished) -> list[str]:
+    """Return a line where relaxed cells are under pressure again once their basis is that of the cutoff.
+
+    A relaxation keeps the plane waves of the cell that it begins with; with a low cutoff, where it ends depends on
+    that cell (P. Gomes Dacosta et al., J. Phys. C 19, 3163 (1986)), and a ramp begins with the cell before it.
+    """
+    found = []
+    for chain in chains:
+        for request in chain:
+            result = finished.result(request) if request.step == "relax" else None
+            if result is None or result.stress is None or request.settings.cell not in ("full", "c"):
+                continue
+            part = result.stress[2, 2] if request.settings.cell == "c" else np.trace(result.stress) / 3
+            found.append(abs(float(part)) * _GPA)
+    if max(found, default=0.0) < _PRESSURE:
+        return []
+    return [
+        f"cells are not relaxed: up to {max(found):.1f} GPa are left at the cutoff of their own cell, so that "
+        "lattice constants and energies depend on the cell they began with; raise the cutoff of relax"
+    ]
 
 
 def _differing_states(scan: HubbardScan) -> list[str]:
