@@ -13,6 +13,7 @@ from heterodft.analysis.against_u import points_of, states_at_each_u, structure_
 from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.energies.comparability import faults
 from heterodft.analysis.energies.followed_states import follow_states
+from heterodft.analysis.energies.states import asked_order
 from heterodft.analysis.hubbard_branches import start_rank
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class ScanRow:
 
     @property
     def order(self) -> str:
-        """The order asked for."""
-        return self.point.order
+        """The order asked for, whatever a state is called that was reached in its place."""
+        return asked_order(self.result) or self.point.order
 
     @property
     def sort_energy(self) -> float:
