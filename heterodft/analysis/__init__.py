@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from heterodft.analysis.grids import VolumeGrid
     from heterodft.analysis.grids.shells import DefectShells
     from heterodft.analysis.grids.slices import DensitySlice
+    from heterodft.analysis.hubbard_scan import HubbardScan
     from heterodft.analysis.layers import find_layering
     from heterodft.analysis.local import DefectNeighbours
     from heterodft.analysis.moments import LayerMoments
@@ -61,6 +62,7 @@ _MODULES = {
     "FolderOverview": "overview",
     "Gap": "gaps",
     "HubbardOccupations": "result",
+    "HubbardScan": "hubbard_scan",
     "LayerBands": "bands",
     "LayerCharges": "charges",
     "LayerDos": "pdos",
@@ -100,6 +102,7 @@ __all__ = [
     "FolderOverview",
     "Gap",
     "HubbardOccupations",
+    "HubbardScan",
     "LayerBands",
     "LayerCharges",
     "LayerDos",

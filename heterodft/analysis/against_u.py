@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from heterodft.analysis.gaps import Gap
     from heterodft.analysis.result import Result
 
-__all__ = ["AgainstHubbard", "HubbardPoint"]
+__all__ = ["AgainstHubbard", "HubbardPoint", "points_of", "states_at_each_u", "structure_name", "u_in_words"]
 
 _SAME_U = 1e-6
 """eV."""
@@ -103,22 +103,10 @@ class AgainstHubbard:
         gaps
             Known from a denser mesh than that of the result; by default that of the result's own bands.
         """
-        called = [asked_order(r) or (names[i] if names else "") for i, r in enumerate(results)]
-        known = list(gaps) if gaps is not None else [None] * len(results)
-        families: dict[str, list[int]] = {}
-        for i, result in enumerate(results):
-            families.setdefault(_structure_name(result), []).append(i)
-        points: list[HubbardPoint] = []
+        points = points_of(results, names=names, gaps=gaps)
         scanned: set[str] = set()
-        for family, members in families.items():
-            own = [results[i] for i in members]
-            scanned |= _differing([_hubbard(result) for result in own])
-            states = _states(own)
-            zeros = [_lowest_beside(result, own) for result in own]
-            points += [
-                _point(family, called[i], results[i], state=state, lowest=zero, known=known[i])
-                for i, state, zero in zip(members, states, zeros, strict=True)
-            ]
+        for members in _families(results).values():
+            scanned |= _differing([_hubbard(results[i]) for i in members])
         chosen = tuple(sorted(scanned))
         points.sort(key=lambda point: (point.structure, point.order, [_or_zero(point.u.get(e)) for e in chosen]))
         return cls(tuple(points), chosen)
@@ -222,11 +210,39 @@ class AgainstHubbard:
         return draw_against_u(self)
 
 
+def points_of(
+    results: Sequence[Result], *, names: Sequence[str] | None = None, gaps: Sequence[Gap | None] | None = None
+) -> list[HubbardPoint]:
+    """Return one point for each result, in their order; see `AgainstHubbard.from_results`."""
+    points: dict[int, HubbardPoint] = {}
+    for family, members in _families(results).items():
+        own = [results[i] for i in members]
+        for i, state in zip(members, states_at_each_u(own), strict=True):
+            points[i] = _point(
+                family,
+                asked_order(results[i]) or (names[i] if names else ""),
+                results[i],
+                state=state,
+                lowest=_lowest_beside(results[i], own),
+                known=None if gaps is None else gaps[i],
+            )
+    return [points[i] for i in range(len(results))]
+
+
+def _families(results: Sequence[Result]) -> dict[str, list[int]]:
+    """Return the indices of the results of each structure."""
+    families: dict[str, list[int]] = {}
+    for i, result in enumerate(results):
+        families.setdefault(structure_name(result), []).append(i)
+    return families
+
+
 def _or_zero(value: float | None) -> float:
     return 0.0 if value is None else value
 
 
-def _structure_name(result: Result) -> str:
+def structure_name(result: Result) -> str:
+    """Return the name of the structure, or its formula for a folder of others."""
     return str(result.request.get("about", {}).get("name") or result.structure.composition.reduced_formula)
 
 
@@ -236,7 +252,8 @@ def _hubbard(result: Result) -> dict[str, float | None]:
     return {element: _one_number(text) for element, text in words.items()}
 
 
-def _u_in_words(result: Result) -> str:
+def u_in_words(result: Result) -> str:
+    """Return every U of a result, the same text for the same U."""
     return str(sorted((settings_of(result)["hubbard"] or {}).items()))
 
 
@@ -259,14 +276,14 @@ def _differing(values: Sequence[Mapping[str, float | None]]) -> set[str]:
     }
 
 
-def _states(results: Sequence[Result]) -> list[State]:
+def states_at_each_u(results: Sequence[Result]) -> list[State]:
     """Return the states, told apart among cells of equal size and equal U, which alone changes moments a little.
 
     Sites count as magnetic when they are so at any U.
     """
     groups: dict[Any, list[int]] = {}
     for i, result in enumerate(results):
-        groups.setdefault((len(result.structure), _u_in_words(result)), []).append(i)
+        groups.setdefault((len(result.structure), u_in_words(result)), []).append(i)
     found: dict[int, State] = {}
     for members in groups.values():
         found |= zip(members, find_states([results[i] for i in members]), strict=True)

@@ -10,9 +10,9 @@ from heterodft import analysis
 NAMES = [
     "AgainstHubbard", "BandEdges", "ChemicalPotentials", "ConfigurationEnergies", "DefectFormation",
     "DefectNeighbours", "DefectShells", "DensitySlice", "ExchangeConstants", "FolderOverview", "Gap",
-    "HubbardOccupations", "LayerBands", "LayerCharges", "LayerDos", "LayerMoments", "OrbitalPolarization",
-    "PlanarAverage", "Result", "SegregationEnergies", "SheetCarriers", "SiteOccupations", "SlabIntegrals",
-    "StonerProduct", "StructureProfile",
+    "HubbardOccupations", "HubbardScan", "LayerBands", "LayerCharges", "LayerDos", "LayerMoments",
+    "OrbitalPolarization", "PlanarAverage", "Result", "SegregationEnergies", "SheetCarriers", "SiteOccupations",
+    "SlabIntegrals", "StonerProduct", "StructureProfile",
     "SuperlatticeFormation", "VolumeGrid", "compare", "find_gap", "find_layering", "read_folder", "read_grids",
     "save_figure", "to_ase", "to_pymatgen_bands", "to_pymatgen_dos",
 ]  # fmt: skip

@@ -81,7 +81,8 @@ def settings_of(result: Result, *, ours: bool | None = None) -> dict[str, Any]:
         shape (3, 3), from which the run started where that is known) and ``ours``.
     """
     body = result.request.get("request") or {}
-    told = _of_request(body) if (bool(body) if ours is None else ours) else _of_outputs(result)
+    about = result.request.get("about", {})
+    told = _of_request(body, about) if (bool(body) if ours is None else ours) else _of_outputs(result)
     lattice = result.structure.lattice.matrix
     if told["ours"]:
         lattice = body.get("structure", {}).get("lattice", lattice)
@@ -93,9 +94,10 @@ def settings_of(result: Result, *, ours: bool | None = None) -> dict[str, Any]:
     }
 
 
-def _of_request(body: Mapping[str, Any]) -> dict[str, Any]:
+def _of_request(body: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
     settings = body.get("settings", {})
     names = ("precision", "projectors", "dipole")
+    handed_on = about.get("relaxed")  # told where a step starts from another configuration
     return {
         "ours": True,
         **{name: settings.get(name) for name in (*_CHOICES, *names)},
@@ -110,7 +112,8 @@ def _of_request(body: Mapping[str, Any]) -> dict[str, Any]:
         "charge": body.get("charge", 0),
         "noncollinear": "directions" in body or bool(body.get("spin_orbit")),
         "spin_orbit": bool(body.get("spin_orbit")),
-        "relaxed": body.get("parent") is not None or str(body.get("step", "")).startswith("relax"),
+        "relaxed": str(body.get("step", "")).startswith("relax")
+        or (body.get("parent") is not None if handed_on is None else bool(handed_on)),
     }
 
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from heterodft.templates.steps import taken_over
+from heterodft.templates.steps import RELAXATIONS, taken_over
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,7 @@ def start_from(chain: Sequence[Request], before: Request) -> Chain:
         "parent_folder": os.path.relpath(before.path, first.path),
         "same_basis": False,
         "taken_over": {"from": before.path, "what": taken.text, "why_not_all": taken.reason},
+        "relaxed": _is_relaxed(before),
     }
     started = replace(first, parent=before.id, about=about)
     became = {first.id: started.id}
@@ -62,3 +63,9 @@ def start_from(chain: Sequence[Request], before: Request) -> Chain:
         steps.append(replace(request, parent=became.get(request.parent or "", request.parent)))
         became[request.id] = steps[-1].id
     return tuple(steps)
+
+
+def _is_relaxed(request: Request) -> bool:
+    """Whether the structure that a calculation ends with was relaxed, in it or before it."""
+    known = request.about.get("relaxed")
+    return request.step in RELAXATIONS or (request.parent is not None if known is None else bool(known))
