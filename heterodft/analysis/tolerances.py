@@ -68,7 +68,7 @@ class Tolerance:
             text = value.removesuffix("/atom") if quantity == "volume" and isinstance(value, str) else value
             number = parse_quantity(text, QUANTITIES[quantity][0])
         if not number > 0:
-            raise ValueError(f"{quantity}: a tolerance of {value}; no two calculations agree to that, give one above 0")
+            raise ValueError(f"{quantity}: a tolerance of {value}; nothing agrees to that, give one above 0")
         return cls(quantity, number, per)
 
     @property
