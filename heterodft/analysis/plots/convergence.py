@@ -31,7 +31,7 @@ def draw_convergence(table: ConvergenceTable) -> Figure:
     quantities = list(dict.fromkeys(one.tolerance.quantity for one in table.series))
     with style():
         figure = Figure(figsize=(COLUMN, 1.15 * len(quantities) + 0.75), layout="constrained")
-        axes = figure.subplots(len(quantities), 1, sharex=True, squeeze=False)[:, 0]
+        axes: list[Axes] = list(figure.subplots(len(quantities), 1, sharex=True, squeeze=False)[:, 0])
         names = list(dict.fromkeys(one.name for one in table.series))
         for axis, quantity in zip(axes, quantities, strict=True):
             _draw(axis, table, [one for one in table.series if one.tolerance.quantity == quantity], names)
@@ -40,7 +40,8 @@ def draw_convergence(table: ConvergenceTable) -> Figure:
         unit = table.labels[0].partition(" ")[2] if table.labels else table.unit
         axes[-1].set_xlabel(f"{table.axis} ({unit})" if unit else table.axis)
         if any(names):
-            figure.legend(*_entries(axes), loc="outside upper center", ncols=legend_columns(names))
+            handles, entries = _entries(axes)
+            figure.legend(handles, entries, loc="outside upper center", ncols=legend_columns(names))
     return figure
 
 
