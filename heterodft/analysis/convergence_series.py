@@ -281,7 +281,8 @@ def _grew(before: Composition, after: Composition) -> bool:
 def _scalar(tolerance: Tolerance, name: str, values: Sequence[float], pairs: Sequence[Sequence[str]]) -> Series:
     array = np.array(values, dtype=np.float64)
     changes = array[:, None] - array[None, :]
-    changes[np.array([[bool(reason) for reason in row] for row in pairs])] = np.nan
+    excluded = np.array([[bool(reason) for reason in row] for row in pairs], dtype=bool).reshape(changes.shape)
+    changes[excluded] = np.nan
     return Series(tolerance, name, array, changes, tuple(map(tuple, pairs)), signed=True)
 
 

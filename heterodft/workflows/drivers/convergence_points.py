@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -11,6 +11,7 @@ from heterodft.analysis.tolerances import Tolerance
 from heterodft.errors import CampaignError, did_you_mean
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import RYDBERG
+from heterodft.workflows.built_structures import build_structures
 from heterodft.workflows.campaign import Campaign, Cutoffs, NumbersSpec, RawSettings
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.convergence_spec import for_kind
@@ -186,8 +187,7 @@ def find_range(
         If the range or the quantities mean nothing to the structures of the campaign.
     """
     keys = _varied_structures(campaign, kind, spec)
-    values = [_exact(kind, value) for value in spec.points]
-    by_value = [_chains_at(campaign, kind, value, spec, pseudo_dir=pseudo_dir, notes=notes) for value in values]
+    values, by_value, left_out = _all_chains(campaign, kind, spec, pseudo_dir=pseudo_dir, notes=notes)
     chosen = [{_key(chain): chain for chain in chains if chain[0].about["key"] in keys} for chains in by_value]
     common = [key for key in chosen[0] if all(key in one for one in chosen)]
     absent = dict.fromkeys(" ".join(key[:3:2]) for one in chosen for key in one if key not in common)
@@ -206,20 +206,32 @@ def find_range(
         )
         for value, row in zip(values, rows, strict=True)
     ]
-    return _distinct(campaign, kind, points, tolerances)
+    return _distinct(campaign, kind, points, tolerances, left_out)
 
 
-def _chains_at(
-    campaign: Campaign, kind: str, value: float, spec: ConvergenceSpec, *, pseudo_dir: Path | None, notes: list[str]
-) -> list[list[Request]]:
-    """Return the chains at a value, without the steps that nothing is compared of."""
-    try:
-        chains = campaign_chains(
-            campaign_at(campaign, kind, value, material=spec.material), pseudo_dir=pseudo_dir, notes=notes
-        )
-    except CampaignError as error:
-        raise CampaignError(f"{error} (converge.{kind} at {label_of(kind, value, campaign.code)})") from error
-    return [[request for request in chain if request.step in _COMPARED] for chain in chains]
+def _all_chains(
+    campaign: Campaign, kind: str, spec: ConvergenceSpec, *, pseudo_dir: Path | None, notes: list[str]
+) -> tuple[list[float], list[list[list[Request]]], list[str]]:
+    """Return the values, the chains at each, and which values were left out: layers that an order does not fit."""
+    values, chains, left_out = [], [], []
+    built = None if kind in ("layers", "vacuum") else build_structures(campaign, notes=notes)
+    for given in spec.points:
+        value = _exact(kind, given)
+        changed = campaign_at(campaign, kind, value, material=spec.material)
+        same = None if built is None else [replace(one, spec=changed.structures[one.key]) for one in built]
+        try:
+            found = campaign_chains(changed, structures=same, pseudo_dir=pseudo_dir, notes=notes)
+        except CampaignError as error:
+            if kind != "layers" or spec.values is not None:
+                told = f"{error} (converge.{kind} at {label_of(kind, value, campaign.code)})"
+                raise CampaignError(told) from error
+            left_out.append(f"{label_of(kind, value, campaign.code)} cannot be built: {error}")
+            continue
+        values.append(value)
+        chains.append([[request for request in chain if request.step in _COMPARED] for chain in found])
+    if len(values) < 2:
+        raise campaign.error(("converge", kind), f"fewer than two points can be built: {left_out[0]}")
+    return values, chains, left_out
 
 
 def _key(chain: Sequence[Request]) -> Key:
@@ -311,13 +323,15 @@ def _with_forces(campaign: Campaign) -> Campaign:
     return _changed(campaign, {"method": campaign.method.model_copy(update={"espresso": told})})
 
 
-def _distinct(campaign: Campaign, kind: str, points: Sequence[Point], tolerances: tuple[Tolerance, ...]) -> Range:
+def _distinct(
+    campaign: Campaign, kind: str, points: Sequence[Point], tolerances: tuple[Tolerance, ...], left_out: list[str]
+) -> Range:
     """Leave out points that would agree with the one before because nothing changed.
 
     A mesh must have changed along every direction that has more than one division, in every configuration.
     """
     kept: list[Point] = [points[0]]
-    left_out = []
+    left_out = list(left_out)
     for point in points[1:]:
         same = [_same(kind, a, b) for a, b in zip(kept[-1].chains, point.chains, strict=True)]
         if any(same):
