@@ -128,7 +128,7 @@ def test_differences_between_orders_are_what_is_converged(tmp_path):
     by_energy = _driver(tmp_path, CUTOFF.replace("energy: 1 meV/atom", "energy: 100 meV/atom"))
     by_order = _driver(tmp_path, CUTOFF.replace("energy: 1 meV/atom", "order_energy: 1 meV/f.u."))
     finished, _ = drive_made_up(by_energy, _decaying(order=50.0))
-    assert _summary(by_energy, finished).data["recommended_label"] == "60 Ry"
+    assert _summary(by_energy, finished).data["recommended_label"] == "50 Ry"
     finished, decisions = drive_made_up(by_order, _decaying(order=50.0))
     # 100 eV/f.u. (exp(-0.12 E) - exp(-0.12 (E + 10))) falls below 1 meV at 100 Ry: 0.43 meV
     assert _summary(by_order, finished).data["recommended_label"] == "100 Ry"
@@ -197,6 +197,21 @@ def test_each_point_starts_from_the_density_of_the_one_before(tmp_path):
     assert [chain[0].parent for chain in second] == [chain[-1].id for chain in first]
     assert [chain[0].parent for chain in third] == [chain[-1].id for chain in second]
     assert third[1][0].about["parent_folder"] == "../../Cr-3d-3eV.40Ry/static"
+
+
+def test_a_start_from_a_density_that_takes_longer_is_given_up(tmp_path):
+    def result_of(request):
+        slow = request.parent is not None and request.about["order"] == "FM"
+        rydberg = request.settings.cutoff / RYDBERG
+        return _made(request, 20 * exp(-0.12 * rydberg), iterations=25 if slow else 12)
+
+    driver = _driver(tmp_path, CUTOFF)
+    _, decisions = drive_made_up(driver, result_of)
+    cold = [[chain[0].parent is None for chain in decision.chains] for decision in decisions[:4]]
+    assert cold == [[True, True], [False, False], [True, False], [True, False]]
+    driver = _driver(tmp_path, CUTOFF.replace("quantities", "start_from: previous, quantities"))
+    _, decisions = drive_made_up(driver, result_of)
+    assert not any(chain[0].parent is None for decision in decisions[1:] for chain in decision.chains)
 
 
 def test_from_scratch_every_point_stands_alone_and_may_be_shared(tmp_path):

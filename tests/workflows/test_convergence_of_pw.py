@@ -13,7 +13,7 @@ from heterodft.units import RYDBERG
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.drivers import build_driver, strategy_of
 from heterodft.workflows.drivers.driver import Finished
-from heterodft.workflows.settings import Settings
+from heterodft.workflows.settings_file import load_settings
 
 sys.path.append(str(Path(__file__).parent))
 from drive_here import drive_here
@@ -23,18 +23,16 @@ pytestmark = [pytest.mark.espresso, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def driven(pw, tmp_path_factory, tiny_text):
-    """SrTiO3 from 20 to 60 Ry, from a density and from scratch: two finished drivers and their folders of runs."""
+    """SrTiO3 from 30 to 60 Ry, from a density as long as that helps and from scratch: two drivers driven to the end."""
     folder = tmp_path_factory.mktemp("driven")
     path = folder / "tiny.yaml"
-    section = (
-        "start: 20 Ry, stop: 60 Ry, step: 10 Ry, orders: NM, quantities: {energy: 60 meV/atom, pressure: 100 kbar}"
-    )
+    section = "start: 30 Ry, stop: 60 Ry, step: 10 Ry, orders: NM, quantities: {energy: 1.5 eV/atom}"
     path.write_text(tiny_text + f"converge:\n  cutoff: {{{section}}}\n")
     driver = build_driver(load_campaign(path), "cutoff")
     cold = replace(driver, rule=driver.rule | {"start_from": "scratch"})
     found = []
     for name, one in (("warm", driver), ("cold", cold)):
-        settings = Settings(runs=folder / name)
+        settings = replace(load_settings(), cores=1, runs=folder / name, keep_free=0.0)
         decisions = drive_here(one, settings)
         found.append((one, Finished(settings.runs), decisions))
     return found
@@ -44,16 +42,13 @@ def _energies(driver, finished):
     return strategy_of(driver).summarize(driver, finished).data["convergence"]["quantities"][0]["values"]
 
 
-def test_a_start_from_a_density_gives_the_same_energies_in_fewer_iterations(driven):
-    (warm, done_warm, _), (cold, done_cold, _) = driven
+def test_a_start_from_a_density_gives_the_energy_of_a_start_from_scratch(driven):
+    (warm, done_warm, decisions), (cold, done_cold, _) = driven
+    assert any(chain[0].parent is not None for decision in decisions for chain in decision.chains)
     one, other = _energies(warm, done_warm), _energies(cold, done_cold)
     assert len(one) > 2
     tolerance = warm.points[0].chains[0][0].settings.scf_tolerance  # eV an atom
     assert one == pytest.approx(other, abs=10 * tolerance)
-    iterations = [
-        strategy_of(driver).summarize(driver, finished).data["iterations"] for driver, finished, _ in driven
-    ]
-    assert iterations[0] < iterations[1]
 
 
 def test_it_stops_before_the_end_of_the_range_where_the_next_point_would_have_agreed(driven):
@@ -62,7 +57,7 @@ def test_it_stops_before_the_end_of_the_range_where_the_next_point_would_have_ag
     assert summary.data["converged"]
     assert summary.data["computed"] < summary.data["planned"] == len(driver.points)
     assert decisions[-1].words.endswith("is enough")
-    assert any("from scratch" in line and "from the density" in line for line in summary.words)
+    assert summary.data["points"][0]["iterations"] > 0
     values = summary.data["convergence"]["quantities"][0]["values"]
     assert values == sorted(values, reverse=True)  # variational
 
@@ -70,9 +65,9 @@ def test_it_stops_before_the_end_of_the_range_where_the_next_point_would_have_ag
 def test_its_folders_are_read_as_those_of_anyone(driven):
     driver, finished, decisions = driven[0]
     folders = [finished.runs / request.path for d in decisions for chain in d.chains for request in chain]
-    found = Convergence.read(folders, [Tolerance.read("energy", "60 meV/atom")])
+    found = Convergence.read(folders, [Tolerance.read("energy", "1.5 eV/atom")])
     summary = strategy_of(driver).summarize(driver, finished)
     assert found.recommended == pytest.approx(summary.data["recommended"])
-    assert found.values == pytest.approx([(20 + 10 * i) * RYDBERG for i in range(len(folders))])
+    assert found.values == pytest.approx([(30 + 10 * i) * RYDBERG for i in range(len(folders))])
     with pytest.raises(ReaderError, match="differ in none of cutoff, kpoints, smearing"):
-        Convergence.read(folders[:1], [Tolerance.read("energy", "60 meV/atom")])
+        Convergence.read(folders[:1], [Tolerance.read("energy", "1.5 eV/atom")])
