@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.espresso, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def driven(pw, tmp_path_factory, tiny_text):
-    """SrTiO3 from 30 to 60 Ry, from a density as long as that helps and from scratch: two drivers driven to the end."""
+    """SrTiO3 from 30 to 60 Ry, from a density as long as it helps and from scratch: two drivers at their end."""
     folder = tmp_path_factory.mktemp("driven")
     path = folder / "tiny.yaml"
     section = "start: 30 Ry, stop: 60 Ry, step: 10 Ry, orders: NM, quantities: {energy: 1.5 eV/atom}"

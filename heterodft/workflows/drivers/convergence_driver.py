@@ -1,11 +1,11 @@
 """Cutoff, k-mesh, smearing, layers or vacuum, from coarse to fine, until successive points agree.
 
 All configurations of a point run at once, the points one after the other, each from the density of the same
-configuration at the last point as long as that helps. A configuration that missed its magnetic state is started anew at
-the next point. The driver ends when the points agree; at the end of the range; when a quantity has had no value that
-counts at three points in a row (a metal has no gap, an order that does not exist no energy), since more points would
-not change that; and when two points failed. One failed point is passed over: a coarse point may fail where a finer
-one does not, and the points beside it are farther apart, so that they agree the less easily.
+configuration at the last point as long as that helps. A configuration that missed its magnetic state is started
+anew at the next point. The driver ends when the points agree; at the end of the range; when a quantity has had no
+value that counts at three points in a row (a metal has no gap, an order that does not exist no energy), since more
+points would not change that; and when two points failed. One failed point is passed over: a coarse point may fail
+where a finer one does not, and the points beside it are farther apart, so that they agree the less easily.
 """
 
 from __future__ import annotations
