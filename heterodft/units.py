@@ -12,7 +12,7 @@ from typing import Literal
 
 from heterodft.errors import did_you_mean
 
-__all__ = ["BOHR", "HARTREE", "RYDBERG", "Dimension", "parse_quantity"]
+__all__ = ["BOHR", "HARTREE", "KBAR", "RYDBERG", "Dimension", "Per", "parse_energy_per", "parse_quantity"]
 
 HARTREE = 27.211386245988
 """eV."""
@@ -20,14 +20,20 @@ RYDBERG = HARTREE / 2
 """eV."""
 BOHR = 0.529177210903
 """Å."""
+KBAR = 1 / 1602.176634
+"""eV/Å³."""
 
-Dimension = Literal["energy", "length", "time", "inverse length", "force"]
+Dimension = Literal["energy", "length", "time", "inverse length", "force", "pressure", "volume", "moment"]
+Per = Literal["atom", "f.u.", "cell"]
 
 _UNITS: dict[Dimension, dict[str, float]] = {
     "energy": {"eV": 1.0, "meV": 1e-3, "Ry": RYDBERG, "Ha": HARTREE},
     "length": {"Å": 1.0, "A": 1.0, "Ang": 1.0, "nm": 10.0, "pm": 0.01, "bohr": BOHR},
     "time": {"h": 1.0, "min": 1 / 60, "s": 1 / 3600, "d": 24.0},
     "force": {"eV/Å": 1.0, "eV/A": 1.0, "meV/Å": 1e-3, "Ry/bohr": RYDBERG / BOHR, "Ha/bohr": HARTREE / BOHR},
+    "pressure": {"kbar": 1.0, "GPa": 10.0, "eV/Å³": 1 / KBAR},
+    "volume": {"Å³": 1.0, "Å^3": 1.0, "A^3": 1.0, "Ang^3": 1.0},
+    "moment": {"μB": 1.0, "µB": 1.0, "muB": 1.0},
     "inverse length": {"1/Å": 1.0, "1/A": 1.0, "1/nm": 0.1, "1/bohr": 1 / BOHR},
 }
 
@@ -40,14 +46,14 @@ def parse_quantity(value: object, dimension: Dimension) -> float:
     Parameters
     ----------
     value
-        A number (taken in eV, Å, hours, 1/Å or eV/Å) or a text such as ``"60 Ry"``.
+        A number (taken in eV, Å, hours, 1/Å, eV/Å, kbar, Å³ or μB) or a text such as ``"60 Ry"``.
     dimension
         What kind of quantity is expected.
 
     Returns
     -------
     float
-        The value in eV, Å, hours, 1/Å or eV/Å.
+        The value in eV, Å, hours, 1/Å, eV/Å, kbar, Å³ or μB.
 
     Raises
     ------
@@ -72,3 +78,32 @@ def parse_quantity(value: object, dimension: Dimension) -> float:
     if not math.isfinite(number):
         raise ValueError(f"expected a finite number, got {value!r}")
     return number
+
+
+_PER: dict[str, Per] = {"atom": "atom", "f.u.": "f.u.", "fu": "f.u.", "formula unit": "f.u.", "cell": "cell"}
+
+
+def parse_energy_per(value: object) -> tuple[float, Per]:
+    """Read an energy of an atom, a formula unit or a cell; of an atom where nothing is said.
+
+    Returns
+    -------
+    energy, per
+        In eV, and of what.
+
+    Raises
+    ------
+    ValueError
+        As `parse_quantity`.
+
+    Examples
+    --------
+    >>> parse_energy_per("2 eV/f.u.")
+    (2.0, 'f.u.')
+    """
+    if not isinstance(value, str) or "/" not in value:
+        return parse_quantity(value, "energy"), "atom"
+    energy, _, per = value.partition("/")
+    if per.strip() not in _PER:
+        raise ValueError(f"'{value}' is no energy of an atom, f.u. or cell{did_you_mean(per.strip(), _PER)}")
+    return parse_quantity(energy, "energy"), _PER[per.strip()]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from heterodft.workflows.campaign import Campaign
-    from heterodft.workflows.drivers.driver import Driver, Summary
+    from heterodft.workflows.drivers.driver import Driver, Finished, Summary
     from heterodft.workflows.settings import Settings
 
 __all__ = ["command"]
@@ -89,7 +89,7 @@ def command(  # noqa: PLR0917, click names them
 
 
 def _asked(campaign: Campaign, kinds: Sequence[str]) -> Campaign:
-    """Return the campaign with a section, empty where the file has none, of each kind."""
+    """Return the campaign with a section of each kind, an empty one where the file has none."""
     from heterodft.workflows.converge_spec import ConvergeSpec
 
     if not kinds and not campaign.converge.asked:
@@ -154,13 +154,14 @@ def _show(
     data: dict[str, Any] = {}
     open_ones, short = [], []
     for driver in drivers:
-        found = strategy_of(driver).summarize(driver, Finished(settings.runs), figures=output is not None)
-        costs = _cost_words(campaign, driver, found, settings)
-        data[driver.kind] = found.data | ({"cost": costs} if costs else {})
+        finished = Finished(settings.runs)
+        found = strategy_of(driver).summarize(driver, finished, figures=output is not None)
+        costs = _costs(campaign, driver, found, finished, settings)
+        data[driver.kind] = found.data | ({"costs": costs} if costs else {})
         if output is not None:
             _write(found, output / driver.kind)
         if not as_json:
-            _print(found, costs)
+            _print(found, _cost_words(costs))
         if not found.data.get("ended"):
             open_ones.append(driver.name)
         elif found.data.get("converged") is False:
@@ -176,23 +177,47 @@ def _show(
         sys.exit(1)
 
 
-def _cost_words(campaign: Campaign, driver: Driver, found: Summary, settings: Settings) -> str:
-    """Return what the campaign costs with what is recommended; empty where nothing of that kind is."""
+def _costs(
+    campaign: Campaign, driver: Driver, found: Summary, finished: Finished, settings: Settings
+) -> dict[str, Any]:
+    """Return core-hours: of what was computed and what was saved, of the campaign as it is and as recommended."""
     value = found.data.get("recommended")
-    if not isinstance(value, int | float) or driver.kind in ("hubbard", "linear_response", "starts"):
-        return ""
-    from heterodft.workflows.drivers.recommendation import cost_of_recommendation
+    if "recommended_label" not in found.data:
+        return {}
+    from heterodft.workflows.drivers.recommendation import cost_of_driver, cost_of_recommendation
 
-    words: str = cost_of_recommendation(campaign, driver.kind, value, settings).text
+    computed, saved = cost_of_driver(driver, finished, settings)
+    costs = {"computed": computed.to_dict(), "saved": saved.to_dict()}
+    if not isinstance(value, int | float):
+        return costs
+    now, then = cost_of_recommendation(campaign, driver.kind, value, settings, material=found.data.get("material"))
+    return costs | {"campaign": now.to_dict(), "recommended": then.to_dict()}
+
+
+def _cost_words(costs: dict[str, Any]) -> list[str]:
+    if not costs:
+        return []
+    words = []
+    if costs["saved"]["calculations"]:
+        words.append(
+            f"Saved by stopping early: {costs['saved']['calculations']} calculations, an estimated "
+            f"{costs['saved']['core_hours']:.3g} core-hours ({costs['computed']['core_hours']:.3g} for those computed)."
+        )
+    if "recommended" in costs:
+        now, then = costs["campaign"], costs["recommended"]
+        words.append(
+            f"The campaign with it: an estimated {then['core_hours']:.3g} core-hours and up to {then['memory']:.1f} GB "
+            f"(as it is: {now['core_hours']:.3g} core-hours, {now['memory']:.1f} GB)."
+        )
     return words
 
 
-def _print(found: Summary, costs: str) -> None:
+def _print(found: Summary, costs: Sequence[str]) -> None:
     click.echo(found.title)
     for frame in found.tables.values():
         columns = [f">{name}" if frame[name].dtype.kind in "if" else str(name) for name in frame.columns]
         print_table("", columns, [[_cell(value) for value in row] for row in frame.itertuples(index=False)])
-    for words in filter(None, (*found.words, costs)):
+    for words in (*found.words, *costs):
         click.echo(words)
 
 

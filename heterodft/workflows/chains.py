@@ -238,11 +238,16 @@ def _basis(settings: StepSettings) -> tuple[object, ...]:
 
 
 def campaign_chains(
-    campaign: Campaign, *, pseudo_dir: Path | None = None, notes: list[str] | None = None
+    campaign: Campaign,
+    *,
+    structures: list[BuiltStructure] | None = None,
+    pseudo_dir: Path | None = None,
+    notes: list[str] | None = None,
 ) -> list[list[Request]]:
     """Return the requests of every configuration of a campaign, each configuration once.
 
-    `notes` takes what the user should hear of, as in `expand`.
+    `structures` are those of the campaign when they are built already; `notes` takes what the user should hear of, as
+    in `expand`.
 
     Raises
     ------
@@ -250,7 +255,7 @@ def campaign_chains(
         If two different configurations would share a folder.
     """
     chains: dict[str, list[Request]] = {}
-    for configuration in expand(campaign, notes=notes):
+    for configuration in expand(campaign, structures, notes=notes):
         chain = build_chain(campaign, configuration, pseudo_dir=pseudo_dir, notes=notes)
         known = chains.setdefault(chain[0].path, chain)
         if [request.id for request in known] != [request.id for request in chain]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heterodft.workflows.convergence_spec import ConvergenceSpec
+from heterodft.workflows.convergence_spec import CutoffSpec, LayersSpec, SmearingSpec, SpacingSpec, VacuumSpec
 from heterodft.workflows.fields import Spec
 from heterodft.workflows.hubbard_scan_spec import HubbardScanSpec
 from heterodft.workflows.response_spec import ResponseSpec
@@ -14,11 +14,11 @@ __all__ = ["ConvergeSpec"]
 class ConvergeSpec(Spec):
     """What each driver is to find out; one that is not here is not asked for."""
 
-    cutoff: ConvergenceSpec | None = None
-    kspacing: ConvergenceSpec | None = None
-    smearing: ConvergenceSpec | None = None
-    layers: ConvergenceSpec | None = None
-    vacuum: ConvergenceSpec | None = None
+    cutoff: CutoffSpec | None = None
+    kspacing: SpacingSpec | None = None
+    smearing: SmearingSpec | None = None
+    layers: LayersSpec | None = None
+    vacuum: VacuumSpec | None = None
     hubbard: HubbardScanSpec | None = None
     linear_response: ResponseSpec | None = None
     starts: StartsSpec | None = None

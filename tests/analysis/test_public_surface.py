@@ -8,7 +8,8 @@ import pytest
 from heterodft import analysis
 
 NAMES = [
-    "AgainstHubbard", "BandEdges", "ChemicalPotentials", "ConfigurationEnergies", "DefectFormation",
+    "AgainstHubbard", "BandEdges", "ChemicalPotentials", "ConfigurationEnergies", "Convergence",
+    "DefectFormation",
     "DefectNeighbours", "DefectShells", "DensitySlice", "ExchangeConstants", "FolderOverview", "Gap",
     "HubbardOccupations", "HubbardScan", "LayerBands", "LayerCharges", "LayerDos", "LayerMoments",
     "OrbitalPolarization", "PlanarAverage", "Result", "SegregationEnergies", "SheetCarriers", "SiteOccupations",

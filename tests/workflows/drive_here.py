@@ -34,7 +34,11 @@ class MadeUp(Finished):
 
     def result(self, request: Request) -> Result | None:
         found = self.computed.get(request.id)
-        return None if found is None or isinstance(found, str) else replace(found, request=_request_data(request))
+        return (
+            None
+            if found is None or isinstance(found, str)
+            else replace(found, request=_request_data(request) | found.request)
+        )
 
     def failure(self, request: Request) -> str | None:
         found = self.computed.get(request.id)

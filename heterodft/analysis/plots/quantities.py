@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AgainstU",
     "BandLines",
+    "ConvergenceTable",
     "DensitySlice",
     "DosStack",
     "EnergyTable",
@@ -308,3 +309,31 @@ class OccupationLevels(Protocol):
     @property
     def shells(self) -> Sequence[OccupiedShell]:
         """One a site."""
+
+
+class ConvergenceTable(Protocol):
+    """Quantities at several values of one number, from coarse to fine."""
+
+    @property
+    def axis(self) -> str:
+        """``cutoff``."""
+
+    @property
+    def unit(self) -> str:
+        """Of `values`."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """One a point."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """``60 Ry``, one a point."""
+
+    @property
+    def series(self) -> Sequence[Any]:
+        """With ``name``, ``tolerance`` and ``changes``, shape (point, point), not-a-number where there is none."""
+
+    @property
+    def recommended(self) -> float | None:
+        """One of `values`, or None."""

@@ -1,0 +1,82 @@
+"""How far quantities are from their value at the finest point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from heterodft.analysis.plots.style import COLUMN, PALETTE, legend_columns, style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from heterodft.analysis.plots.quantities import ConvergenceTable
+
+__all__ = ["draw_convergence"]
+
+_MARKERS = "os^Dv<>P"
+_LINEAR = 3.0
+"""Tolerances to which the axis is linear; logarithmic beyond."""
+
+
+def draw_convergence(table: ConvergenceTable) -> Figure:
+    """Draw each quantity less its value at the last point, a line for each configuration, over its tolerance.
+
+    The axis is linear to three tolerances and logarithmic beyond. A dotted line marks the recommended value.
+    """
+    quantities = list(dict.fromkeys(one.tolerance.quantity for one in table.series))
+    with style():
+        figure = Figure(figsize=(COLUMN, 1.15 * len(quantities) + 0.75), layout="constrained")
+        axes: list[Axes] = list(figure.subplots(len(quantities), 1, sharex=True, squeeze=False)[:, 0])
+        names = list(dict.fromkeys(one.name for one in table.series))
+        for axis, quantity in zip(axes, quantities, strict=True):
+            _draw(axis, table, [one for one in table.series if one.tolerance.quantity == quantity], names)
+        places = np.arange(len(table.values))
+        axes[-1].set_xticks(places, [label.partition(" ")[0] for label in table.labels])
+        unit = table.labels[0].partition(" ")[2] if table.labels else table.unit
+        axes[-1].set_xlabel(f"{table.axis} ({unit})" if unit else table.axis)
+        if any(names):
+            handles, entries = _entries(axes)
+            figure.legend(handles, entries, loc="outside upper center", ncols=legend_columns(names))
+    return figure
+
+
+def _draw(axis: Axes, table: ConvergenceTable, series: Sequence[Any], names: Sequence[str]) -> None:
+    tolerance = series[0].tolerance
+    allowed = tolerance.value * tolerance.scale
+    axis.axhspan(-allowed, allowed, color="#009E73", alpha=0.18, linewidth=0)
+    axis.axhline(0, color="black", linewidth=0.4)
+    places = np.arange(len(table.values))
+    for one in series:
+        number = names.index(one.name)
+        axis.plot(
+            places, one.changes[:, -1] * tolerance.scale, label=one.name, color=PALETTE[number % len(PALETTE)],
+            marker=_MARKERS[number % len(_MARKERS)], clip_on=False,
+        )  # fmt: skip
+    if table.recommended is not None:
+        axis.axvline(table.values.index(table.recommended), color="#555555", linestyle=":", linewidth=0.8)
+    apart = np.abs(np.concatenate([one.changes[:, -1] for one in series])) * tolerance.scale
+    most = max(float(np.nanmax(apart, initial=0.0)), allowed)
+    if most > 2 * _LINEAR * allowed:
+        axis.set_yscale("symlog", linthresh=_LINEAR * allowed, linscale=1.0)
+    axis.set_ylim(-1.6 * most * (not all(_positive(one) for one in series)) - 1.6 * allowed, 1.6 * most)
+    name = tolerance.quantity.replace("_", " ")
+    axis.set_ylabel(f"{name} − last\n({tolerance.unit})")
+    axis.margins(x=0.06)
+
+
+def _positive(series: Any) -> bool:
+    return bool(np.nanmin(series.changes[:, -1], initial=0.0) >= 0)
+
+
+def _entries(axes: Sequence[Axes]) -> tuple[list[Any], list[str]]:
+    """Return one entry of the legend for each name."""
+    found: dict[str, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    return list(found.values()), list(found)

@@ -1,0 +1,152 @@
+"""What a driver of convergence found, in tables and words, and what it cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heterodft.workflows.convergence_spec import AXES
+from heterodft.workflows.drivers.convergence_points import compared
+from heterodft.workflows.drivers.driver import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from matplotlib.figure import Figure
+
+    from heterodft.analysis.convergence import Convergence
+    from heterodft.workflows.drivers.convergence_driver import Walk
+    from heterodft.workflows.drivers.driver import Chain, Driver, Finished, Point
+
+__all__ = ["summarize_walk"]
+
+_NO_FORCE = 1e-4
+"""eV/Å."""
+
+
+def summarize_walk(
+    driver: Driver, walk: Walk, found: Convergence, finished: Finished, *, figures: bool = False
+) -> Summary:
+    """Return the summary of a driver as far as it got."""
+    from pandas import DataFrame
+
+    visited = [*zip(walk.points, walk.chains, strict=True), *((point, chains) for point, chains, _ in walk.failed)]
+    visited.sort(key=lambda one: AXES[driver.kind].finer * one[0].value)
+    rows = [_point_row(driver, point, chains, finished) for point, chains in visited]
+    data = _data(driver, walk, found, rows)
+    drawn: dict[str, Figure] = {}
+    if figures and len(walk.points) > 1:
+        drawn["convergence"] = found.plot()
+    return Summary(
+        title=f"Convergence of {driver.kind} in {driver.campaign}",
+        tables={"convergence": found.to_frame(), "points": DataFrame(rows)},
+        words=tuple(_words(driver, walk, found, data)),
+        data=data,
+        figures=drawn,
+    )
+
+
+def _point_row(driver: Driver, point: Point, chains: Sequence[Chain], finished: Finished) -> dict[str, Any]:
+    """Return the cost of a point: calculations, SCF iterations, CPU time, and what they started from."""
+    results = [result for chain in chains for r in chain if (result := finished.result(r)) is not None]
+    meshes = dict.fromkeys("x".join(map(str, compared(chain).settings.kpoints)) for chain in chains)
+    seconds = [result.cpu_seconds for result in results if result.cpu_seconds is not None]
+    return {
+        driver.kind: point.label,
+        "calculations": sum(map(len, chains)),
+        "from a density": sum(chain[0].parent is not None for chain in chains),
+        "iterations": sum(result.iterations or 0 for result in results),
+        "cpu_seconds": sum(seconds) if seconds else None,
+        "k-mesh": ", ".join(meshes),
+    }
+
+
+def _data(driver: Driver, walk: Walk, found: Convergence, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    seconds = [row["cpu_seconds"] for row in rows if row["cpu_seconds"] is not None]
+    return {
+        "ended": walk.pending is None,
+        "converged": found.converged if walk.pending is None else None,
+        "recommended": found.recommended,
+        "recommended_label": None if found.first is None else found.labels[found.first],
+        "key": AXES[driver.kind].key,
+        "material": driver.rule["material"],
+        "computed": sum(row["calculations"] for row in rows),
+        "planned": sum(len(chain) for point in driver.points for chain in point.chains),
+        "iterations": sum(row["iterations"] for row in rows),
+        "cpu_seconds": sum(seconds) if seconds else None,
+        "failed": [{"point": point.label, "reason": reason} for point, _, reason in walk.failed],
+        "left_out": driver.rule["left_out"],
+        "points": list(rows),
+        "convergence": found.to_dict(),
+    }
+
+
+def _words(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any]) -> Iterator[str]:
+    yield from _verdict(driver, walk, found, data)
+    yield from _remaining(found)
+    computed, planned = data["computed"], data["planned"]
+    if data["ended"] and computed < planned:
+        yield f"{computed} of {planned} calculations were computed; {planned - computed} were not needed"
+    yield from _starts(data["points"])
+    if driver.kind == "layers":
+        yield "energies are those of the added layers, (E_n - E_m) / (N_n - N_m), unless they are of the cell"
+    yield from _doubts(walk, found)
+    yield from (f"{point.label} was passed over, it failed: {reason}" for point, _, reason in walk.failed)
+    yield from data["left_out"]
+
+
+def _verdict(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any]) -> Iterator[str]:
+    key, last = data["key"], len(found.values) - 1
+    if found.first is not None:
+        yield f"{key}: {found.labels[found.first]} is enough"
+        told = "; ".join(found.largest(found.first, last))
+        yield f"from {found.labels[found.first]} to {found.labels[last]}: {told}"
+        return
+    if walk.pending is not None:
+        yield f"not ended: {walk.pending[0].label} is to be computed"
+    elif len(walk.failed) > 1:
+        yield f"stopped without an answer: {len(walk.failed)} points failed"
+    elif len(walk.points) + len(walk.failed) < len(driver.points):
+        yield f"stopped without an answer at {found.labels[last]}, since more points would not help"
+    else:
+        yield f"not converged at the end of the range, {driver.points[-1].label}; go on from there with a finer stop"
+    if last > 0:
+        yield from (
+            f"{found.labels[last - 1]} to {found.labels[last]}: {told}" for told in found.hindering(last - 1, last)
+        )
+
+
+def _remaining(found: Convergence) -> Iterator[str]:
+    """Say how far the recommended point still is from the limit, where the changes decay regularly."""
+    estimates = [(one, rest) for one in found.series if (rest := found.remaining(one)) is not None]
+    if not estimates:
+        return
+    one, rest = max(estimates, key=lambda pair: pair[1] / pair[0].tolerance.value)
+    above = ", more than asked: the changes decay slowly" if rest > one.tolerance.value else ""
+    told = f"{one.tolerance.quantity} of {one.name} about {one.tolerance.show(rest)}"
+    yield f"left beyond the recommended point, by the decay of the last two changes: {told}{above}"
+
+
+def _starts(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Say how many iterations a calculation took from scratch and from a density."""
+    cold = [row["iterations"] / row["calculations"] for row in rows if not row["from a density"]]
+    warm = [row["iterations"] / row["calculations"] for row in rows if row["from a density"] == row["calculations"]]
+    if cold and warm:
+        yield (
+            f"SCF iterations of a calculation: {np.mean(cold):.0f} from scratch, {np.mean(warm):.0f} from the "
+            "density of the point before"
+        )
+
+
+def _doubts(walk: Walk, found: Convergence) -> Iterator[str]:
+    """Say which points do not count, and quantities that symmetry makes zero."""
+    told: dict[str, list[str]] = {}
+    for one in found.series:
+        for label, reason in zip(found.labels, one.absent, strict=True):
+            if reason:
+                told.setdefault(f"{one.name}: {reason}", []).append(label)
+    yield from (f"{what} (at {', '.join(dict.fromkeys(labels))})" for what, labels in told.items())
+    forces = [one for one in found.series if one.tolerance.quantity == "forces"]
+    if forces and all(np.nanmax(one.values, initial=0.0) < _NO_FORCE for one in forces) and walk.points:
+        yield "all forces are zero by symmetry, so that their agreement says nothing"
