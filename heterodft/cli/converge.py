@@ -199,15 +199,16 @@ def _cost_words(costs: dict[str, Any]) -> list[str]:
         return []
     words = []
     if costs["saved"]["calculations"]:
+        done, saved = costs["computed"]["core_hours"], costs["saved"]["core_hours"]
         words.append(
-            f"Saved by stopping early: {costs['saved']['calculations']} calculations, an estimated "
-            f"{costs['saved']['core_hours']:.3g} core-hours ({costs['computed']['core_hours']:.3g} for those computed)."
+            f"Saved by stopping early: {costs['saved']['calculations']} calculations, an estimated {saved:.3g} "
+            f"core-hours ({done:.3g} for those computed)."
         )
     if "recommended" in costs:
         now, then = costs["campaign"], costs["recommended"]
         words.append(
-            f"The campaign with it: an estimated {then['core_hours']:.3g} core-hours and up to {then['memory']:.1f} GB "
-            f"(as it is: {now['core_hours']:.3g} core-hours, {now['memory']:.1f} GB)."
+            f"The campaign with it: an estimated {then['core_hours']:.3g} core-hours and up to "
+            f"{then['memory']:.1f} GB (as it is: {now['core_hours']:.3g} core-hours, {now['memory']:.1f} GB)."
         )
     return words
 
