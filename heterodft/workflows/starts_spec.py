@@ -14,17 +14,17 @@ __all__ = ["OccupationStart", "RandomStarts", "StartsSpec"]
 _LARGEST_FACTOR = 10.0
 _STEEPEST, _WIDEST = -0.9, 1.0
 _MOST_RATTLE = 0.5
+_RATTLE = 0.05
+"""Å: breaks the symmetry and moves no bond by much."""
 
 
 def _factor(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 < value <= _LARGEST_FACTOR:
-        why = {0: "no moments are the order NM"}.get(value, "") if type(value) in (int, float) else ""
-        why = why or ("a sign for all is the same state" if type(value) in (int, float) and value < 0 else "")
-        raise ValueError(
-            f"{value!r} is no factor on starting moments{f' ({why})' if why else ''}; "
-            f"give more than 0, up to {_LARGEST_FACTOR:g}"
-        )
-    return float(value)
+    number = float(value) if type(value) in (int, float) else float("nan")
+    if 0 < number <= _LARGEST_FACTOR:
+        return number
+    why = " (without moments it is the order NM)" if number == 0 else ""
+    why = " (another sign for all is the same state)" if number < 0 else why
+    raise ValueError(f"{value!r} is no factor on starting moments{why}; give more than 0, up to {_LARGEST_FACTOR:g}")
 
 
 def _distortion(value: Any) -> float:
@@ -35,7 +35,9 @@ def _distortion(value: Any) -> float:
     return float(value)
 
 
-def _eigenvalues(value: Any) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
+def _occupations(value: Any) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
+    if isinstance(value, dict) and set(value) == {"up", "down"}:
+        value = [value["up"], value["down"]]
     fine = isinstance(value, list) and len(value) == 2 and all(isinstance(spin, list) for spin in value)
     numbers = [one for spin in value for one in spin] if fine else [""]
     if not all(one is None or (type(one) in (int, float) and 0 <= one <= 1) for one in numbers):
@@ -47,14 +49,24 @@ def _eigenvalues(value: Any) -> tuple[tuple[float | None, ...], tuple[float | No
     return up, down
 
 
+def _several_occupations(value: Any) -> Any:
+    """Take one pair of spins, or a list of them."""
+    if isinstance(value, dict):
+        return [value]
+    spins = isinstance(value, list) and all(isinstance(spin, list) for spin in value)
+    flat = spins and not any(isinstance(one, list) for spin in value for one in spin)
+    return [value] if flat and value else value
+
+
 def _length(value: Any) -> Any:
     return None if value is None else parse_quantity(value, "length")
 
 
 Factor = Annotated[float, BeforeValidator(_factor)]
 Distortion = Annotated[float, BeforeValidator(_distortion)]
-OccupationStart = Annotated[Any, BeforeValidator(_eigenvalues)]
+OccupationStart = Annotated[Any, BeforeValidator(_occupations)]
 """Eigenvalues of the occupation matrix, up and down, lowest first."""
+_Occupations = Annotated[list[OccupationStart], BeforeValidator(_several_occupations), Field(min_length=1)]
 Count = Annotated[int, BeforeValidator(no_truth), Field(strict=True)]
 
 
@@ -96,7 +108,7 @@ class StartsSpec(Spec):
     random: RandomStarts | None = None
     distortions: list[Distortion] | None = None
     rattle: Annotated[float, BeforeValidator(_length), Field(ge=0, le=_MOST_RATTLE)] | None = None
-    occupations: dict[str, Annotated[list[OccupationStart], Field(min_length=1)]] = Field(default={})
+    occupations: dict[str, _Occupations] = Field(default={})
     limit: Annotated[Count, Field(ge=2, le=1000)] = 12
     patience: Annotated[Count, Field(ge=1, le=1000)] = 4
     energy_tolerance: Annotated[Energy, Field(le=1)] = 0.005
@@ -108,9 +120,7 @@ class StartsSpec(Spec):
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:
-        if self.rattle and self.distortions is not None and not self.distortions:
-            raise ValueError("rattle moves the atoms of distorted starts; give distortions, [0.0] to rattle alone")
-        if self.rattle and self.distortions is None and self._named:
+        if self.rattle and self._named and not self.distortions:
             raise ValueError("rattle moves the atoms of distorted starts; give distortions, [0.0] to rattle alone")
         others = [factor for factor in self.moments or [] if factor != 1]
         moved = [one for one in self.distortions or [] if one or self.rattle != 0]
@@ -122,10 +132,18 @@ class StartsSpec(Spec):
         return self
 
     @property
+    def rattle_size(self) -> float:
+        """Å; 0.05 where nothing is said."""
+        return _RATTLE if self.rattle is None else self.rattle
+
+    @property
     def _named(self) -> bool:
         """Whether it is said which starts to try."""
-        return self.moments is not None or self.random is not None or self.distortions is not None or bool(
-            self.occupations
+        return (
+            self.moments is not None
+            or self.random is not None
+            or self.distortions is not None
+            or bool(self.occupations)
         )
 
     def filled(self, *, relaxes: bool) -> StartsSpec:

@@ -1,0 +1,351 @@
+"""What several starts ended in: the distinct states, their energies, how often each was reached."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from heterodft.analysis.energies.comparability import compare, faults
+from heterodft.analysis.energies.states import find_states
+from heterodft.analysis.gaps import find_gap
+from heterodft.analysis.plain_data import plain
+from heterodft.analysis.state_groups import group_states
+from heterodft.errors import ReaderError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from heterodft.analysis.energies.states import State
+    from heterodft.analysis.result import Result
+
+__all__ = ["FoundState", "Start", "Starts"]
+
+_TOLERANCE = 0.005
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start.
+
+    Attributes
+    ----------
+    name
+        ``start-2: moments × 0.5``.
+    state
+        Number of the state it ended in, 1 for the lowest; None where it ended in none.
+    energy, relative
+        eV of the cell, and from the lowest state; None where it may not be subtracted.
+    iterations
+        Of the last step; None where not told.
+    reason
+        Why it has no state or no relative energy; empty where it has both.
+    """
+
+    name: str
+    state: int | None
+    energy: float | None
+    relative: float | None
+    iterations: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class FoundState:
+    """A state that one or more starts ended in.
+
+    Attributes
+    ----------
+    number
+        1 for the lowest.
+    name
+        Of its magnetic order, see `heterodft.analysis.energies.states`.
+    energy, relative
+        eV of the cell, the lowest of those that reached it, and from the lowest state.
+    starts
+        Names of the starts that reached it.
+    own
+        Whether the campaign's own start is among them.
+    moments
+        μB by magnetic site; None where none are told.
+    total_moment
+        μB a cell.
+    gap, metal
+        eV, 0 of a metal; None where there are no bands.
+    notes
+        What is doubtful.
+    """
+
+    number: int
+    name: str
+    energy: float
+    relative: float | None
+    starts: tuple[str, ...]
+    own: bool
+    moments: tuple[float, ...] | None
+    total_moment: float | None
+    gap: float | None
+    metal: bool | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How often it was reached."""
+        return len(self.starts)
+
+
+@dataclass(frozen=True)
+class Starts:
+    """The starts of one structure with one U in the order they were made, and the states found, the lowest first."""
+
+    starts: tuple[Start, ...]
+    states: tuple[FoundState, ...]
+
+    @classmethod
+    def from_results(
+        cls,
+        results: Sequence[Result | None],
+        *,
+        names: Sequence[str] | None = None,
+        own: Collection[int] = (0,),
+        reasons: Sequence[str] = (),
+        tolerance: float = _TOLERANCE,
+    ) -> Self:
+        """Tell the states apart that starts ended in.
+
+        Parameters
+        ----------
+        results
+            Of the last step of each start; None where it failed.
+        names
+            What to call the starts; by default ``start 1`` …
+        own
+            Indices of the starts that are the campaign's own.
+        reasons
+            Why each failed; empty where it did not.
+        tolerance
+            eV of the cell: states with the same moments and structure that are farther apart are two.
+
+        Raises
+        ------
+        ReaderError
+            If the results are of cells of different composition.
+        """
+        called = list(names) if names is not None else [f"start {i + 1}" for i in range(len(results))]
+        why = [*reasons, *[""] * (len(results) - len(reasons))]
+        usable: dict[int, Result] = {}
+        for i, result in enumerate(results):
+            if result is None:
+                why[i] = why[i] or "it failed"
+            elif wrong := faults(result):
+                why[i] = "; ".join(wrong)
+            else:
+                usable[i] = result
+        _check_one_cell(list(usable.values()))
+        if not usable:
+            return cls(tuple(Start(called[i], None, None, None, None, why[i]) for i in range(len(results))), ())
+        zero = next((i for i in own if i in usable), next(iter(usable)))
+        apart = {i: compare(usable[zero], result).reason() for i, result in usable.items() if i != zero}
+        alike = [i for i in usable if not apart.get(i)]
+        for i, reason in apart.items():
+            why[i] = f"not comparable with {called[zero]}: {reason}" if reason else ""
+        numbers = dict(
+            zip(alike, group_states([usable[i] for i in alike], tolerance=tolerance), strict=True) if alike else ()
+        )
+        named = dict(zip(alike, find_states([usable[i] for i in alike]), strict=True))
+        states = _states(numbers, usable, named, called, own)
+        lowest = states[0].energy
+        starts = tuple(
+            Start(
+                called[i],
+                numbers.get(i),
+                None if result is None else result.energy,
+                result.energy - lowest if result is not None and i in numbers and result.energy is not None else None,
+                None if result is None else result.iterations,
+                why[i],
+            )
+            for i, result in enumerate(results)
+        )
+        return cls(starts, states)
+
+    @classmethod
+    def read(cls, folders: Sequence[Path], *, tolerance: float = _TOLERANCE) -> Starts:
+        """Read the folders of starts, called by their names; the first counts as the campaign's own.
+
+        Raises
+        ------
+        ReaderError
+            If a folder cannot be read, or they are of different cells.
+        """
+        from heterodft.analysis.readers import read_folder
+
+        return cls.from_results(
+            [read_folder(f) for f in folders], names=[str(f) for f in folders], tolerance=tolerance
+        )
+
+    @property
+    def new(self) -> list[bool | None]:
+        """Whether each start was the first to end in its state; None where it ended in none."""
+        seen: set[int] = set()
+        told: list[bool | None] = []
+        for start in self.starts:
+            told.append(None if start.state is None else start.state not in seen)
+            seen |= set() if start.state is None else {start.state}
+        return told
+
+    @property
+    def names(self) -> list[str]:
+        """Of the starts."""
+        return [start.name for start in self.starts]
+
+    @property
+    def energies(self) -> list[float | None]:
+        """Energies in meV of the cell from the lowest state."""
+        return [None if start.relative is None else 1000 * start.relative for start in self.starts]
+
+    @property
+    def reached(self) -> list[int | None]:
+        """Number of the state that each start ended in."""
+        return [start.state for start in self.starts]
+
+    @property
+    def state_names(self) -> list[str]:
+        """Of the states, the lowest first."""
+        return [state.name or f"state {state.number}" for state in self.states]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What was found, one line each."""
+        failed = [start for start in self.starts if start.state is None]
+        told = [f"{start.name} counts for nothing: {start.reason}" for start in failed]
+        if not self.states:
+            return ("no start ended in a state", *told)
+        lowest, finished = self.states[0], len(self.starts) - len(failed)
+        lines = [
+            f"{_number(len(self.states), 'state')} found by {_number(finished, 'start')}; the lowest, "
+            f"{lowest.name or 'state 1'}, was reached {_times(lowest.count)}"
+        ]
+        if lowest.count == 1:
+            lines.append("the lowest state was reached only once: more starts may find lower ones")
+        own = next((state for state in self.states if state.own), None)
+        if own is lowest:
+            lines.append("the campaign's own start reached the lowest state")
+        elif own is not None and own.relative is not None:
+            lines.append(
+                f"the campaign's own start did not reach the lowest state but {own.name or f'state {own.number}'}, "
+                f"{1000 * own.relative:.1f} meV higher"
+            )
+        else:
+            lines.append("the campaign's own start ended in no state")
+        return (*lines, *told)
+
+    def to_frame(self) -> DataFrame:
+        """Return a table, one row a state."""
+        from pandas import DataFrame
+
+        return DataFrame(
+            [
+                {
+                    "state": state.number,
+                    "name": state.name,
+                    "energy (eV)": state.energy,
+                    "energy from the lowest (meV)": None if state.relative is None else 1000 * state.relative,
+                    "reached": state.count,
+                    "by the campaign's own start": state.own,
+                    "starts": "; ".join(state.starts),
+                    "total moment (μB)": state.total_moment,
+                    "moments (μB)": " ".join(f"{moment:+.2f}" for moment in state.moments or ()),
+                    "gap (eV)": state.gap,
+                    "metal": state.metal,
+                    "notes": "; ".join(state.notes),
+                }
+                for state in self.states
+            ]
+        )
+
+    def starts_frame(self) -> DataFrame:
+        """Return a table, one row a start."""
+        from pandas import DataFrame
+
+        return DataFrame(
+            [
+                {
+                    "start": start.name,
+                    "state": start.state,
+                    "new": new,
+                    "energy (eV)": start.energy,
+                    "energy from the lowest (meV)": None if start.relative is None else 1000 * start.relative,
+                    "SCF iterations": start.iterations,
+                    "notes": start.reason,
+                }
+                for start, new in zip(self.starts, self.new, strict=True)
+            ]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        states = [asdict(state) | {"count": state.count} for state in self.states]
+        data: dict[str, Any] = plain({"states": states, "starts": [asdict(start) for start in self.starts]})
+        return data
+
+    def plot(self) -> Figure:
+        """Draw the energy that each start ended with, by state."""
+        from heterodft.analysis.plots.starts import draw_starts
+
+        return draw_starts(self)
+
+
+def _check_one_cell(results: Sequence[Result]) -> None:
+    for result in results[1:]:
+        ours, first = result.structure.composition, results[0].structure.composition
+        if ours != first:
+            raise ReaderError(f"starts of one cell are compared; one is {ours.formula}, the first {first.formula}")
+
+
+def _states(
+    numbers: dict[int, int],
+    usable: dict[int, Result],
+    named: dict[int, State],
+    called: Sequence[str],
+    own: Collection[int],
+) -> tuple[FoundState, ...]:
+    found: list[FoundState] = []
+    for number in range(1, max(numbers.values()) + 1):
+        members = [i for i, one in numbers.items() if one == number]
+        best = min(members, key=lambda i: usable[i].energy or 0.0)
+        result, state = usable[best], named[best]
+        gap = find_gap(result) if result.bands is not None else None
+        energy = float(result.energy or 0.0)
+        lowest = found[0].energy if found else energy
+        found.append(
+            FoundState(
+                number=number,
+                name=state.name,
+                energy=energy,
+                relative=energy - lowest,
+                starts=tuple(called[i] for i in members),
+                own=any(i in own for i in members),
+                moments=state.moments,
+                total_moment=result.total_moment,
+                gap=None if gap is None else gap.value,
+                metal=None if gap is None else gap.metal,
+                notes=_degenerate(energy, found),
+            )
+        )
+    return tuple(found)
+
+
+def _degenerate(energy: float, lower: Sequence[FoundState]) -> tuple[str, ...]:
+    same = [state.number for state in lower if abs(state.energy - energy) < _TOLERANCE / 5]
+    return (f"within 1 meV of state {same[0]}; perhaps the same by symmetry",) if same else ()
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
