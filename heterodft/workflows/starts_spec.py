@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -19,7 +20,7 @@ _RATTLE = 0.05
 
 
 def _factor(value: Any) -> float:
-    number = float(value) if type(value) in (int, float) else float("nan")
+    number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     if 0 < number <= _LARGEST_FACTOR:
         return number
     why = " (without moments it is the order NM)" if number == 0 else ""
@@ -28,7 +29,8 @@ def _factor(value: Any) -> float:
 
 
 def _distortion(value: Any) -> float:
-    if type(value) not in (int, float) or not _STEEPEST <= value <= _WIDEST:
+    fine = isinstance(value, int | float) and not isinstance(value, bool)
+    if not fine or not _STEEPEST <= value <= _WIDEST:
         raise ValueError(
             f"{value!r} is no bond distortion; give {_STEEPEST:g} to {_WIDEST:g}, such as -0.2 for bonds 20 % shorter"
         )
@@ -39,7 +41,7 @@ def _occupations(value: Any) -> tuple[tuple[float | None, ...], tuple[float | No
     if isinstance(value, dict) and set(value) == {"up", "down"}:
         value = [value["up"], value["down"]]
     fine = isinstance(value, list) and len(value) == 2 and all(isinstance(spin, list) for spin in value)
-    numbers = [one for spin in value for one in spin] if fine else [""]
+    numbers: list[Any] = [one for spin in value for one in spin] if fine else [""]
     if not all(one is None or (type(one) in (int, float) and 0 <= one <= 1) for one in numbers):
         raise ValueError(
             f"{value!r} are no starting occupations; give those of the spin up and of the spin down, each of 0 to 1, "

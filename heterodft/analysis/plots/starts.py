@@ -49,10 +49,10 @@ def draw_starts(table: StartEnergies) -> Figure:
         for number, label in enumerate(labels, start=1):
             chosen = [i for i, state in enumerate(table.reached) if state == number]
             color = PALETTE[(number - 1) % len(PALETTE)]
+            energies = [nan if (energy := table.energies[i]) is None else energy for i in chosen]
             axis.plot(
-                [nan if (energy := table.energies[i]) is None else energy for i in chosen], chosen, linestyle="", label=pretty(label), color=color,
-                marker=_MARKERS[(number - 1) % len(_MARKERS)],
-                markerfacecolor=color if number == 1 else "white", clip_on=False, zorder=3,
+                energies, chosen, linestyle="", label=pretty(label), color=color, clip_on=False, zorder=3,
+                marker=_MARKERS[(number - 1) % len(_MARKERS)], markerfacecolor=color if number == 1 else "white",
             )  # fmt: skip
         failed = [i for i, state in enumerate(table.reached) if state is None]
         axis.plot(

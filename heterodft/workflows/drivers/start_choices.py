@@ -108,7 +108,7 @@ def _drawn(
 ) -> list[tuple[str, Moments | None]]:
     """Return starting moments of random signs by site and sizes by element; signs not tried before come first."""
     own = configuration.moments
-    if own is None or spec.random is None:
+    if own is None or not any(own) or spec.random is None:
         return []
     elements = [site.species_string for site in configuration.built.structure]
     found: list[tuple[str, Moments | None]] = []
@@ -118,7 +118,8 @@ def _drawn(
         chosen: Signs = ()
         for _ in range(_DRAWS):
             chosen = tuple(int(one) for one in random.choice([-1, 1], len(own)))
-            chosen = tuple(sign if moment else 0 for sign, moment in zip(chosen, own, strict=True))
+            first = next(sign for sign, moment in zip(chosen, own, strict=True) if moment)
+            chosen = tuple(sign * first if moment else 0 for sign, moment in zip(chosen, own, strict=True))
             if signs(chosen):
                 break
         values = [round(abs(m) * sizes[e] * s, 6) + 0.0 for m, e, s in zip(own, elements, chosen, strict=True)]
