@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-    from heterodft.analysis.energies.states import State
     from heterodft.analysis.result import Result
 
 __all__ = ["FoundState", "Start", "Starts"]
 
 _TOLERANCE = 0.005
+"""eV of the cell."""
+_DEGENERATE = 1e-3
+"""eV of the cell."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class FoundState:
     number: int
     name: str
     energy: float
-    relative: float | None
+    relative: float
     starts: tuple[str, ...]
     own: bool
     moments: tuple[float, ...] | None
@@ -136,40 +138,19 @@ class Starts:
         """
         called = list(names) if names is not None else [f"start {i + 1}" for i in range(len(results))]
         why = [*reasons, *[""] * (len(results) - len(reasons))]
-        usable: dict[int, Result] = {}
-        for i, result in enumerate(results):
-            if result is None:
-                why[i] = why[i] or "it failed"
-            elif wrong := faults(result):
-                why[i] = "; ".join(wrong)
-            else:
-                usable[i] = result
-        _check_one_cell(list(usable.values()))
-        if not usable:
-            return cls(tuple(Start(called[i], None, None, None, None, why[i]) for i in range(len(results))), ())
-        zero = next((i for i in own if i in usable), next(iter(usable)))
-        apart = {i: compare(usable[zero], result).reason() for i, result in usable.items() if i != zero}
-        alike = [i for i in usable if not apart.get(i)]
-        for i, reason in apart.items():
-            why[i] = f"not comparable with {called[zero]}: {reason}" if reason else ""
-        numbers = dict(
-            zip(alike, group_states([usable[i] for i in alike], tolerance=tolerance), strict=True) if alike else ()
-        )
-        named = dict(zip(alike, find_states([usable[i] for i in alike]), strict=True))
-        states = _states(numbers, usable, named, called, own)
-        lowest = states[0].energy
-        starts = tuple(
-            Start(
-                called[i],
-                numbers.get(i),
-                None if result is None else result.energy,
-                result.energy - lowest if result is not None and i in numbers and result.energy is not None else None,
-                None if result is None else result.iterations,
-                why[i],
-            )
-            for i, result in enumerate(results)
-        )
-        return cls(starts, states)
+        alike = _alike(results, called, own, why)
+        numbers: dict[int, int] = {}
+        states: tuple[FoundState, ...] = ()
+        if alike:
+            found = group_states([result for _, result in alike], tolerance=tolerance)
+            numbers = {i: number for (i, _), number in zip(alike, found, strict=True)}
+            states = _states(alike, found, called, own)
+        starts = []
+        for i, (name, result) in enumerate(zip(called, results, strict=True)):
+            energy, iterations = (None, None) if result is None else (result.energy, result.iterations)
+            relative = energy - states[0].energy if energy is not None and i in numbers else None
+            starts.append(Start(name, numbers.get(i), energy, relative, iterations, why[i]))
+        return cls(tuple(starts), states)
 
     @classmethod
     def read(cls, folders: Sequence[Path], *, tolerance: float = _TOLERANCE) -> Starts:
@@ -233,7 +214,7 @@ class Starts:
         own = next((state for state in self.states if state.own), None)
         if own is lowest:
             lines.append("the campaign's own start reached the lowest state")
-        elif own is not None and own.relative is not None:
+        elif own is not None:
             lines.append(
                 f"the campaign's own start did not reach the lowest state but {own.name or f'state {own.number}'}, "
                 f"{1000 * own.relative:.1f} meV higher"
@@ -252,7 +233,7 @@ class Starts:
                     "state": state.number,
                     "name": state.name,
                     "energy (eV)": state.energy,
-                    "energy from the lowest (meV)": None if state.relative is None else 1000 * state.relative,
+                    "energy from the lowest (meV)": 1000 * state.relative,
                     "reached": state.count,
                     "by the campaign's own start": state.own,
                     "starts": "; ".join(state.starts),
@@ -298,36 +279,51 @@ class Starts:
         return draw_starts(self)
 
 
-def _check_one_cell(results: Sequence[Result]) -> None:
-    for result in results[1:]:
-        ours, first = result.structure.composition, results[0].structure.composition
+def _alike(
+    results: Sequence[Result | None], called: Sequence[str], own: Collection[int], why: list[str]
+) -> list[tuple[int, Result]]:
+    """Return those results whose energies may be subtracted; why the others may not goes into `why`.
+
+    They are compared with the campaign's own start, or with the first where that failed.
+    """
+    usable: dict[int, Result] = {}
+    for i, result in enumerate(results):
+        wrong = [] if result is None else faults(result)
+        if result is None or wrong:
+            why[i] = "; ".join(wrong) or why[i] or "it failed"
+        else:
+            usable[i] = result
+    if not usable:
+        return []
+    zero = next((i for i in own if i in usable), next(iter(usable)))
+    for i, result in usable.items():
+        ours, first = result.structure.composition, usable[zero].structure.composition
         if ours != first:
-            raise ReaderError(f"starts of one cell are compared; one is {ours.formula}, the first {first.formula}")
+            raise ReaderError(f"starts of one cell are compared; one is {ours.formula}, another {first.formula}")
+        if i != zero and (reason := compare(usable[zero], result, names=(called[zero], called[i])).reason()):
+            why[i] = f"not comparable with {called[zero]}: {reason}"
+    return [(i, result) for i, result in usable.items() if not why[i]]
 
 
 def _states(
-    numbers: dict[int, int],
-    usable: dict[int, Result],
-    named: dict[int, State],
-    called: Sequence[str],
-    own: Collection[int],
+    alike: Sequence[tuple[int, Result]], numbers: Sequence[int], called: Sequence[str], own: Collection[int]
 ) -> tuple[FoundState, ...]:
+    named = find_states([result for _, result in alike])
     found: list[FoundState] = []
-    for number in range(1, max(numbers.values()) + 1):
-        members = [i for i, one in numbers.items() if one == number]
-        best = min(members, key=lambda i: usable[i].energy or 0.0)
-        result, state = usable[best], named[best]
+    for number in range(1, max(numbers) + 1):
+        members = [k for k, one in enumerate(numbers) if one == number]
+        best = min(members, key=lambda k: _energy(alike[k][1]))
+        result, state = alike[best][1], named[best]
         gap = find_gap(result) if result.bands is not None else None
-        energy = float(result.energy or 0.0)
-        lowest = found[0].energy if found else energy
+        energy = _energy(result)
         found.append(
             FoundState(
                 number=number,
                 name=state.name,
                 energy=energy,
-                relative=energy - lowest,
-                starts=tuple(called[i] for i in members),
-                own=any(i in own for i in members),
+                relative=energy - (found[0].energy if found else energy),
+                starts=tuple(called[alike[k][0]] for k in members),
+                own=any(alike[k][0] in own for k in members),
                 moments=state.moments,
                 total_moment=result.total_moment,
                 gap=None if gap is None else gap.value,
@@ -338,8 +334,12 @@ def _states(
     return tuple(found)
 
 
+def _energy(result: Result) -> float:
+    return float("inf") if result.energy is None else result.energy
+
+
 def _degenerate(energy: float, lower: Sequence[FoundState]) -> tuple[str, ...]:
-    same = [state.number for state in lower if abs(state.energy - energy) < _TOLERANCE / 5]
+    same = [state.number for state in lower if abs(state.energy - energy) < _DEGENERATE]
     return (f"within 1 meV of state {same[0]}; perhaps the same by symmetry",) if same else ()
 
 

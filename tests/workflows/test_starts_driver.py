@@ -177,7 +177,9 @@ def test_the_lines_that_are_recommended_make_the_campaign_start_so(campaign):
     recommended = strategy_of(driver).summarize(driver, finished).data["recommended"]["bulk noU"]
     assert recommended["start"] == "start-1 (FM): moments × 0.5"
     assert recommended["lines"] == ["structures:", "  bulk:", "    magnetism: {orders: [FM], moments: {Cr: 1.5}}"]
-    changed = CRN.replace("material: CrN, layers: 2}]", "material: CrN, layers: 2}], " + recommended["lines"][2].strip())
+    changed = CRN.replace(
+        "material: CrN, layers: 2}]", "material: CrN, layers: 2}], " + recommended["lines"][2].strip()
+    )
     assert campaign_chains(campaign(changed))[0][0].id == driver.points[1].chains[0][0].id
 
 
@@ -244,7 +246,11 @@ PRISTINE = DEFECT.replace(", defects: [{kind: V_O, where: all}]", "")
 @pytest.mark.parametrize(
     ("text", "section", "message"),
     [
-        (CRN, "moments: [0]", r"0 is no factor on starting moments \(without moments it is the order NM\); give more"),
+        (
+            CRN,
+            "moments: [0]",
+            r"0 is no factor on starting moments \(without moments it is the order NM\); give more",
+        ),
         (CRN, "moments: [-1]", r"-1 is no factor on starting moments \(another sign for all is the same state\)"),
         (CRN, "moments: [true]", "True is no factor on starting moments; give more than 0, up to 10"),
         (CRN, "moments: [1.0]", "there is no start besides the campaign's own; give moments"),
@@ -262,7 +268,11 @@ PRISTINE = DEFECT.replace(", defects: [{kind: V_O, where: all}]", "")
         (PRISTINE, "distortions: [0.1]", "sl has no defect to distort around; name structures that have one"),
         (CRN, 'occupations: {"Cr-3d": [[0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]}', "occupations: Cr-3d carries no U here"),
         (DEFECT, 'occupations: {"Ti-3d": [[0, 1], [0, 0]]}', "give 5 eigenvalues of 0 to 1, lowest first"),
-        (DEFECT, 'occupations: {"Ti-3d": [[0, 2], [0, 0]]}', "are no starting occupations; give those of the spin up"),
+        (
+            DEFECT,
+            'occupations: {"Ti-3d": [[0, 2], [0, 0]]}',
+            "are no starting occupations; give those of the spin up",
+        ),
         (NM, 'occupations: {"Cr-3d": [[0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]}', "need an order with moments, not NM"),
         (NM, "moments: [2]", "there is no start besides the campaign's own; give an order with moments"),
         (
