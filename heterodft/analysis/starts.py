@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from heterodft.analysis.energies.comparability import compare, faults
@@ -302,7 +302,13 @@ def _alike(
             raise ReaderError(f"starts of one cell are compared; one is {ours.formula}, another {first.formula}")
         if i != zero and (reason := compare(usable[zero], result, names=(called[zero], called[i])).reason()):
             why[i] = f"not comparable with {called[zero]}: {reason}"
-    return [(i, result) for i, result in usable.items() if not why[i]]
+    return [(i, result if i in own else _without_order(result)) for i, result in usable.items() if not why[i]]
+
+
+def _without_order(result: Result) -> Result:
+    """Return a result that claims no order: drawn moments are not those of the order they are listed at."""
+    about = {key: value for key, value in result.request.get("about", {}).items() if key != "order"}
+    return replace(result, request={**result.request, "about": about})
 
 
 def _states(

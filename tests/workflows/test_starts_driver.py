@@ -70,12 +70,13 @@ def starts(**given):
 
 
 def test_random_signs_find_the_lower_state_that_the_campaign_misses(campaign):
-    driver = build_driver(campaign(CRN, starts(moments="[0.5, 2]", random="{number: 2}")), "starts")
+    driver = build_driver(campaign(CRN, starts(moments="[0.5, 2]", random="{number: 2}", patience=9)), "starts")
     finished, decisions = drive_made_up(driver, by_signs)
     summary = strategy_of(driver).summarize(driver, finished, figures=True)
     found = summary.data["structures"]["bulk noU"]
     assert [state["count"] for state in found["states"]] == [1, 3, 1]
     assert [round(state["relative"], 3) for state in found["states"]] == [0, 0.3, 0.4]
+    assert [state["name"] for state in found["states"]] == ["+ -", "FM", "FM (2)"]
     text = "\n".join(summary.words)
     assert "did not reach the lowest state but FM, 300.0 meV higher" in text
     assert "reached only once: more starts may find lower ones" in text
@@ -83,6 +84,16 @@ def test_random_signs_find_the_lower_state_that_the_campaign_misses(campaign):
     assert summary.data["converged"] is False
     assert set(summary.figures) == {"starts-bulk-noU"}
     assert list(summary.tables["states-bulk-noU"]["reached"]) == [1, 3, 1]
+
+
+def test_a_drawn_start_does_not_lend_its_signs_to_the_order_it_is_listed_at(campaign):
+    driver = build_driver(campaign(CRN, starts(random="{number: 3, seed: 4}", patience=9)), "starts")
+    last = driver.points[-1].chains[0][0]
+    assert last.about["order"] == "FM"
+    assert last.moments[0] * last.moments[2] < 0
+    finished, _ = drive_made_up(driver, by_signs)
+    states = strategy_of(driver).summarize(driver, finished).data["structures"]["bulk noU"]["states"]
+    assert [(state["name"], state["count"]) for state in states] == [("+ -", 2), ("FM", 2)]
 
 
 def test_the_same_campaign_gives_the_same_starts_and_they_can_be_read_back(campaign, tmp_path):
@@ -103,8 +114,10 @@ def test_the_first_random_start_has_other_signs_than_the_campaign(campaign):
 def test_the_own_start_is_that_of_the_campaign_and_costs_nothing_again(campaign):
     from heterodft.workflows.chains import campaign_chains
 
-    loaded = campaign(CRN, starts(moments="[0.5]"))
-    assert build_driver(loaded, "starts").points[0].chains[0][0].id == campaign_chains(loaded)[0][0].id
+    loaded = campaign(CRN, starts(moments="[0.5]"))  # and every start may end in any state
+    driver = build_driver(loaded, "starts")
+    assert driver.points[0].chains[0][0].id == campaign_chains(loaded)[0][0].id
+    assert all(point.chains[0][0].about["unreached"] == {"choice": "accept"} for point in driver.points)
 
 
 def test_starts_that_find_nothing_new_are_the_last(campaign):

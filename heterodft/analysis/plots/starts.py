@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["StartEnergies", "draw_starts"]
 
 _MARKERS = "os^Dv<>P"
-_LONGEST_NAME = 28
+_LONGEST_NAME = 38
 
 
 class StartEnergies(Protocol):

@@ -68,7 +68,8 @@ def build(campaign: Campaign, kind: str, *, pseudo_dir: Path | None = None, note
     for family, members in families.items():
         for number, (choice, chain) in enumerate(_family(campaign, members, given, pseudo_dir, notes)):
             told = as_variant(chain, f"{campaign.name}.{kind}", f"start-{number}")
-            told = tuple(replace(request, about=request.about | {"start": choice.label}) for request in told)
+            more = {"start": choice.label, "unreached": {"choice": "accept"}}
+            told = tuple(replace(request, about=request.about | more) for request in told)
             order = choice.configuration.order
             lines, remark = start_lines(choice)
             points.append(Point(f"{family} {order} start-{number}", float(number), (told,)))
