@@ -122,12 +122,12 @@ def _preview(drivers: Sequence[Driver], settings: Settings, *, as_json: bool) ->
         total = sum(row[2] for row in rows)
         found.append({"driver": driver.name, "points": rows, "core_hours": total})
         if not as_json:
-            print_table(
-                f"{driver.name}: at the most {sum(row[1] for row in rows)} calculations known beforehand, "
-                f"about {total:.3g} core-hours",
-                ["point", ">calculations", ">core-hours"],
-                [[label, number, f"{hours:.3g}"] for label, number, hours in rows],
+            number = sum(row[1] for row in rows)
+            click.echo(
+                f"{driver.name}: {number} calculations known beforehand, about {total:.3g} core-hours at the most"
             )
+            cells = [[label, str(count), f"{hours:.3g}"] for label, count, hours in rows]
+            print_table("", ["point", ">calculations", ">core-hours"], cells)
     if as_json:
         echo_json(found)
 
