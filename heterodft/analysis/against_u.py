@@ -11,6 +11,7 @@ from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.energies.comparability import compare
 from heterodft.analysis.energies.states import asked_order, find_states, reached_moments
 from heterodft.analysis.gaps import find_gap
+from heterodft.analysis.state_marks import is_accepted, order_shown, state_marks, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,7 +104,7 @@ class AgainstHubbard:
         gaps
             Known from a denser mesh than that of the result; by default that of the result's own bands.
         """
-        called = [asked_order(r) or (names[i] if names else "") for i, r in enumerate(results)]
+        called = [order_shown(r) or (names[i] if names else "") for i, r in enumerate(results)]
         known = list(gaps) if gaps is not None else [None] * len(results)
         families: dict[str, list[int]] = {}
         for i, result in enumerate(results):
@@ -323,11 +324,10 @@ def _ion_moments(result: Result, state: State) -> tuple[list[tuple[str, float]],
 def _notes(result: Result, state: State) -> tuple[str, ...]:
     asked = asked_order(result)
     notes = []
-    if asked and state.name and state.name.partition(" (")[0] != asked:
+    if asked and state.name and state.name.partition(" (")[0] != asked and not is_accepted(state_of(result)):
         notes.append(f"reached {state.name}, not {asked}")
-    verdict = result.request.get("state", {}).get("verdict", "")
-    if verdict == "collapsed" and not notes:
-        notes.append("the moments collapsed")
+    if not notes:
+        notes += state_marks(result)
     if result.converged is False:
         notes.append("did not converge")
     return tuple(notes)

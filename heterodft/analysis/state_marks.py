@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.result import Result
 
-__all__ = ["OTHER", "is_accepted", "is_other", "order_shown", "state_marks", "state_of", "words_of"]
+__all__ = ["OTHER", "STATE_FILE", "is_accepted", "is_other", "order_shown", "state_marks", "state_of", "words_of"]
 
+STATE_FILE = "state.json"
+"""Beside the result of a calculation that is not in the state asked for, so that this is seen without reading it."""
 OTHER = ("flipped", "collapsed", "other")
 """Verdicts on a state that was not asked for."""
 
@@ -35,10 +37,10 @@ def is_accepted(record: Mapping[str, Any]) -> bool:
 
 
 def order_shown(result: Result) -> str:
-    """Return the order that a result stands for: that asked for, of an accepted other state its own name."""
+    """Return the order that a result stands for: that asked for; of an accepted one ``AFM-A (asked as FM)``."""
     record = state_of(result)
     asked = str(result.request.get("about", {}).get("order", ""))
-    return str(record.get("order") or asked) if is_accepted(record) else asked
+    return f"{record.get('order') or record['verdict']} (asked as {asked})" if is_accepted(record) else asked
 
 
 def words_of(record: Mapping[str, Any], asked: str) -> str:

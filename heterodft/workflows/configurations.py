@@ -33,8 +33,8 @@ __all__ = ["Configuration", "check_elements", "expand"]
 class Configuration:
     """One structure with one order (starting moments in μB by site) and one U.
 
-    `orders` holds the signs by site of every order of the structure, by name; `sources` says for each element with a moment its size and where that came from; `directions` are unit vectors of
-    positive moments by site, of a noncollinear run.
+    `sources` says for each element with a moment its size and where that came from; `directions` are unit vectors of
+    positive moments by site, of a noncollinear run; `orders` holds the signs by site of every order, by name.
     """
 
     built: BuiltStructure
@@ -93,13 +93,13 @@ def expand(
                 if order == "NM" and magnetism.axes and not magnetism.spin_orbit:
                     told.append(f"{built.name}: axes mean nothing to NM without spin_orbit")
                 for name, directions in _directed(built.structure, order, moments, magnetism):
-                    known = {f"{other}{name.removeprefix(order)}": text for other, text in signs.items()}
+                    named = {f"{other}{name.removeprefix(order)}": text for other, text in signs.items()}
                     for values in product(*scans.values()):
                         hubbard = parse_hubbard(dict(zip(scans, values, strict=True)))
                         chosen = tuple(u for u in hubbard if u.element in present)
                         configurations.append(
                             Configuration(
-                                built, name, moments.values, chosen, sources, directions, magnetism.spin_orbit, known
+                                built, name, moments.values, chosen, sources, directions, magnetism.spin_orbit, named
                             )
                         )
         except HeterodftError as error:

@@ -145,7 +145,7 @@ def _axes(value: Any) -> Any:
 
 
 class MagnetismSpec(Spec):
-    """Magnetic orders and starting moments (μB), by element, layer or site, and what to do where one is not reached."""
+    """Magnetic orders and starting moments (μB) by element, layer or site; what to do with states not asked for."""
 
     orders: list[Annotated[Any, reading(_order)]] = Field(default=["NM"], min_length=1)
     moments: Annotated[Any, reading(_moments)] = Moments()

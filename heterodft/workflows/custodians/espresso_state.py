@@ -19,6 +19,7 @@ from heterodft.workflows.state.seeds import hund_occupations, ladder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.custodians.espresso_base import Action
     from heterodft.workflows.custodians.symptoms import Ending

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from heterodft.analysis.state_marks import STATE_FILE
 from heterodft.files import write_json
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.workflows.state.asked import asked_state
@@ -40,10 +41,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.state.asked import AskedState, Judgement
     from heterodft.workflows.state.before import Before
 
-__all__ = ["STATE_FILE", "state_record", "write_mark"]
-
-STATE_FILE = "state.json"
-"""Beside the result of a calculation that is not in the state asked for, so that this is seen without reading it."""
+__all__ = ["state_record", "write_mark"]
 
 
 def state_record(request: Request, result: Result, folder: Path, *, seeds: int = 0) -> dict[str, Any]:
