@@ -146,7 +146,7 @@ def row_of(
         total_moment=result.total_moment,
         same_as="",
         reason=reason,
-        notes=(*notes, *state_marks(result), *_about_state(name, asked_order(result), state), *result.notes),
+        notes=(*notes, *_marks(name, result, state), *result.notes),
     )
 
 
@@ -159,6 +159,13 @@ def _difference(
     if not found.may_subtract(trust=trust) or result.energy is None or zero.energy is None:
         return None, found.reason(trust=trust), found.notes
     return result.energy - zero.energy, "", found.caveats(trust=trust)
+
+
+def _marks(name: str, result: Result, state: State) -> tuple[str, ...]:
+    """Return what to say of a state, once."""
+    marks = state_marks(result)
+    named = is_other(state_of(result)) and state_of(result).get("order")
+    return marks if named else (*marks, *_about_state(name, asked_order(result), state))
 
 
 def _about_state(name: str, asked: str, state: State) -> tuple[str, ...]:
