@@ -48,8 +48,8 @@ def words_of(record: Mapping[str, Any], asked: str) -> str:
 
     Examples
     --------
-    >>> words_of({"verdict": "flipped", "words": "flipped at Cr 2", "order": "AFM-A"}, "FM")
-    'not in the state asked for (FM): flipped at Cr 2, which is AFM-A'
+    >>> words_of({"verdict": "flipped", "words": "flipped at Cr3", "order": "AFM-A"}, "FM")
+    'not in the state asked for (FM): flipped at Cr3, which is AFM-A'
     """
     if not is_other(record):
         return ""

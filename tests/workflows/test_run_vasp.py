@@ -400,6 +400,20 @@ def test_a_collapsed_state_is_started_again_with_larger_moments(steps, settings,
     assert correction["touches"] == []
 
 
+def test_a_state_that_was_not_asked_for_is_marked_in_status(heterodft, heterodft_inside, tmp_path, monkeypatch):
+    monkeypatch.setenv("VASP_CMD", f"{FAKE} --collapse")
+    (tmp_path / "c.yaml").write_text(CAMPAIGN)
+    heterodft_inside("submit", "c.yaml")
+    assert "3 ended in another state than asked for; see: heterodft status" in heterodft("run", "--quiet").stdout
+    shown = heterodft_inside("status").stdout
+    assert shown.count("not in the state asked for (AFM-A): collapsed, which is NM") == 3
+    assert "3 calculations: 3 done (3 in another state than asked for)" in shown
+    told = json.loads(heterodft_inside("status", "--json").stdout)["calculations"]
+    assert all(one["state_reached"].startswith("not in the state asked for") for one in told)
+    page = heterodft_inside("report", "c.yaml", "-o", str(tmp_path / "report")).stdout
+    assert "the state reached is not the AFM-A order asked for: the moments asked for vanished" in page
+
+
 def test_after_the_stated_number_of_starts_the_last_one_is_flagged(steps, settings, relax):
     settings = replace(settings, vasp_command=f"{FAKE} --collapse")
     result = calculate(choosing(steps["relax"], settings, choice="reseed", reseeds=2), settings)
@@ -438,7 +452,7 @@ def test_a_density_of_states_of_another_density_is_told(steps, settings):
     density.write_text(json.dumps({"moments": [abs(m) for m in moments]}))
     state = calculate(steps["dos"], settings).request["state"]
     assert state["verdict"] == "other"
-    assert state["words"] == f"other: its moments are not those of its static step: Fe {FE_2}"
+    assert state["words"] == f"other: its moments are not those of its static step: Fe{FE_2 + 1}"
 
 
 def test_what_a_correction_did_to_the_request_is_undone(steps, settings, relax):

@@ -44,14 +44,14 @@ def asked(moments, equals=(0, 0, 0, 0, 4), directions=None):
         ((3, 3, 3, 3, 0), (2.2, 2.2, 2.2, 2.2, 0.2), "kept"),
         ((3, 3, 3, 3, 0), (-2.2, -2.2, -2.2, -2.2, 0.2), "kept"),
         ((1, 1, 1, 1, 0), (0.3, 0.3, 0.3, 0.3, 0.0), "kept"),  # starting moments are guesses
-        ((3, 3, 3, 3, 0), (2.2, 2.2, -2.2, 2.2, 0.1), "flipped at Cr 2"),
+        ((3, 3, 3, 3, 0), (2.2, 2.2, -2.2, 2.2, 0.1), "flipped at Cr3"),
         ((3, 3, 3, 3, 0), (0.0, 0.02, 0.0, 0.0, 0.0), "collapsed"),
-        ((3, 3, 3, 3, 0), (2.2, 2.2, 2.2, 0.0, 0.0), "other: no moment at Cr 3"),
-        ((3, 3, 3, 3, 0), (2.2, 2.2, 2.2, 0.9, 0.0), "other: another moment than its equals at Cr 3"),
-        ((3, 3, 3, 3, 0), (2.2, 2.2, 2.2, 2.2, -1.4), "other: a moment that was not asked for at N 4"),
-        ((3, 3, 3, 3, 0), (0.0, 0.0, 0.0, 0.0, 1.6), "other: a moment that was not asked for at N 4"),
+        ((3, 3, 3, 3, 0), (2.2, 2.2, 2.2, 0.0, 0.0), "other: no moment at Cr4"),
+        ((3, 3, 3, 3, 0), (2.2, 2.2, 2.2, 0.9, 0.0), "other: another moment than its equals at Cr4"),
+        ((3, 3, 3, 3, 0), (2.2, 2.2, 2.2, 2.2, -1.4), "other: a moment that was not asked for at N5"),
+        ((3, 3, 3, 3, 0), (0.0, 0.0, 0.0, 0.0, 1.6), "other: a moment that was not asked for at N5"),
         (None, (0.0, 0.0, 0.0, 0.0, 0.0), "kept"),
-        (None, (0.0, 0.0, 0.7, 0.0, 0.0), "other: a moment that was not asked for at Cr 2"),
+        (None, (0.0, 0.0, 0.7, 0.0, 0.0), "other: a moment that was not asked for at Cr3"),
     ],
 )
 def test_a_state_is_judged_in_words(moments, reached, words):
@@ -170,4 +170,3 @@ def test_a_choice_that_means_nothing_is_refused(tmp_path, magnetism, reason):
     with pytest.raises(CampaignError, match=reason) as caught:
         load(tmp_path, magnetism)
     assert "\n" not in str(caught.value)
-    print(caught.value)

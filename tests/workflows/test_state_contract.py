@@ -76,14 +76,14 @@ def test_a_wrong_start_is_caught_and_all_that_follows_says_so(site):
     results = run(wrong_start(site, "flag"), site[0])
     for step, result in results.items():
         state = state_of(result)
-        assert (state["verdict"], state["words"], state["order"]) == ("flipped", "flipped at Cr 2", "AFM-A"), step
+        assert (state["verdict"], state["words"], state["order"]) == ("flipped", "flipped at Cr3", "AFM-A"), step
     total = state_of(results["static"])["total_moment"]
     assert (total["asked"], total["compensated"]) == (6.0, False)
     assert total["reached"] == pytest.approx(0.0, abs=0.05)
     marked = site[0].runs / wrong_start(site, "flag")[0].path / "state.json"
-    assert json.loads(marked.read_text())["words"] == "flipped at Cr 2"
+    assert json.loads(marked.read_text())["words"] == "flipped at Cr3"
     [row] = ConfigurationEnergies.from_results([results["static"]]).rows
-    assert row.notes[0] == "not in the state asked for (FM): flipped at Cr 2, which is AFM-A"
+    assert row.notes[0] == "not in the state asked for (FM): flipped at Cr3, which is AFM-A"
 
 
 def test_a_wrong_start_is_cured_by_another_start(site):
@@ -96,7 +96,7 @@ def test_a_wrong_start_is_cured_by_another_start(site):
     assert result.total_moment == pytest.approx(6.0, abs=0.05)
     assert result.energy > flagged.energy + 0.1  # at 30 Ry AFM is far lower: another state, not another precision
     [correction] = result.corrections
-    assert correction["errors"] == ["not in the state asked for: flipped at Cr 2; again from scratch"]
+    assert correction["errors"] == ["not in the state asked for: flipped at Cr3; again from scratch"]
     assert correction["touches"] == []
     assert not (site[0].runs / chain[0].path / "state.json").exists()
 
@@ -111,7 +111,7 @@ def test_a_state_that_is_accepted_goes_by_its_own_name(site):
 
 def test_nothing_starts_from_a_wrong_state_where_it_is_to_stop(site):
     chain = wrong_start(site, "stop", choice="stop")
-    with pytest.raises(CalculationError, match=r"not in the state asked for \(FM\): flipped at Cr 2, which is AFM-A"):
+    with pytest.raises(CalculationError, match=r"not in the state asked for \(FM\): flipped at Cr3, which is AFM-A"):
         run(chain[:1], site[0])
     with pytest.raises(CalculationError, match="does not hold the step that this one starts from"):
         run(chain[1:2], site[0])
@@ -134,9 +134,9 @@ def test_a_density_that_is_not_that_of_the_static_step_is_told(site):
 
 
 def test_every_other_start_is_one_that_pw_takes(site):
-    """Asked for moments that point one way, CrN is started again in all ways where none is accepted."""
+    """Where nothing is what was asked for, CrN is started again in all ways."""
     chain = wrong_start(site, "ladder", choice="reseed", reseeds=4)
-    wanted = replace(asked_state(chain[0]), moments=(3.0, 3.0, 3.0, 3.0))  # N gets none like it: never reached
+    wanted = replace(asked_state(chain[0]), moments=(3.0, 3.0, -3.0, 3.0))  # never reached
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(espresso_state, "asked_state", lambda request: wanted)
         result = run(chain[:1], site[0])["static"]

@@ -14,7 +14,7 @@ from heterodft.analysis.report.caveats import find_caveats
 from heterodft.analysis.report.findings import Findings, find_all
 from heterodft.analysis.report.layer_rows import LayerRow, layer_rows
 from heterodft.analysis.result import RESULT_FILE, Result
-from heterodft.analysis.state_marks import is_accepted, order_shown, state_marks, state_of
+from heterodft.analysis.state_marks import OTHER, is_accepted, order_shown, state_marks, state_of
 from heterodft.errors import HeterodftError, ReaderError
 from heterodft.files import read_json
 
@@ -201,9 +201,10 @@ def _rank(reports: Sequence[ConfigurationReport], reference: str) -> None:
     for members in families.values():
         results = [report.static for report in members if report.static is not None]
         orders = [report.order for report in members]
-        ranked = ConfigurationEnergies.from_results(results, names=orders, reference=reference).rows
-        for report in members:
-            report.ranked = next(row for row in ranked if row.name == report.order)
+        names = [r.order if orders.count(r.order) == 1 else f"{r.order} ({r.path.split('/')[-1]})" for r in members]
+        ranked = ConfigurationEnergies.from_results(results, names=names, reference=reference).rows
+        for report, name in zip(members, names, strict=True):
+            report.ranked = next(row for row in ranked if row.name == name)
 
 
 _STEP_ORDER = ("relax-coarse", "relax", "static", "dos", "bands", "potential", "charge")
@@ -236,7 +237,8 @@ def _state_caveats(report: ConfigurationReport, results: Mapping[str, Result]) -
     """Return what is to be known of the state of each step, what holds for the energy's own step once."""
     static = report.static
     own = () if static is None else state_marks(static)
-    caveats = [f"the state reached in {static.step}: {mark}" for mark in own if static is not None]
+    told = own[1:] if report.state in OTHER else own  # the first is told already
+    caveats = [f"the state reached in {static.step}: {mark}" for mark in told if static is not None]
     for step, result in results.items():
         news = [mark for mark in state_marks(result) if mark not in own]
         caveats += [f"the state reached in {step}: {mark}" for mark in news]

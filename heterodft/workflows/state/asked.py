@@ -48,7 +48,7 @@ class Judgement:
     sites
         Indices of the sites that differ.
     words
-        The verdict in words, as in ``flipped at Cr 2``; sites count from 0.
+        The verdict in words, as in ``flipped at Cr3``; there sites count from 1.
     along
         μB by site; of a noncollinear run along the directions asked for.
     """
@@ -219,8 +219,8 @@ class AskedState:
 
 
 def said(sites: Sequence[int], elements: Sequence[str]) -> str:
-    """Return sites in words: ``Cr 0, Cr 2``; of many the first ones."""
-    shown = [f"{elements[i]} {i}" for i in sites[:_MOST_SITES]]
+    """Return sites in words, counted from 1 as in other messages: ``Cr1, Cr3``; of many the first ones."""
+    shown = [f"{elements[i]}{i + 1}" for i in sites[:_MOST_SITES]]
     more = len(sites) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
