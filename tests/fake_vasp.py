@@ -139,7 +139,7 @@ class Run:
         self.moments = magmom if source == "MAGMOM" else json.loads(Path(source).read_text())["moments"]
         self.moments = [m if abs(m) < 0.3 else math.copysign(0.9 * abs(magmom[i]) or 0.9, m) for i, m in
                         enumerate(self.moments)]  # fmt: skip
-        if self.options.collapse:
+        if self.options.collapse or (source == "MAGMOM" and max(map(abs, magmom)) < self.options.needs):
             self.moments = [0.01 * m for m in self.moments]
         self.source = source
         started = {"incar": self.incar, "blocks": [self.elements, self.counts], "positions": self.positions,
@@ -401,6 +401,7 @@ def main() -> None:
     parser.add_argument("--unconverged", action="store_true", help="until ALGO = All")
     parser.add_argument("--strain", action="store_true", help="the cell, whatever was asked")
     parser.add_argument("--collapse", action="store_true", help="the moments")
+    parser.add_argument("--needs", type=float, default=0.0, help="starting moments, else they collapse")
     Run(parser.parse_args()).run()
 
 

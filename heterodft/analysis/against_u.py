@@ -11,6 +11,7 @@ from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.energies.comparability import compare
 from heterodft.analysis.energies.states import asked_order, find_states, reached_moments
 from heterodft.analysis.gaps import find_gap
+from heterodft.analysis.state_marks import is_accepted, state_marks, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -220,7 +221,7 @@ def points_of(
         for i, state in zip(members, states_at_each_u(own), strict=True):
             points[i] = _point(
                 family,
-                asked_order(results[i]) or (names[i] if names else ""),
+                order_shown(results[i]) or (names[i] if names else ""),
                 results[i],
                 state=state,
                 lowest=_lowest_beside(results[i], own),
@@ -340,11 +341,10 @@ def _ion_moments(result: Result, state: State) -> tuple[list[tuple[str, float]],
 def _notes(result: Result, state: State) -> tuple[str, ...]:
     asked = asked_order(result)
     notes = []
-    if asked and state.name and state.name.partition(" (")[0] != asked:
+    if asked and state.name and state.name.partition(" (")[0] != asked and not is_accepted(state_of(result)):
         notes.append(f"reached {state.name}, not {asked}")
-    verdict = result.request.get("state", {}).get("verdict", "")
-    if verdict == "collapsed" and not notes:
-        notes.append("the moments collapsed")
+    if not notes:
+        notes += state_marks(result)
     if result.converged is False:
         notes.append("did not converge")
     return tuple(notes)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from heterodft.analysis.state_marks import order_shown, state_marks, state_of
 from heterodft.cli.common import print_table
 
 if TYPE_CHECKING:
@@ -27,7 +28,16 @@ _Columns: TypeAlias = dict[str, list[str]]
 _WIDTH, _HEADER = 120, 14
 """Letters: of a table where there is no window, and of a line of a column's name."""
 _CODES = {"vasp": "VASP", "espresso": "Quantum ESPRESSO"}
-_OF_ENERGIES = ("reached", "the same moments", "the state reached", "unknown", "trusted")
+_OF_ENERGIES = (
+    "not in the state",
+    "its moments",
+    "the structure was relaxed",
+    "reached",
+    "the same moments",
+    "the state reached",
+    "unknown",
+    "trusted",
+)
 """How notes begin that are about a comparison; others are told with their folder."""
 _WITHOUT_ENERGY = ("dos", "bands", "potential", "charge")
 
@@ -36,6 +46,8 @@ def print_overview(overview: FolderOverview) -> None:
     """Print what one folder says: the run, the cell, the layers, and what could not be told."""
     click.echo(f"{overview.folder}")
     for line in (_run(overview), *_cell(overview)):
+        click.echo(f"  {line}")
+    for line in _states(overview):
         click.echo(f"  {line}")
     for note in overview.notes:
         click.echo(f"  Note: {note}")
@@ -87,6 +99,19 @@ def _cell(overview: FolderOverview) -> list[str]:
     lines += [f"Moment: {', '.join(said)}"] if said else []
     occupations = overview.quantities.get("occupations")
     return lines + ([f"Hubbard U: {occupations.summary()}"] if occupations is not None else [])
+
+
+def _states(overview: FolderOverview) -> list[str]:
+    """Say which order was reached, and where it is not the one asked for; the same of several steps once."""
+    results = [one.result for one in overview.steps.values()] or [overview.result]
+    lines: list[str] = []
+    for result in results:
+        record = state_of(result)
+        words = state_marks(result) or (
+            (f"{order_shown(result)}, {record['verdict']}",) if record.get("verdict") else ()
+        )
+        lines += [f"State: {one}" for one in words]
+    return list(dict.fromkeys(lines))
 
 
 def _spins(gap: Gap) -> str:

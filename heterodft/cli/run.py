@@ -103,10 +103,13 @@ def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
 
 def _finish(entries: list[QueueEntry], *, ran: int, seconds: float) -> None:
     """Print what became of the queue; failed calculations make the exit code 3."""
-    from heterodft.workflows.queue.summary import count_states, failure_reason
+    from heterodft.workflows.queue.summary import another_state, count_states, failure_reason
 
     counts = ", ".join(f"{count} {state}" for state, count in count_states(entries).items())
     click.echo(f"Ran {ran} calculations in {_clock(seconds)}. In the queue: {counts}.")
+    others = sum(bool(another_state(entry)) for entry in entries)
+    if others:
+        click.echo(f"{others} ended in another state than asked for; see: heterodft status")
     failed = [entry for entry in entries if entry.state == "failed"]
     for entry in failed:
         click.echo(f"heterodft: {entry.path} failed: {failure_reason(entry.folder)}", err=True)

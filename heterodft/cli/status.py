@@ -11,7 +11,7 @@ import click
 from heterodft.cli.common import console, echo_json, json_option
 from heterodft.cli.status_text import counts_text, progress_of, status_lines
 from heterodft.workflows.queue.selection import linked_below, select
-from heterodft.workflows.queue.summary import count_states, failure_reason, read_queue
+from heterodft.workflows.queue.summary import another_state, count_states, failure_reason, read_queue
 from heterodft.workflows.settings_file import load_settings
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def _data(entry: QueueEntry, place: Running | None) -> dict[str, Any]:
         "path": entry.path,
         "state": entry.state,
         "folder": str(entry.folder),
+        "state_reached": another_state(entry) or None,
         "reason": failure_reason(entry.folder) if entry.state == "failed" else None,
         **names,
         "blocked_by": entry.blocked_by,

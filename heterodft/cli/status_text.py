@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heterodft.workflows.queue.summary import STATES, count_states, failure_reason
+from heterodft.workflows.queue.summary import STATES, another_state, count_states, failure_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,6 +68,11 @@ def status_lines(
             for entry in found[:most]:
                 lines += [f"  {entry.path}", f"    {_detail(entry, running)}"]
             lines += _more(len(found), most, f"{state} ones")
+    others = {entry.path: words for entry in entries if (words := another_state(entry))}
+    if others:
+        lines += ["", "In another state than asked for:"]
+        lines += [f"  {path}: {words}" for path, words in list(others.items())[:most]]
+        lines += _more(len(others), most, "of these")
     blocked = Counter(entry.blocked_by for entry in entries if entry.state == "blocked")
     if blocked:
         lines += ["", "Blocked:"]
@@ -79,7 +84,9 @@ def status_lines(
 def counts_text(entries: Sequence[QueueEntry]) -> str:
     """Return ``8 calculations: 2 ready, 6 done``."""
     counts = ", ".join(f"{count} {state}" for state, count in count_states(entries).items())
-    return f"{len(entries)} calculations: {counts}"
+    others = sum(bool(another_state(entry)) for entry in entries)
+    marked = f" ({others} in another state than asked for)" if others else ""
+    return f"{len(entries)} calculations: {counts}{marked}"
 
 
 def progress_of(entry: QueueEntry, place: Running | None) -> str:
@@ -119,7 +126,7 @@ def _detail(entry: QueueEntry, running: Mapping[str, Running]) -> str:
     if entry.state == "failed":
         reason, folder = failure_reason(entry.folder), str(entry.folder)
         return reason if folder in reason else f"{reason} [{folder}]"
-    return f"by {entry.blocked_by}" if entry.blocked_by else ""
+    return f"by {entry.blocked_by}" if entry.blocked_by else another_state(entry)
 
 
 def _table(entries: Sequence[QueueEntry], most: int) -> list[str]:

@@ -13,6 +13,7 @@ from heterodft.templates.species import build_species_table
 from heterodft.templates.steps import parent_of, taken_over
 from heterodft.workflows.calculation import Request, canonical_structure
 from heterodft.workflows.configurations import expand
+from heterodft.workflows.state.choice import Unreached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -224,12 +225,22 @@ def _about(
         "defect": built.structure.properties.get("defect"),
         "strain": built.structure.properties.get("strain", {}),
     }
+    if configuration.moments is not None:
+        about["orders"] = dict(configuration.orders)
+        about |= _on_another_state(campaign, built)
     if parent is not None:
         same = _basis(settings) == _basis(parent.settings)
         taken = taken_over(campaign.code, step, parent.step, same_basis=same)
         about["same_basis"] = same
         about["taken_over"] = {"from": parent.step, "what": taken.text, "why_not_all": taken.reason}
     return about
+
+
+def _on_another_state(campaign: Campaign, built: BuiltStructure) -> dict[str, Any]:
+    """Return what the structure, else the campaign, says of states that were not asked for."""
+    own = None if built.spec.magnetism is None else built.spec.magnetism.on_another_state
+    chosen = (own or campaign.magnetism.on_another_state or Unreached()).to_data()
+    return {"unreached": chosen} if chosen else {}
 
 
 def _basis(settings: StepSettings) -> tuple[object, ...]:

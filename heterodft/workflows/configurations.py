@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,11 @@ from heterodft.templates.hubbard import parse_hubbard
 from heterodft.workflows.built_structures import BuiltStructure, build_structures
 from heterodft.workflows.magnetism_spec import MagnetismSpec
 from heterodft.workflows.orders import host_orders, structure_orders
+from heterodft.workflows.state.naming import sign_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pymatgen.core import Structure
 
     from heterodft.structures import StartingMoments
@@ -31,7 +34,7 @@ class Configuration:
     """One structure with one order (starting moments in μB by site) and one U.
 
     `sources` says for each element with a moment its size and where that came from; `directions` are unit vectors of
-    positive moments by site, of a noncollinear run.
+    positive moments by site, of a noncollinear run; `orders` holds the signs by site of every order, by name.
     """
 
     built: BuiltStructure
@@ -41,6 +44,7 @@ class Configuration:
     sources: dict[str, str]
     directions: tuple[Vector, ...] | None = None
     spin_orbit: bool = False
+    orders: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hubbard_label(self) -> str:
@@ -83,17 +87,19 @@ def expand(
             kept = built.kept or range(len(host))
             told = notes if built.host is None else []  # the same holds for its defects
             orders = structure_orders(built.structure, kept, known[id(host)], magnetism, told, built.name)
+            signs = {order: sign_text(m.values) for order, m in orders.items() if m.values is not None}
             for order, moments in orders.items():
                 sources = moments.summary(built.structure)
                 if order == "NM" and magnetism.axes and not magnetism.spin_orbit:
                     told.append(f"{built.name}: axes mean nothing to NM without spin_orbit")
                 for name, directions in _directed(built.structure, order, moments, magnetism):
+                    named = {f"{other}{name.removeprefix(order)}": text for other, text in signs.items()}
                     for values in product(*scans.values()):
                         hubbard = parse_hubbard(dict(zip(scans, values, strict=True)))
                         chosen = tuple(u for u in hubbard if u.element in present)
                         configurations.append(
                             Configuration(
-                                built, name, moments.values, chosen, sources, directions, magnetism.spin_orbit
+                                built, name, moments.values, chosen, sources, directions, magnetism.spin_orbit, named
                             )
                         )
         except HeterodftError as error:

@@ -21,6 +21,7 @@ from heterodft.workflows.custodians.diagnosis import diagnose
 from heterodft.workflows.custodians.last_structure import outputs_of, read_last_structure
 from heterodft.workflows.custodians.watch import attempts_in
 from heterodft.workflows.handover import has_density
+from heterodft.workflows.state.seeds import seeds_taken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,10 +119,13 @@ def starting_text(folder: Path, wanted: WantedInput, start: Start) -> str:
     if program_of(wanted.name) != "pw.x":
         return wanted.text
     text = edit_namelists(wanted.text, recorded_changes(folder, wanted.name))
+    other_state = seeds_taken(folder) > 0  # whose density is not to be started from again
+    if other_state:
+        text = edit_namelists(text, {"electrons->startingpot": None})
     structure = read_last_structure(folder, wanted.name) if start == "positions" else None
     if structure is not None:
         last = _last_output(folder, wanted)
-        whole = last is not None and last.finished and has_density(folder)  # else it may be half-written
+        whole = last is not None and last.finished and has_density(folder) and not other_state  # else half-written
         text = edit_namelists(
             replace_structure(text, structure), {"electrons->startingpot": "file" if whole else None}
         )

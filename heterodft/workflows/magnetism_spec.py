@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from heterodft.errors import did_you_mean
 from heterodft.structures import ORDERS, BlockOrder, LayerOrder, Moments, Order
 from heterodft.workflows.fields import Spec, no_truth, reading
+from heterodft.workflows.state.choice import DEFAULT_RESEEDS, Choice, Unreached
 
 __all__ = ["Axis", "Enumerate", "MagnetismSpec", "OrderSpec"]
 
@@ -144,13 +145,29 @@ def _axes(value: Any) -> Any:
 
 
 class MagnetismSpec(Spec):
-    """Magnetic orders and starting moments (μB), by element, layer or site."""
+    """Magnetic orders and starting moments (μB) by element, layer or site; what to do with states not asked for."""
 
     orders: list[Annotated[Any, reading(_order)]] = Field(default=["NM"], min_length=1)
     moments: Annotated[Any, reading(_moments)] = Moments()
     unfit: Literal["auto", "stop", "skip"] = "auto"
     axes: Annotated[list[Annotated[Any, reading(_axis)]], BeforeValidator(_axes)] = Field(default=[])
     spin_orbit: bool = False
+    unreached: Choice | None = None
+    reseeds: Annotated[int, Field(ge=1, le=9, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _reseeds_of_a_reseed(self) -> Self:
+        if self.reseeds is not None and self.unreached != "reseed":
+            raise ValueError(f"reseeds: {self.reseeds} means nothing here; write unreached: reseed beside it")
+        return self
+
+    @property
+    def on_another_state(self) -> Unreached | None:
+        """What to do where a run ends in another state than asked for; None where it is not said."""
+        if self.unreached is None:
+            return None
+        seeds = self.reseeds or DEFAULT_RESEEDS if self.unreached == "reseed" else 0
+        return Unreached(self.unreached, seeds)
 
     @property
     def directions(self) -> list[Axis | None]:

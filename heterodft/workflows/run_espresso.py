@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from heterodft.errors import CalculationError, InterruptedCalculation
 from heterodft.files import write_text
 from heterodft.templates.espresso import program_of
+from heterodft.templates.espresso_version import program_version
+from heterodft.templates.hubbard import HUBBARD_CARD_VERSION
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.workflows.continuation import (
     WantedInput,
@@ -55,11 +57,21 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
     inputs = [WantedInput(name, text) for name, text in deck.files.items()]
     settle_orphan(folder, [each.asked for each in inputs], settings)
     done = [ended_well(folder, each) for each in inputs]
-    if request.step in (*RELAXATIONS, "static") and not has_density(folder):
+    if request.step in (*RELAXATIONS, "static") and (
+        not has_density(folder) or _other_start_due(request, folder, settings)
+    ):
         done = [False]
     for index, each in enumerate(inputs):
         if not all(done[: index + 1]):
             _run_program(request, each, folder, settings, first=index == 0)
+
+
+def _other_start_due(request: Request, folder: Path, settings: Settings) -> bool:
+    """Tell whether a worker died between a cycle that ended in another state and the next start."""
+    from heterodft.workflows.custodians.espresso_state import state_handler
+
+    handler = state_handler(request, "pw.in", reseed=settings.reseed)
+    return handler is not None and handler.is_due(folder)
 
 
 def _run_program(request: Request, each: WantedInput, folder: Path, settings: Settings, *, first: bool) -> None:
@@ -80,15 +92,28 @@ def _run_program(request: Request, each: WantedInput, folder: Path, settings: Se
     return None
 
 
+def _crashes_in_parallel(settings: Settings) -> bool:
+    """Tell whether this pw.x crashes under mpirun when it starts from given occupations."""
+    return program_version(settings.program("pw.x")) < HUBBARD_CARD_VERSION
+
+
 def _attempt(request: Request, each: WantedInput, folder: Path, settings: Settings, *, start: Start) -> None:
     from heterodft.workflows.custodians.espresso import EspressoJob, EspressoValidator
     from heterodft.workflows.custodians.espresso_handlers import MAX_ERRORS, espresso_handlers
     from heterodft.workflows.custodians.watch import run_watched
 
     write_text(folder / each.name, starting_text(folder, each, start))
-    command = settings.command_for(program_of(each.name), settings.cores)
+    program = program_of(each.name)
     job = EspressoJob(
-        command, each.name, asked=each.asked, start=start, deadline=settings.deadline, grace=settings.grace
+        settings.command_for(program, settings.cores),
+        each.name,
+        asked=each.asked,
+        start=start,
+        deadline=settings.deadline,
+        grace=settings.grace,
+        alone=replace(settings, cores=1, command=None).command_for(program, 1)
+        if _crashes_in_parallel(settings)
+        else [],
     )
     try:
         run_watched(

@@ -24,6 +24,7 @@ from heterodft.errors import (
 from heterodft.files import read_json, write_text
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.workflows.calculation import REQUEST_FILE
+from heterodft.workflows.custodians.vasp_inputs import SEED_FILE
 from heterodft.workflows.handover import relaxed_structure
 from heterodft.workflows.handover_vasp import hand_over
 from heterodft.workflows.inputs import prepare_inputs
@@ -73,6 +74,7 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
     """
     from heterodft.workflows.custodians.vasp import vasp_handlers, vasp_validators
     from heterodft.workflows.custodians.vasp_process import VaspProcess
+    from heterodft.workflows.custodians.vasp_state import vasp_state_handler
     from heterodft.workflows.custodians.watch import run_watched
 
     files = dict(prepare_inputs(request, settings, structure=relaxed_structure(request, folder)).files)
@@ -82,7 +84,8 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
         symbols = " ".join(files["POTCAR.spec"].split())
         raise InputError(f"VASP needs POTCARs to run ({symbols}): set PMG_VASP_PSP_DIR to the folder of its library")
     begun = _same_inputs(folder, files)
-    if begun and _why_unfinished(folder) is None:
+    again = vasp_state_handler(request)
+    if begun and _why_unfinished(folder) is None and not (again is not None and again.check(str(folder))):
         return
     command = vasp_command(request, settings)
     if begun and not _diverged(folder):
@@ -92,7 +95,7 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
     run_watched(
         VaspProcess(command, asked=asked, grace=settings.grace, deadline=settings.deadline),
         folder,
-        handlers=vasp_handlers(),
+        handlers=[*vasp_handlers(), *([] if again is None else [again])],
         validators=vasp_validators(),
         max_errors=_MOST_CORRECTIONS,
         skip_broken_handlers=True,
@@ -160,7 +163,7 @@ def _text(path: Path) -> str | None:
 
 def _begin(request: Request, folder: Path, files: dict[str, str]) -> None:
     """Start from what is handed on; the mark of what was asked comes last, so that a kill in between is told."""
-    for name in (*_OUTPUTS, *(f"{name}.orig" for name in _CORRECTED)):
+    for name in (*_OUTPUTS, SEED_FILE, *(f"{name}.orig" for name in _CORRECTED)):
         (folder / name).unlink(missing_ok=True)
     hand_over(request, folder, request.to_setup().takes)
     for name, text in files.items():

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.readers import read_folder
 from heterodft.analysis.result import Result
+from heterodft.analysis.state_marks import is_other, words_of
 from heterodft.errors import CalculationError, HeterodftError, InterruptedCalculation, ReaderError, StorageError
 from heterodft.files import write_json
 from heterodft.workflows import run_espresso, run_vasp
 from heterodft.workflows.calculation import FAILURE_FILE, finished_id, read_request
 from heterodft.workflows.disk import clean, enough_space
 from heterodft.workflows.processes import exclusive, refuse_cancelled
-from heterodft.workflows.state import compare_moments, compare_vectors
+from heterodft.workflows.state.contract import state_record, write_mark
+from heterodft.workflows.state.seeds import seeds_taken
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from heterodft.analysis.result import SiteValues
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.settings import Settings
-    from heterodft.workflows.state import Verdict
 
 __all__ = ["run_calculation"]
 
@@ -132,20 +132,18 @@ def _record(request: Request, folder: Path) -> Result:
         raise CalculationError(f"{error}; heterodft retry computes it again") from error
     if result.converged is False:
         raise CalculationError(f"the SCF cycle did not converge; raise max_scf_steps or lower mixing [{folder}]")
-    reached: dict[str, Any] = {}
-    if "sphere" in result.sites:
-        verdict, sites = _compare(request, result.sites["sphere"])
-        reached = {"verdict": verdict, "sites": sites}
-    result.request["state"] = reached
-    result = replace(result, corrections=_corrections(request, folder))
+    corrections = _corrections(request, folder)
+    record = state_record(request, result, folder, seeds=seeds_taken(folder))
+    result.request["state"] = record
+    write_mark(folder, record, asked=str(request.about.get("order", "")))
+    if record.get("choice") == "stop" and is_other(record):
+        raise CalculationError(
+            f"{words_of(record, str(request.about.get('order', '')))}; with unreached: stop nothing starts from it: "
+            f"give other starting moments, or unreached: reseed, flag or accept [{folder}]"
+        )
+    result = replace(result, corrections=corrections)
     result.save(folder)
     return result
-
-
-def _compare(request: Request, reached: SiteValues) -> tuple[Verdict, list[int]]:
-    if request.moments is None or request.directions is None or reached.vectors is None:
-        return compare_moments(request.moments, reached.moments)
-    return compare_vectors(request.moments, request.directions, reached.vectors)
 
 
 def _corrections(request: Request, folder: Path) -> list[dict[str, Any]]:

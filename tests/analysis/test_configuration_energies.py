@@ -55,7 +55,8 @@ def test_a_run_that_fell_into_another_order_is_named_after_the_order_it_reached(
     assert rows["AFM-C"].verdict == "flipped"
     assert rows["AFM-C"].same_as == "AFM-A"
     assert rows["AFM-C"].notes == (
-        "reached AFM-A, not AFM-C", "the same moments as AFM-A, 25.0 meV per formula unit apart",
+        "not in the state asked for (AFM-C): flipped", "reached AFM-A, not AFM-C",
+        "the same moments as AFM-A, 25.0 meV per formula unit apart",
     )  # fmt: skip
 
 

@@ -248,7 +248,7 @@ def test_a_lost_state_is_tried_once_more_only_when_asked(case, requests):
     assert case.history == []
     assert case.write(request, {}).run(reseed=True).converged
     (words, changes), *more = case.history
-    assert words == "the moments asked for collapsed"
+    assert words == "not in the state asked for: collapsed; again with larger moments"
     assert more == []
     assert all(new == pytest.approx(1.5 * old, abs=1e-5) for old, new in changes.values())
 

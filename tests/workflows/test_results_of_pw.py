@@ -49,7 +49,9 @@ def test_moments_with_spin_orbit_coupling_are_vectors_along_their_axis(spinors):
     assert vectors[0, 0] > 1.0
     np.testing.assert_allclose(vectors[:, 1:], 0, atol=0.01)
     assert static.total_moment == pytest.approx(1.5, abs=0.2)
-    assert static.request["state"] == {"verdict": "kept", "sites": []}
+    state = static.request["state"]
+    assert (state["verdict"], state["sites"], state["order"]) == ("kept", [], "FM-soc-100")
+    assert spinors[1]["dos"].request["state"]["before"]["same"]
     assert (static.converged, static.method["noncollinear"], static.method["spin_orbit"]) == (True, True, True)
 
 

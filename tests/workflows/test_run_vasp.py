@@ -376,7 +376,83 @@ def test_where_vasp_is_can_be_told(steps, settings, relax):
 
 def test_moments_that_collapsed_are_recorded(steps, settings):
     result = calculate(steps["relax"], replace(settings, vasp_command=f"{FAKE} --collapse"))
-    assert result.request["state"] == {"verdict": "collapsed", "sites": [FE_1, FE_2]}
+    state = result.request["state"]
+    assert (state["verdict"], state["sites"], state["order"]) == ("collapsed", [FE_1, FE_2], "NM")
+    assert [(row[0], row[2]) for row in state["moments"]] == [(FE_1, 4.0), (FE_2, -4.0)]
+
+
+def choosing(request, settings, **unreached):
+    chosen = replace(request, about=request.about | {"unreached": unreached})
+    assert chosen.id == request.id
+    write_request(chosen, settings.runs / chosen.path)
+    return chosen
+
+
+def test_a_collapsed_state_is_started_again_with_larger_moments(steps, settings, relax):
+    settings = replace(settings, vasp_command=f"{FAKE} --needs 5")
+    result = calculate(choosing(steps["relax"], settings, choice="reseed", reseeds=2), settings)
+    assert [one["incar"]["MAGMOM"] for one in starts(relax)] == ["7*0 4 -4 0", "7*0 6 -6 0"]
+    assert [one["source"] for one in starts(relax)] == ["MAGMOM", "MAGMOM"]
+    assert (result.request["state"]["verdict"], result.request["state"]["seeds"]) == ("kept", 1)
+    [correction] = result.corrections
+    assert correction["changes"] == {"INCAR->MAGMOM": ["7*0 4 -4 0", "7*0 6 -6 0"]}
+    assert correction["errors"] == ["not in the state asked for: collapsed; again with larger moments"]
+    assert correction["touches"] == []
+
+
+def test_a_state_that_was_not_asked_for_is_marked_in_status(heterodft, heterodft_inside, tmp_path, monkeypatch):
+    monkeypatch.setenv("VASP_CMD", f"{FAKE} --collapse")
+    (tmp_path / "c.yaml").write_text(CAMPAIGN)
+    heterodft_inside("submit", "c.yaml")
+    assert "3 ended in another state than asked for; see: heterodft status" in heterodft("run", "--quiet").stdout
+    shown = heterodft_inside("status").stdout
+    assert shown.count("not in the state asked for (AFM-A): collapsed, which is NM") == 3
+    assert "3 calculations: 3 done (3 in another state than asked for)" in shown
+    told = json.loads(heterodft_inside("status", "--json").stdout)["calculations"]
+    assert all(one["state_reached"].startswith("not in the state asked for") for one in told)
+    page = heterodft_inside("report", "c.yaml", "-o", str(tmp_path / "report")).stdout
+    assert "the state reached is not the AFM-A order asked for: the moments asked for vanished" in page
+
+
+def test_after_the_stated_number_of_starts_the_last_one_is_flagged(steps, settings, relax):
+    settings = replace(settings, vasp_command=f"{FAKE} --collapse")
+    result = calculate(choosing(steps["relax"], settings, choice="reseed", reseeds=2), settings)
+    assert len(starts(relax)) == 3
+    assert (result.request["state"]["verdict"], result.request["state"]["seeds"]) == ("collapsed", 2)
+
+
+def test_nothing_starts_from_another_state_where_it_is_to_stop(steps, settings, relax):
+    collapsing = replace(settings, vasp_command=f"{FAKE} --collapse")
+    with pytest.raises(CalculationError, match=r"not in the state asked for \(AFM-A\): collapsed, which is NM; with"):
+        calculate(choosing(steps["relax"], settings, choice="stop"), collapsing)
+    with pytest.raises(CalculationError, match="does not hold the step that this one starts from"):
+        calculate(steps["static"], settings)
+
+
+def test_the_static_step_of_a_relaxation_in_another_state_says_so(steps, settings, relax):
+    calculate(steps["relax"], replace(settings, vasp_command=f"{FAKE} --collapse"))
+    static = calculate(choosing(steps["static"], settings, choice="reseed", reseeds=1), settings)
+    assert (static.request["state"]["verdict"], static.request["state"]["seeds"]) == ("kept", 1)
+    assert starts(settings.runs / steps["static"].path)[-1]["source"] == "MAGMOM"
+    assert static.request["state"]["notes"] == ["the structure was relaxed in another state (collapsed)"]
+
+
+def test_a_density_of_states_carries_the_state_of_its_static_step(steps, settings):
+    for step in ("relax", "static"):
+        calculate(steps[step], replace(settings, vasp_command=f"{FAKE} --collapse"))
+    state = calculate(steps["dos"], settings).request["state"]
+    assert (state["verdict"], state["before"]["step"], state["before"]["same"]) == ("collapsed", "static", True)
+
+
+def test_a_density_of_states_of_another_density_is_told(steps, settings):
+    for step in ("relax", "static"):
+        calculate(steps[step], settings)
+    density = settings.runs / steps["static"].path / "CHGCAR"
+    moments = json.loads(density.read_text())["moments"]
+    density.write_text(json.dumps({"moments": [abs(m) for m in moments]}))
+    state = calculate(steps["dos"], settings).request["state"]
+    assert state["verdict"] == "other"
+    assert state["words"] == f"other: its moments are not those of its static step: Fe{FE_2 + 1}"
 
 
 def test_what_a_correction_did_to_the_request_is_undone(steps, settings, relax):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from heterodft.analysis.energies.comparability import compare, faults
 from heterodft.analysis.energies.states import asked_order
+from heterodft.analysis.state_marks import is_accepted, is_other, state_marks, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ def choose_reference(
     usable = [i for i, result in enumerate(results) if not faults(result)]
     for chosen in (
         [i for i in usable if states[i].name == wanted],
-        [i for i in usable if names[i] == wanted and not _says_other(wanted, asked_order(results[i]), states[i])],
+        [i for i in usable if names[i] == wanted and not _is_another(wanted, results[i], states[i])],
         usable,
     ):
         if chosen:
@@ -145,7 +146,7 @@ def row_of(
         total_moment=result.total_moment,
         same_as="",
         reason=reason,
-        notes=(*notes, *_about_state(name, asked_order(result), state), *result.notes),
+        notes=(*notes, *_marks(name, result, state), *result.notes),
     )
 
 
@@ -160,10 +161,23 @@ def _difference(
     return result.energy - zero.energy, "", found.caveats(trust=trust)
 
 
+def _marks(name: str, result: Result, state: State) -> tuple[str, ...]:
+    """Return what to say of a state, once."""
+    marks = state_marks(result)
+    named = is_other(state_of(result)) and state_of(result).get("order")
+    return marks if named else (*marks, *_about_state(name, asked_order(result), state))
+
+
 def _about_state(name: str, asked: str, state: State) -> tuple[str, ...]:
     if not state.name:
         return ("the state reached is not known: no collinear moments are told",)
     return (f"reached {state.name}, not {name}",) if _says_other(name, asked, state) else ()
+
+
+def _is_another(name: str, result: Result, state: State) -> bool:
+    """Whether a result is known not to be in the state that its name says."""
+    record = state_of(result)
+    return (is_other(record) and not is_accepted(record)) or _says_other(name, asked_order(result), state)
 
 
 def _says_other(name: str, asked: str, state: State) -> bool:

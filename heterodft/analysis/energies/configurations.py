@@ -19,7 +19,8 @@ from heterodft.analysis.energies.configuration_rows import (
     row_of,
     told_once,
 )
-from heterodft.analysis.energies.states import asked_order, find_states
+from heterodft.analysis.energies.states import find_states
+from heterodft.analysis.state_marks import order_shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ class ConfigurationEnergies:
         trust
             Subtract where the files do not tell some setting; the notes then say which the user vouches for.
         """
-        called = list(names) if names is not None else [asked_order(result) for result in results]
+        called = list(names) if names is not None else [order_shown(result) for result in results]
         families: dict[str, list[int]] = {}
         for i, result in enumerate(results):
             families.setdefault(_family(result), []).append(i)
@@ -84,7 +85,7 @@ class ConfigurationEnergies:
         from heterodft.analysis.readers import read_folder
 
         results = [read_folder(folder) for folder in folders]
-        names = [asked_order(result) or folder.name for result, folder in zip(results, folders, strict=True)]
+        names = [order_shown(result) or folder.name for result, folder in zip(results, folders, strict=True)]
         return cls.from_results(results, reference=reference, names=names, trust=trust)
 
     @property

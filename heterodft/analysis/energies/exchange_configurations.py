@@ -10,7 +10,8 @@ import numpy as np
 from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.energies.cell_comparison import same_cell
 from heterodft.analysis.energies.comparability import compare, faults
-from heterodft.analysis.energies.states import asked_order, find_states, same_state
+from heterodft.analysis.energies.states import find_states, same_state
+from heterodft.analysis.state_marks import is_accepted, is_other, order_shown, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,7 @@ def gather(
     for cell in set(cells):
         members = [i for i, one in enumerate(cells) if one == cell]
         states |= dict(zip(members, find_states([results[i] for i in members]), strict=True))
-    called = list(names) if names is not None else [asked_order(result) for result in results]
+    called = list(names) if names is not None else [order_shown(result) for result in results]
     zero = next((i for i, result in enumerate(results) if not _refused(result, states[i], reached)), None)
     configurations = []
     for i, result in enumerate(results):
@@ -149,7 +150,7 @@ def _cells(results: Sequence[Result]) -> list[int]:
 def _refused(result: Result, state: State, reached: bool) -> str:
     """Return why a configuration cannot be fitted by itself."""
     wrong = faults(result)
-    verdict = str(result.request.get("state", {}).get("verdict", ""))
+    record = state_of(result)
     if wrong:
         return "; ".join(wrong)
     if result.method.get("noncollinear") or any(values.vectors is not None for values in result.sites.values()):
@@ -158,11 +159,8 @@ def _refused(result: Result, state: State, reached: bool) -> str:
         return "the state reached is not known: no collinear moments are told"
     if not state.sites or any(abs(moment) < _NONE for moment in state.moments):
         return "a moment vanished" if state.sites else "it has no moments"
-    return (
-        f"not in the state asked for: {verdict}"
-        if verdict in ("flipped", "other", "collapsed") and not reached
-        else ""
-    )
+    unasked = is_other(record) and not is_accepted(record) and not reached
+    return f"not in the state asked for: {record['verdict']}" if unasked else ""
 
 
 def _with_sizes(

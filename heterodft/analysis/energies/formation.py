@@ -9,6 +9,7 @@ import numpy as np
 
 from heterodft.analysis.energies.comparability import compare
 from heterodft.analysis.energies.vacuum import has_vacuum
+from heterodft.analysis.state_marks import state_marks
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ class SuperlatticeFormation:
         number, assumed = _interfaces(superlattice.structure, slab, interfaces)
         notes = [note for one in found for note in one.caveats(trust=trust)] + assumed
         notes += _strained(superlattice.structure, bulks)
+        every = {name: superlattice, **bulks}
+        notes += [f"{own}: {mark}" for own, result in every.items() for mark in state_marks(result)]
         notes += ["the slab's two surfaces are in the energy"] if slab and surfaces is None else []
         energy = None if reasons or superlattice.energy is None else superlattice.energy - _sum(terms)
         return cls(

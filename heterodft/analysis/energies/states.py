@@ -23,6 +23,7 @@ from heterodft.analysis.energies.occupation_states import (
     occupations_in_order,
 )
 from heterodft.analysis.energies.site_order import order_like
+from heterodft.analysis.state_marks import state_marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,11 +115,8 @@ def asked_order(result: Result) -> str:
 
 
 def state_note(result: Result) -> tuple[str, ...]:
-    """Return one note where the state that was asked for was not reached, else none."""
-    verdict = result.request.get("state", {}).get("verdict", "")
-    if verdict not in ("flipped", "collapsed", "other"):
-        return ()
-    return (f"not in the state asked for ({asked_order(result) or 'its moments'}): {verdict}",)
+    """Return a note where the state that was asked for was not reached or something else is to be known of it."""
+    return state_marks(result)
 
 
 def asked_moments(result: Result) -> NDArray[np.float64] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from heterodft.analysis.state_marks import state_of
 from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
@@ -43,8 +44,15 @@ def find_caveats(static: Result | None, about: Mapping[str, Any], *, state: str,
     if state in ("collapsed", "flipped", "other"):
         words = {"collapsed": "the moments asked for vanished", "flipped": "some moments turned over"}
         said = words.get(state, "some of the moments asked for are missing")
-        caveats.append(f"the state reached is not the {about.get('order')} order asked for: {said}")
+        caveats.append(f"the state reached is not the {about.get('order')} order asked for: {said}{_details(static)}")
     return caveats
+
+
+def _details(static: Result | None) -> str:
+    """Return where a state differs and which it is, where the record tells."""
+    record = {} if static is None else state_of(static)
+    words = [record.get("words", ""), f"it is {record['order']}" if record.get("order") else ""]
+    return f" ({', '.join(filter(None, words))})" if any(words) else ""
 
 
 def _of_settings(static: Result) -> list[str]:

@@ -14,6 +14,7 @@ from heterodft.analysis.report.caveats import find_caveats
 from heterodft.analysis.report.findings import Findings, find_all
 from heterodft.analysis.report.layer_rows import LayerRow, layer_rows
 from heterodft.analysis.result import RESULT_FILE, Result
+from heterodft.analysis.state_marks import OTHER, is_accepted, order_shown, state_marks, state_of
 from heterodft.errors import HeterodftError, ReaderError
 from heterodft.files import read_json
 
@@ -63,7 +64,8 @@ class ConfigurationReport:
     gap_step
         Which of the two.
     state
-        Verdict on the magnetic state: ``kept``, ``collapsed``, ``flipped``, ``other``, or empty.
+        Verdict on the magnetic state: ``kept``, ``collapsed``, ``flipped``, ``other``; ``accepted`` where another
+        state was taken as one of its own, by whose name `order` then is; or empty.
     layers
         The layer table, see `LayerRow`.
     ranked
@@ -199,9 +201,10 @@ def _rank(reports: Sequence[ConfigurationReport], reference: str) -> None:
     for members in families.values():
         results = [report.static for report in members if report.static is not None]
         orders = [report.order for report in members]
-        ranked = ConfigurationEnergies.from_results(results, names=orders, reference=reference).rows
-        for report in members:
-            report.ranked = next(row for row in ranked if row.name == report.order)
+        names = [r.order if orders.count(r.order) == 1 else f"{r.order} ({r.path.split('/')[-1]})" for r in members]
+        ranked = ConfigurationEnergies.from_results(results, names=names, reference=reference).rows
+        for report, name in zip(members, names, strict=True):
+            report.ranked = next(row for row in ranked if row.name == name)
 
 
 _STEP_ORDER = ("relax-coarse", "relax", "static", "dos", "bands", "potential", "charge")
@@ -226,7 +229,20 @@ def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) 
         report.settings[folder.name] = _settings_with_origin(folder)
     names = [step.step for step, _ in steps]
     report.caveats = find_caveats(report.static, about, state=report.state, steps=names)
+    report.caveats += _state_caveats(report, results)
     return report
+
+
+def _state_caveats(report: ConfigurationReport, results: Mapping[str, Result]) -> list[str]:
+    """Return what is to be known of the state of each step, what holds for the energy's own step once."""
+    static = report.static
+    own = () if static is None else state_marks(static)
+    told = own[1:] if report.state in OTHER else own  # the first is told already
+    caveats = [f"the state reached in {static.step}: {mark}" for mark in told if static is not None]
+    for step, result in results.items():
+        news = [mark for mark in state_marks(result) if mark not in own]
+        caveats += [f"the state reached in {step}: {mark}" for mark in news]
+    return caveats
 
 
 def _read_step(folder: Path, expected: str | None) -> tuple[StepReport, Result | None]:
@@ -262,7 +278,9 @@ def _take(report: ConfigurationReport, results: Mapping[str, Result]) -> None:
     if static is not None:
         report.energy, report.moment = static.energy, static.total_moment
         report.absolute_moment = static.absolute_moment
-        report.state = static.request.get("state", {}).get("verdict", "")
+        record = state_of(static)
+        report.state = "accepted" if is_accepted(record) else str(record.get("verdict", ""))
+        report.order = order_shown(static) or report.order
     for result in filter(None, (static, dos)):
         report.structure = result.structure
         report.structure.properties.setdefault("defect", result.request.get("about", {}).get("defect"))

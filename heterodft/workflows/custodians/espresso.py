@@ -15,6 +15,7 @@ from heterodft.files import write_text
 from heterodft.templates.espresso import PREFIX, program_of
 from heterodft.templates.espresso_edit import edit_namelists
 from heterodft.workflows.custodians.diagnosis import diagnose
+from heterodft.workflows.custodians.espresso_state import OCCUPATIONS
 from heterodft.workflows.custodians.last_structure import outputs_of
 from heterodft.workflows.processes import (
     end_programs,
@@ -51,6 +52,8 @@ class EspressoJob(Job):
         When the worker's time is up, in seconds since 1970: pw.x stops in time to write its checkpoint.
     grace
         Seconds that pw.x is given to write a checkpoint when it is stopped.
+    alone
+        Words that start it without mpirun, for an input with starting occupations; empty where mpirun will do.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class EspressoJob(Job):
         start: str = "scratch",
         deadline: float | None = None,
         grace: float = 0.0,
+        alone: Sequence[str] = (),
     ):
         self.command = list(command)
         self.file = file
@@ -69,6 +73,7 @@ class EspressoJob(Job):
         self.start = start
         self.deadline = deadline
         self.grace = grace
+        self.alone = list(alone)
         self._process: WatchedProcess | None = None
 
     @property
@@ -84,13 +89,15 @@ class EspressoJob(Job):
         folder, name = Path(directory), self.file.removesuffix(".in")
         for left in ("CRASH", f"{PREFIX}.EXIT"):
             (folder / left).unlink(missing_ok=True)
+        command = self.command
         if program_of(self.file) == "pw.x":
             text = (folder / self.file).read_text(encoding="utf-8")
+            command = self.alone if self.alone and OCCUPATIONS in text else command
             limit = None if self.deadline is None else _seconds_until(self.deadline)
             write_text(folder / self.file, edit_namelists(text, {"control->max_seconds": limit}))
         _keep_output(folder / f"{name}.out")
         self._process = start_program(
-            [*self.command, "-in", self.file],
+            [*command, "-in", self.file],
             folder,
             output=f"{name}.out",
             errors=f"{name}.err",

@@ -19,8 +19,8 @@ from heterodft.workflows.custodians.espresso_scf import (
     DiagonalizationHandler,
     ScfHandler,
     SloshingMonitor,
-    StateHandler,
 )
+from heterodft.workflows.custodians.espresso_state import state_handler
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ def espresso_handlers(
     physics
         Whether the last rungs may change smearing or symmetry; the result is then marked as not comparable.
     reseed
-        Whether a state that lost its moments is tried once more with larger ones.
+        Whether a state that lost its moments is tried once more with larger ones where the campaign says nothing.
     """
     if program_of(file) != "pw.x":
         return []
@@ -83,9 +83,8 @@ def espresso_handlers(
         CellFactorHandler(file),
         SymmetryHandler(file, physics),
     ]
-    if reseed and request.moments is not None and request.directions is None:
-        handlers.append(StateHandler(file, list(request.moments)))
-    return handlers
+    again = state_handler(request, file, reseed=reseed)
+    return handlers if again is None else [*handlers, again]
 
 
 def is_inhomogeneous(request: Request) -> bool:

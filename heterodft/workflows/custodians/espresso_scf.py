@@ -1,8 +1,7 @@
-"""Handlers of the self-consistent cycle of pw.x: bands, diagonalization, mixing, sloshing, lost moments."""
+"""Handlers of the self-consistent cycle of pw.x: bands, diagonalization, mixing, sloshing."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.readers.espresso.xml import read_pw_xml
@@ -11,7 +10,6 @@ from heterodft.templates.espresso import PREFIX
 from heterodft.templates.espresso_edit import read_value
 from heterodft.workflows.custodians.espresso_base import EspressoHandler, number
 from heterodft.workflows.custodians.oscillation import oscillates, still_falls
-from heterodft.workflows.state import compare_moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.custodians.espresso_base import Action
     from heterodft.workflows.custodians.symptoms import Ending
 
-__all__ = ["BandsHandler", "DiagonalizationHandler", "ScfHandler", "SloshingMonitor", "StateHandler"]
+__all__ = ["BandsHandler", "DiagonalizationHandler", "ScfHandler", "SloshingMonitor"]
 
 _BETA, _NDIM, _MODE = "electrons->mixing_beta", "electrons->mixing_ndim", "electrons->mixing_mode"
 _STEPS = "electrons->electron_maxstep"
@@ -195,46 +193,3 @@ class SloshingMonitor(ScfHandler):
         if _BETA in changes:
             changes[_BETA] = round(max(_LEAST_BETA, number(ending, _BETA, 0.7) / 2), 4)
         return {"_set": changes, "_continue": "positions" if ending.moved else "scratch"}
-
-
-class StateHandler(EspressoHandler):
-    """The moments asked for collapsed: once more from scratch with larger starting moments.
-
-    Parameters
-    ----------
-    file
-        Input of pw.x.
-    moments
-        Starting moments asked for, μB by site.
-    """
-
-    max_num_corrections = 1
-    factor = 1.5
-
-    def __init__(self, file: str = "pw.in", moments: list[float] | None = None):
-        super().__init__(file)
-        self.moments = moments
-
-    def concerns(self, ending: Ending, folder: Path) -> bool:
-        """Return whether a run that ended well lost every moment, for the first time here."""
-        if ending.symptom or not _ended_well(ending) or ending.calculation == "nscf" or self.tried(folder):
-            return False
-        reached = ending.printed.moments
-        return bool(reached) and compare_moments(self.moments, reached)[0] == "collapsed"
-
-    def words(self, ending: Ending) -> str:
-        """Return what was wrong."""
-        return "the moments asked for collapsed"
-
-    def rung(self, ending: Ending, folder: Path) -> Action | None:
-        """Return larger starting moments; fractions of the valence stay below one."""
-        found = re.findall(r"^\s*(starting_magnetization\(\d+\))\s*=\s*(\S+)", ending.asked, re.MULTILINE)
-        old = {f"system->{name}": float(value) for name, value in found if float(value)}
-        if not old:
-            return None
-        fractions = all(abs(value) < 1 for value in old.values())
-        limit = 0.95 if fractions else 10.0
-        larger = {k: round(max(-limit, min(limit, v * self.factor)), 6) for k, v in old.items()}
-        if ending.moved:  # where the atoms went, but not from the density without moments
-            return {"_set": larger, "_continue": "positions", "_unset": ["electrons->startingpot"]}
-        return {"_set": larger, "_continue": "scratch"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heterodft.files import write_text
+from heterodft.files import read_json, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ORIGINAL",
+    "SEED_FILE",
     "Poscar",
     "cell_kept",
     "changes_kept",
@@ -30,9 +31,12 @@ __all__ = [
     "incar_tags",
     "read_poscar",
     "restore_request",
+    "tag_words",
 ]
 
 ORIGINAL = ".orig"
+SEED_FILE = "seed.json"
+"""Tags of another start than the one asked for, which was tried since it ended in another state."""
 _GUARDED = (
     "ISPIN", "MAGMOM", "NUPDOWN", "LNONCOLLINEAR", "LSORBIT", "SAXIS",
     "LDAU", "LDAUTYPE", "LDAUL", "LDAUU", "LDAUJ", "LMAXMIX",
@@ -166,14 +170,16 @@ def restore_request(folder: Path) -> list[str]:
         What was put back.
     """
     asked = incar_tags((folder / f"INCAR{ORIGINAL}").read_text(encoding="utf-8"))
+    seed = read_json(folder / SEED_FILE) if (folder / SEED_FILE).is_file() else {}
+    asked |= seed
     text = (folder / "INCAR").read_text(encoding="utf-8")
     now = incar_tags(text)
     kept = {key: value for key, value in now.items() if key not in _GUARDED}
-    kept |= {key: asked[key] for key in _GUARDED if key in asked} | _start(folder, asked)
+    kept |= {key: asked[key] for key in (*_GUARDED, *seed) if key in asked} | _start(folder, asked)
     written = "".join(f"{key} = {value}\n" for key, value in kept.items())
     if kept != now:
         write_text(folder / "INCAR", written)
-    lost = [key for key in _GUARDED if _numbers(now.get(key)) != _numbers(asked.get(key))]
+    lost = [key for key in _GUARDED if tag_words(now.get(key)) != tag_words(asked.get(key))]
     return lost + _restore_poscar(folder, asked)
 
 
@@ -185,7 +191,7 @@ def changes_kept(folder: Path) -> dict[str, tuple[str | None, str | None]]:
     texts = {name: (folder / name).read_text(encoding="utf-8") for name in ("INCAR", "KPOINTS")}
     originals = {name: (folder / f"{name}{ORIGINAL}").read_text(encoding="utf-8") for name in texts}
     asked, used = incar_tags(originals["INCAR"]), incar_tags(texts["INCAR"])
-    changed = [key for key in asked | used if _numbers(asked.get(key)) != _numbers(used.get(key))]
+    changed = [key for key in asked | used if tag_words(asked.get(key)) != tag_words(used.get(key))]
     found = {key: (asked.get(key), used.get(key)) for key in changed if key not in ("ISTART", "ICHARG")}
     if texts["KPOINTS"] != originals["KPOINTS"]:
         found["KPOINTS"] = originals["KPOINTS"], texts["KPOINTS"]
@@ -203,8 +209,14 @@ def _filled(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def _numbers(value: str | None) -> list[str]:
-    """Return the words of a tag, repetitions written out, numbers and truth values in one spelling."""
+def tag_words(value: str | None) -> list[str]:
+    """Return the words of a tag, repetitions written out, numbers and truth values in one spelling.
+
+    Examples
+    --------
+    >>> tag_words("2*0 4.0 .TRUE.")
+    ['0', '0', '4', 'T']
+    """
     words: list[str] = []
     for word in (value or "").split():
         number, star, one = word.partition("*")

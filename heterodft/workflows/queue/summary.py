@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from heterodft.analysis.state_marks import STATE_FILE, is_accepted, words_of
 from heterodft.errors import QueueError, ReaderError
 from heterodft.files import read_json
 from heterodft.templates.steps import NEED_A_STATIC_STEP
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.settings import Settings
 
-__all__ = ["STATES", "QueueEntry", "count_states", "failure_reason", "read_queue"]
+__all__ = ["STATES", "QueueEntry", "another_state", "count_states", "failure_reason", "read_queue"]
 
 State = Literal["waiting", "ready", "running", "done", "failed", "blocked", "paused", "cancelled"]
 STATES: tuple[State, ...] = ("waiting", "ready", "running", "done", "failed", "blocked", "paused", "cancelled")
@@ -160,6 +161,20 @@ def count_states(entries: Iterable[QueueEntry]) -> dict[State, int]:
     """Count calculations by state, zeros left out, in the order of `STATES`."""
     counts = Counter(entry.state for entry in entries)
     return {state: counts[state] for state in STATES if counts[state]}
+
+
+def another_state(entry: QueueEntry) -> str:
+    """Return in words that a finished calculation is not in the state asked for; empty where it is, or not known."""
+    path = entry.folder / STATE_FILE
+    if entry.state != "done" or not path.is_file():
+        return ""
+    try:
+        record = read_json(path)
+    except ReaderError:
+        return ""
+    if is_accepted(record):
+        return f"{record.get('order') or record['verdict']}, accepted"
+    return words_of(record, str(record.get("asked", "")))
 
 
 def failure_reason(folder: Path) -> str:
