@@ -79,29 +79,44 @@ class HubbardOccupations:
     shell
         ``3d``; without its number where the code tells none.
     matrices
-        Electrons, shape (spin, m, m); one spin, with 0…1 as in the others, of a run without spin.
+        Electrons, shape (spin, m, m), orbitals in the order of `ORBITALS` with the signs of the code; one spin, with
+        0…1 as in the others, of a run without spin; complex, shape (4, m, m), with up-up, up-down, down-up and
+        down-down of a noncollinear run.
     """
 
     site: int
     shell: str
-    matrices: NDArray[np.float64]
+    matrices: NDArray[Any]
 
     @property
     def eigenvalues(self) -> NDArray[np.float64]:
-        """Occupations of the eigenorbitals, lowest first, shape (spin, m)."""
-        return np.asarray(np.linalg.eigvalsh(self.matrices), dtype=np.float64)
+        """Occupations of the eigenorbitals, lowest first, shape (spin, m); (1, 2m) of a noncollinear run."""
+        blocks = self.matrices
+        if len(blocks) == 4:
+            blocks = np.block([[blocks[0], blocks[1]], [blocks[2], blocks[3]]])[None]
+        return np.asarray(np.linalg.eigvalsh(blocks), dtype=np.float64)
 
     @property
     def electrons(self) -> float:
         """Electrons of the shell, both spins."""
-        traces = np.trace(self.matrices, axis1=1, axis2=2)
-        return float(traces.sum() * (2 if len(traces) == 1 else 1))
+        traces = self._traces
+        return float(2 * traces[0] if len(traces) == 1 else traces[0] + traces[-1])
 
     @property
     def moment(self) -> float:
-        """μB: electrons up minus down; 0 without spin."""
-        traces = np.trace(self.matrices, axis1=1, axis2=2)
-        return float(traces[0] - traces[1]) if len(traces) == 2 else 0.0
+        """μB: electrons up minus down, of a noncollinear run the z component; 0 without spin."""
+        traces = self._traces
+        return float(traces[0] - traces[-1])
+
+    @property
+    def size(self) -> float:
+        """μB: length of the moment, which of a noncollinear run may point anywhere."""
+        aside = 2 * complex(np.trace(self.matrices[1])) if len(self.matrices) == 4 else 0.0
+        return float(np.hypot(self.moment, abs(aside)))
+
+    @property
+    def _traces(self) -> NDArray[np.float64]:
+        return np.asarray(np.trace(self.matrices, axis1=1, axis2=2).real, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -296,7 +311,7 @@ class Result:
             "method": self.method,
             "ended": self.ended,
             "notes": list(self.notes),
-            "occupations": [[each.site, each.shell, each.matrices.tolist()] for each in self.occupations],
+            "occupations": [[each.site, each.shell, _matrix_data(each.matrices)] for each in self.occupations],
             "structure": self.structure.as_dict(),
             "request": self.request,
             "corrections": self.corrections,
@@ -360,7 +375,7 @@ class Result:
             ended=data.get("ended", "finished"),
             notes=tuple(data.get("notes", ())),
             occupations=tuple(
-                HubbardOccupations(site, shell, np.array(matrices))
+                HubbardOccupations(site, shell, _matrices(matrices))
                 for site, shell, matrices in data.get("occupations", ())
             ),
         )
@@ -383,6 +398,17 @@ def _site_values(kind: str, data: dict[str, Any]) -> SiteValues:
         None if data["moments"] is None else tuple(data["moments"]),
         **{name: _array(data.get(name)) for name in ("vectors", "shell_charges", "shell_moments")},
     )
+
+
+def _matrix_data(matrices: NDArray[Any]) -> Any:
+    """Return matrices as JSON data; complex ones as their real and imaginary parts."""
+    if np.iscomplexobj(matrices):
+        return {"real": matrices.real.tolist(), "imaginary": matrices.imag.tolist()}
+    return matrices.tolist()
+
+
+def _matrices(data: Any) -> NDArray[Any]:
+    return np.array(data["real"]) + 1j * np.array(data["imaginary"]) if isinstance(data, dict) else np.array(data)
 
 
 def _array(data: Any) -> NDArray[np.float64] | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from heterodft.analysis.readers.espresso.printout import PwPrintout
     from heterodft.analysis.readers.espresso.runs import Run, Sources
     from heterodft.analysis.readers.espresso.xml import PwXml
+    from heterodft.analysis.result import HubbardOccupations
 
 __all__ = ["read_espresso"]
 
@@ -85,6 +86,7 @@ def _assemble(sources: Sources) -> Result:
     if not levels:
         sources.notes.append("no Fermi level was told")
     _note_relaxation(sources, calculation)
+    occupations = _occupations(sources)
     return Result(
         code="espresso",
         version=source.version,
@@ -108,7 +110,30 @@ def _assemble(sources: Sources) -> Result:
         method=_method(sources),
         ended=ended,
         notes=(*sources.notes, *_doubts(sources), *(() if xml or printed is None else printed.notes)),
+        occupations=occupations,
     )
+
+
+def _occupations(sources: Sources) -> tuple[HubbardOccupations, ...]:
+    """Return those of the XML file, else as printed; of an nscf run they are those of its density, from the scf run.
+
+    Raises
+    ------
+    ReaderError
+        If, with ``strict``, those of the XML file are damaged.
+    """
+    printed = [run.printed for run in (sources.cycle, sources.own) if run is not None]
+    lost = [source.lost_occupations for source in (sources.xml, *printed) if source and source.lost_occupations]
+    if sources.xml is not None and sources.xml.occupations:
+        return sources.xml.occupations
+    if sources.xml is not None and sources.xml.lost_occupations and sources.strict:
+        raise ReaderError(f"{sources.files.xml}: the Hubbard occupations cannot be read: {lost[0]}")
+    found = next((one.occupations for one in printed if one.occupations), ())
+    if found:
+        sources.notes.append("the Hubbard occupations are those printed, to three decimals")
+    elif lost:
+        sources.notes.append(f"the Hubbard occupations were left out: {lost[0]}")
+    return found
 
 
 def _doubts(sources: Sources) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.readers.espresso.hubbard import printed_occupations
 from heterodft.analysis.readers.espresso.method import is_noncollinear, method_of_text
 from heterodft.analysis.readers.espresso.output import PwOutput, parse_pw_output
 from heterodft.analysis.readers.espresso.xml import _element
-from heterodft.analysis.result import Bands
+from heterodft.analysis.result import Bands, HubbardOccupations
 from heterodft.units import BOHR, RYDBERG
 
 if TYPE_CHECKING:
@@ -79,6 +80,10 @@ class PwPrintout:
         How the bands were made, or why there are none.
     doubts
         What is damaged, as far as what is printed twice tells.
+    occupations
+        As in `Result`, to three decimals; of a self-consistent run those of its last cycle that ended.
+    lost_occupations
+        Why those that are there cannot be read; else empty.
     """
 
     output: PwOutput
@@ -94,6 +99,8 @@ class PwPrintout:
     method: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    occupations: tuple[HubbardOccupations, ...] = ()
+    lost_occupations: str = ""
 
 
 def read_printout(text: str) -> PwPrintout:
@@ -114,6 +121,7 @@ def read_printout(text: str) -> PwPrintout:
         notes.append("of two chemical potentials the Fermi level is that of the valence bands")
     sites = 0 if structure is None else len(structure)
     forces, stress = _read_forces(text, sites), _read_stress(text)
+    occupations, lost_occupations = _read_occupations(text)
     return PwPrintout(
         output=output,
         cycle=cycle,
@@ -128,7 +136,19 @@ def read_printout(text: str) -> PwPrintout:
         method=method_of_text(text),
         notes=tuple(notes),
         doubts=(*lost, *_doubts(text, forces, stress, cycle)),
+        occupations=occupations,
+        lost_occupations=lost_occupations,
     )
+
+
+def _read_occupations(text: str) -> tuple[tuple[HubbardOccupations, ...], str]:
+    """Return the occupations of the last cycle and why there are none; those that a cycle starts from are no result."""
+    if not (_SCF_ENDED.search(text) or "\n!" in text):
+        return (), ""
+    try:
+        return printed_occupations(_computed_part(text)), ""
+    except ValueError as error:
+        return (), str(error)
 
 
 def _number(pattern: re.Pattern[str], text: str) -> float | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lxml import etree
 
+from heterodft.analysis.readers.espresso.hubbard import xml_occupations
 from heterodft.analysis.readers.espresso.method import method_of_xml
 from heterodft.analysis.readers.opening import SUFFIXES, read_bytes
-from heterodft.analysis.result import Bands, SiteValues
+from heterodft.analysis.result import Bands, HubbardOccupations, SiteValues
 from heterodft.errors import ReaderError
 from heterodft.units import BOHR, HARTREE
 
@@ -65,6 +66,10 @@ class PwXml:
         False of a file that says it was written before the end.
     notes
         What is doubtful.
+    occupations
+        As in `Result`.
+    lost_occupations
+        Why those that are there cannot be read; else empty.
     """
 
     version: str
@@ -86,6 +91,8 @@ class PwXml:
     relaxed: bool | None = None
     completed: bool = True
     notes: tuple[str, ...] = ()
+    occupations: tuple[HubbardOccupations, ...] = ()
+    lost_occupations: str = ""
 
     @property
     def noncollinear(self) -> bool:
@@ -116,9 +123,16 @@ def read_pw_xml(path: Path) -> PwXml:
     if output is None:
         raise ReaderError(f"{path} has no output; the run did not get that far")
     try:
-        return _read(root, output)
+        return _with_occupations(_read(root, output), output, path)
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise ReaderError(f"{path} cannot be read as a pw.x XML file: {error}") from error
+
+
+def _with_occupations(found: PwXml, output: Any, path: Path) -> PwXml:
+    try:
+        return replace(found, occupations=xml_occupations(output, path))
+    except (AttributeError, TypeError, ValueError) as error:
+        return replace(found, lost_occupations=str(error))
 
 
 def _read(root: Any, output: Any) -> PwXml:
