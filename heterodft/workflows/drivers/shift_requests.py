@@ -16,7 +16,7 @@ from heterodft.workflows.drivers.driver import Driver, Point
 from heterodft.workflows.drivers.variants import as_variant, rebuilt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from heterodft.errors import CampaignError
@@ -166,7 +166,7 @@ def _ground_state(campaign: Campaign, chain: Sequence[Request], shells: Mapping[
         raise _error(
             campaign,
             "method",
-            f"VASP shifts a site (LDAUTYPE 3) only without U, and {', '.join(corrected)} has one; give U of 0, or use QE",
+            f"VASP shifts a site (LDAUTYPE 3) only without U, and {', '.join(corrected)} has one; give U of 0",
         )
     for element, shell in wanted.items():
         if element in given and given[element].shell != shell:
@@ -184,9 +184,8 @@ def _tightened(request: Request) -> Request:
     return replace(request, settings=replace(request.settings, scf_tolerance=tolerance, origin=origin), about=about)
 
 
-def shift_requests(
-    static: Request, sites: Sequence[int] | Mapping[int, Any], shifts: Sequence[float]
-) -> tuple[Request, ...]:
+def shift_requests(static: Request, sites: Iterable[int], shifts: Sequence[float]) -> tuple[Request, ...]:
+    """Return the bare and the screened calculation of each shift of each site, from the density of a ground state."""
     return tuple(_shifted(static, site, alpha, step) for site in sites for alpha in shifts for step in SHIFT_STEPS)
 
 

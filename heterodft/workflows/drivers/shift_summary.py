@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.linear_response import LinearResponse
     from heterodft.workflows.calculation import Request
-    from heterodft.workflows.drivers.driver import Driver, Finished
+    from heterodft.workflows.drivers.driver import Chain, Driver, Finished
 
 __all__ = ["summary_of"]
 
@@ -27,9 +27,10 @@ def summary_of(driver: Driver, finished: Finished, *, figures: bool = False) -> 
     tables: list[DataFrame] = []
     words: list[str] = []
     drawn = {}
-    for (label, found), point in zip(responses(driver, finished).items(), driver.points, strict=True):
+    found_by_label = responses(driver, finished)
+    for (label, found), point in zip(found_by_label.items(), driver.points, strict=True):
         static = point.chains[0][-1]
-        words += _doubts(label, static, finished)
+        words += _doubts(label, static, finished) + _failures(label, driver, point.chains[0], finished)
         if isinstance(found, str):
             words.append(f"{label}: {found}")
             continue
@@ -39,15 +40,8 @@ def summary_of(driver: Driver, finished: Finished, *, figures: bool = False) -> 
         if figures:
             drawn[f"{static.about['name']}-{static.about['order']}-{static.about['hubbard']}"] = found.plot()
     ended = decide(driver, finished).ended
-    data = {
-        "ended": ended,
-        "converged": None,
-        "recommended": rows if ended else None,
-        "responses": {
-            label: found if isinstance(found, str) else found.to_dict()
-            for label, found in responses(driver, finished).items()
-        },
-    }
+    told = {label: one if isinstance(one, str) else one.to_dict() for label, one in found_by_label.items()}
+    data = {"ended": ended, "converged": None, "recommended": rows if ended else None, "responses": told}
     whole = {"u": DataFrame(rows)} | ({"sites": concat(tables, ignore_index=True)} if tables else {})
     return Summary(f"U by shifts of the potential, {driver.campaign}", whole, tuple(words), data, drawn)
 
@@ -103,8 +97,8 @@ def _told(label: str, response: LinearResponse, rows: Sequence[Mapping[str, Any]
         words.append(f"{label}: U({name}-{row['shell']}) = {row['U (eV)']:.2f}{error} eV, {row['points']} points")
         if not row["linear"]:
             words.append(
-                f"{label}: {name}: the occupation is no straight line even for the smallest shifts; give smaller ones, "
-                "or look whether the state is at a transition"
+                f"{label}: {name}: the occupation is no straight line even for the smallest shifts; give "
+                "smaller ones, or look whether the state is at a transition"
             )
     left = [~used for used in response.used]
     for series, out in zip(response.series, left, strict=True):
@@ -116,14 +110,18 @@ def _told(label: str, response: LinearResponse, rows: Sequence[Mapping[str, Any]
 
 
 def _doubts(label: str, static: Request, finished: Finished) -> list[str]:
-    """Say what a U would be wrong for: a state that was not asked for, or shifts that failed."""
+    """Say where the state is not the one that was asked for."""
     result = finished.result(static)
     if result is None:
         return []
     verdict = result.request.get("state", {}).get("verdict", "kept") or "kept"
-    words = []
-    if verdict != "kept":
-        words.append(
-            f"{label}: the ground state is not the one asked for ({verdict}); U is that of the state reached"
-        )
-    return words
+    if verdict == "kept":
+        return []
+    return [f"{label}: the ground state is not the one asked for ({verdict}); U is that of the state reached"]
+
+
+def _failures(label: str, driver: Driver, chain: Chain, finished: Finished) -> list[str]:
+    if not finished.is_finished(chain):
+        return []
+    failed = [(r, reason) for r in requests_of(driver, chain, finished) if (reason := finished.failure(r))]
+    return [f"{label}: {request.path} failed and is left out: {reason}" for request, reason in failed]
