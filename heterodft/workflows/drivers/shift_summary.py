@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.workflows.drivers.driver import Summary
-from heterodft.workflows.drivers.shifts import decide, responses, sites_of
+from heterodft.workflows.drivers.shifts import decide, requests_of, responses, sites_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
