@@ -16,8 +16,10 @@ __all__ = ["LineFit", "fit_line", "linear_part"]
 
 _FEWEST = 3
 """Points by which a line can be told from a curve."""
-_SIGNIFICANT = 2.0
+_SIGNIFICANT = 3.0
 """Standard errors."""
+_EXACT = 1e-12
+"""Part of a number that its sums and products lose."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class LineFit:
     bias
         Part by which the slope at zero of a cubic (four points or more) differs from that of the line.
     doubtful
-        Whether curvature or bias exceeds the tolerance, and twice its own error.
+        Whether curvature or bias exceeds the tolerance, and three times its own error.
     count
         Number of points.
     """
@@ -77,7 +79,7 @@ def fit_line(
         Largest curvature and bias of a line.
     """
     x, y = np.asarray(alphas, dtype=np.float64), np.asarray(electrons, dtype=np.float64)
-    rounding = resolution / np.sqrt(12)
+    rounding = max(resolution / np.sqrt(12), _EXACT * float(np.abs(y).max()))
     (intercept, slope), (_, by_digits) = _polynomial(x, y, 1, rounding)
     left = len(x) - 2
     scatter = float(np.sqrt(np.sum((y - intercept - slope * x) ** 2) / left)) if left else 0.0
@@ -90,7 +92,7 @@ def fit_line(
         bias, own = _bias(x, y, slope, rounding)
         doubtful = doubtful or bias > max(tolerance, _SIGNIFICANT * own)
         error = float(np.hypot(error, bias * abs(slope))) if bias > _SIGNIFICANT * own else error
-    known = error > 0 or left > 0
+    known = resolution > 0 or left > 0
     return LineFit(slope, intercept, error if known else np.nan, curvature, bias, bool(doubtful), len(x))
 
 

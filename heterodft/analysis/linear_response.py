@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["LinearResponse", "ShiftSeries"]
 
 
+_SILENT = 1e-6
+"""Electrons per eV: a response that is none."""
+
+
 @dataclass(frozen=True)
 class ShiftSeries:
     """Occupations against the shift of one site.
@@ -124,6 +128,8 @@ class LinearResponse:
         number = len(sites)
         moves = np.arange(number)[None] if permutations is None else np.asarray(permutations)
         named = tuple(labels) if labels is not None else tuple(f"site {site + 1}" for site in sites)
+        if not series:
+            raise ReaderError("no calculation with a shifted site can be used; compute some")
         fits, used = zip(
             *(_fits(one, tuple(sites).index(one.site), resolution, tolerance) for one in series), strict=True
         )
@@ -281,7 +287,7 @@ class _Matrix:
         variances = np.array([[fit.error for fit in fits] for _, fits in measured]) ** 2
         values = np.einsum("abms,ms->ab", weights, slopes)
         errors = np.sqrt(np.einsum("abms,ms->ab", weights**2, variances))
-        silent = [label for i, label in enumerate(labels) if not abs(values[i, i]) > 0]
+        silent = [label for i, label in enumerate(labels) if not abs(values[i, i]) > _SILENT]
         if silent or np.linalg.matrix_rank(values) < number:
             raise ReaderError(f"the occupation of {', '.join(silent or labels)} does not answer a {kind} shift: no U")
         inverse = np.linalg.inv(values)
