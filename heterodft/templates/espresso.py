@@ -17,6 +17,7 @@ from heterodft.templates.espresso_version import program_version
 from heterodft.templates.hubbard import HUBBARD_CARD_VERSION, check_hubbard
 from heterodft.templates.pseudopotentials import wavefunction_shells
 from heterodft.templates.setup import Deck, Entry, Section, Value, merge_raw, mesh_entry
+from heterodft.templates.shifts import check_shift
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import RYDBERG
 
@@ -82,6 +83,7 @@ def write_espresso(
     """
     if setup.step in ("potential", "charge"):
         return _post_processing(setup)
+    check_shift(setup.shift, setup.step, setup.site_hubbard)
     active = [u for u in setup.hubbard if u.active]
     _check_projectors(setup, pseudopotentials)
     if setup.moments is None and any(u.start for u in active):

@@ -13,7 +13,7 @@ from heterodft.templates.espresso_cards import PROJECTION, SHIFT_CARD_VERSION, Z
 from heterodft.templates.hubbard import HUBBARD_CARD_VERSION
 from heterodft.templates.protocols.slabs import turns_normal, widest_gap
 from heterodft.templates.setup import Section, Setup, Value
-from heterodft.templates.shifts import SHIFT_STEPS, check_shift
+from heterodft.templates.shifts import SHIFT_STEPS
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import BOHR, RYDBERG
 
@@ -175,7 +175,6 @@ def _angles(number: int, species: Species) -> Section:
 
 def _hubbard(setup: Setup, version: tuple[int, int]) -> Section:
     """U in the namelist up to 7.0; starting occupations there in every version."""
-    check_shift(setup.shift, setup.step, setup.site_hubbard)
     kinds = list(enumerate(setup.species.species, start=1))
     if not any(kind.hubbard for _, kind in kinds):
         return {}

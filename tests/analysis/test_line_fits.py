@@ -45,9 +45,7 @@ def test_two_shifts_give_a_slope_without_a_known_error():
 def test_rounded_numbers_have_the_error_of_their_rounding():
     random = np.random.default_rng(3)
     true = random.uniform(-0.5, -0.1, 3000)
-    found = [
-        fit_line(ALPHAS, np.round(random.uniform(0, 10) + slope * ALPHAS, 3), resolution=1e-3) for slope in true
-    ]
+    found = [fit_line(ALPHAS, np.round(random.uniform(0, 10) + slope * ALPHAS, 3), resolution=1e-3) for slope in true]
     spread = np.std([fit.slope for fit in found] - true)
     least = 1e-3 / np.sqrt(12) / np.sqrt(np.sum(ALPHAS**2))
     assert spread == pytest.approx(least, rel=0.1)

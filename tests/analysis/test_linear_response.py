@@ -15,7 +15,6 @@ from heterodft.analysis.result import HubbardOccupations
 from heterodft.analysis.shifted_results import (
     ShiftedResult,
     first_images,
-    read_shifted,
     response_of,
     shifted_result,
     symmetry_of,
@@ -66,9 +65,7 @@ def test_a_site_that_is_the_image_of_a_shifted_one_answers_as_that_one_does():
     chi0 = np.array([[-0.3, 0.02], [0.02, -0.3]])
     chi = np.array([[-0.1, 0.01], [0.01, -0.1]])
     whole = LinearResponse.from_series(series_of(chi0, chi, (0, 1)), (0, 1))
-    half = LinearResponse.from_series(
-        series_of(chi0, chi, (0,)), (0, 1), permutations=np.array([[0, 1], [1, 0]])
-    )
+    half = LinearResponse.from_series(series_of(chi0, chi, (0,)), (0, 1), permutations=np.array([[0, 1], [1, 0]]))
     np.testing.assert_allclose(half.chi0, chi0, atol=1e-12)
     np.testing.assert_allclose(half.u, whole.u)
     assert half.shifted == (0,)
@@ -108,7 +105,10 @@ def test_images_share_their_noise_so_that_the_error_of_u_does_not_shrink():
     swap = np.array([[0, 1], [1, 0]])
     found = [
         LinearResponse.from_series(
-            series_of(chi0, chi, (0,), noise=lambda s: random.normal(0, size, s)), (0, 1), permutations=swap, tolerance=1.0
+            series_of(chi0, chi, (0,), noise=lambda s: random.normal(0, size, s)),
+            (0, 1),
+            permutations=swap,
+            tolerance=1.0,
         ).u
         for _ in range(600)
     ]
@@ -143,7 +143,9 @@ CHAIN = Structure(
 
 
 def result_of(electrons, moments=(3.0, -3.0, 0.0, 0.0), shift=None, step="static", **values):
-    spins = [np.stack([np.eye(5) * (n + m) / 10, np.eye(5) * (n - m) / 10]) for n, m in zip(electrons, moments)]
+    spins = [
+        np.eye(5) * np.array([n + m, n - m])[:, None, None] / 10 for n, m in zip(electrons, moments[:2], strict=True)
+    ]
     occupations = tuple(HubbardOccupations(i, "3d", matrices) for i, matrices in enumerate(spins))
     body = {"hubbard": [["Cr", "3d", 0.0]], "moments": [3.0, -3.0, 0.0, 0.0]} | ({"shift": shift} if shift else {})
     return made_result(
