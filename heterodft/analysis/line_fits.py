@@ -31,13 +31,13 @@ class LineFit:
     slope, intercept
         Electrons per eV, and electrons.
     error
-        Standard error of the slope: by the scatter about the line or the digits of the numbers, whichever is more,
+        Standard error of the slope: by the scatter or the digits of the numbers, whichever is more,
         together with `bias` where that is significant. NaN where neither is known: of two exact points.
     curvature
         |c α_max / slope| with c of a parabola: by which part the slopes at the largest shift and at zero differ by
         half. NaN of two points.
     bias
-        Part by which the slope at zero of a cubic (four points or more) differs from that of the line.
+        Part by which the slope at zero of a cubic (of three points, of a parabola) differs from that of the line.
     doubtful
         Whether curvature or bias exceeds the tolerance, and three times its own error.
     count
@@ -81,18 +81,15 @@ def fit_line(
     x, y = np.asarray(alphas, dtype=np.float64), np.asarray(electrons, dtype=np.float64)
     rounding = max(resolution / np.sqrt(12), _EXACT * float(np.abs(y).max()))
     (intercept, slope), (_, by_digits) = _polynomial(x, y, 1, rounding)
-    left = len(x) - 2
-    scatter = float(np.sqrt(np.sum((y - intercept - slope * x) ** 2) / left)) if left else 0.0
-    error = max(by_digits, scatter / float(np.sqrt(np.sum((x - x.mean()) ** 2))))
+    error = max(by_digits, _scatter(x, y, known=resolution > 0) / float(np.sqrt(np.sum((x - x.mean()) ** 2))))
     curvature, bias, doubtful = np.nan, 0.0, False
     if len(np.unique(x)) >= _FEWEST:
         curvature, own = _curvature(x, y, slope, rounding)
         doubtful = curvature > max(tolerance, _SIGNIFICANT * own)
-    if len(np.unique(x)) > _FEWEST:
         bias, own = _bias(x, y, slope, rounding)
         doubtful = doubtful or bias > max(tolerance, _SIGNIFICANT * own)
         error = float(np.hypot(error, bias * abs(slope))) if bias > _SIGNIFICANT * own else error
-    known = resolution > 0 or left > 0
+    known = resolution > 0 or len(x) > _FEWEST - 1
     return LineFit(slope, intercept, error if known else np.nan, curvature, bias, bool(doubtful), len(x))
 
 
@@ -132,6 +129,19 @@ def _polynomial(
     return (found / powers).tolist(), (errors / powers).tolist()
 
 
+def _scatter(x: NDArray[np.float64], y: NDArray[np.float64], *, known: bool) -> float:
+    """Return the scatter about a parabola, since a curvature changes no slope at zero; of three points about a line.
+
+    Of three points whose digits are known, those tell the error.
+    """
+    degree = 2 if len(np.unique(x)) > _FEWEST else 1
+    left = len(x) - degree - 1
+    if left <= 0 or (degree == 1 and known):
+        return 0.0
+    coefficients = _polynomial(x, y, degree, 0.0)[0]
+    return float(np.sqrt(np.sum((y - np.polynomial.polynomial.polyval(x, coefficients)) ** 2) / left))
+
+
 def _curvature(x: NDArray[np.float64], y: NDArray[np.float64], slope: float, rounding: float) -> tuple[float, float]:
     (_, _, square), (_, _, error) = _polynomial(x, y, 2, rounding)
     part = float(np.abs(x).max()) / abs(slope) if slope else np.inf
@@ -139,7 +149,7 @@ def _curvature(x: NDArray[np.float64], y: NDArray[np.float64], slope: float, rou
 
 
 def _bias(x: NDArray[np.float64], y: NDArray[np.float64], slope: float, rounding: float) -> tuple[float, float]:
-    coefficients, errors = _polynomial(x, y, 3, rounding)
+    coefficients, errors = _polynomial(x, y, min(3, len(np.unique(x)) - 1), rounding)
     if not slope:
         return 0.0, 0.0
     return abs((coefficients[1] - slope) / slope), errors[1] / abs(slope)

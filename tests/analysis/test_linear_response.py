@@ -11,6 +11,7 @@ from made_results import made_result
 from pymatgen.core import Lattice, Structure
 
 from heterodft.analysis.linear_response import LinearResponse, ShiftSeries
+from heterodft.analysis.readers.espresso.hubbard import printed_occupations
 from heterodft.analysis.result import HubbardOccupations
 from heterodft.analysis.shifted_results import (
     ShiftedResult,
@@ -199,3 +200,31 @@ def test_a_result_without_occupations_is_named():
     without = ShiftedResult(made_result(CHAIN, moments=[3.0, -3.0, 0.0, 0.0]))
     with pytest.raises(ReaderError, match="tells no Hubbard occupation of site 1"):
         response_of([without, *list(shifts_of([[-0.3], [0.02]], [[-0.1], [0.01]]))[1:]])
+
+
+PRINTED = """\
+ --- enter write_ns ---
+LDA+U parameters:
+atom    1   Tr[ns(na)] (up, down, total) =   3.30967  1.41850  4.72817
+   spin  1
+    occupation matrix ns (before diag.):
+  0.662  0.000  0.000  0.000  0.000
+  0.000  0.662  0.000  0.000  0.000
+  0.000  0.000  0.662  0.000  0.000
+  0.000  0.000  0.000  0.662  0.000
+  0.000  0.000  0.000  0.000  0.662
+   spin  2
+    occupation matrix ns (before diag.):
+  0.284  0.000  0.000  0.000  0.000
+  0.000  0.284  0.000  0.000  0.000
+  0.000  0.000  0.284  0.000  0.000
+  0.000  0.000  0.000  0.284  0.000
+  0.000  0.000  0.000  0.000  0.284
+"""
+
+
+def test_printed_occupations_have_the_five_decimals_of_their_trace():
+
+    [found] = printed_occupations(PRINTED)
+    assert found.electrons == pytest.approx(4.72817, abs=1e-9)
+    assert found.moment == pytest.approx(3.30967 - 1.41850, abs=1e-9)

@@ -20,6 +20,10 @@ from heterodft.workflows.drivers.driver import Finished
 from heterodft.workflows.runner import run_calculation
 from heterodft.workflows.settings import Settings
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pymatgen.io.vasp.inputs.UnknownPotcarWarning",  # invented ones; real ones are licensed
+)
+
 FAKE = f"{sys.executable} {Path(__file__).parents[1] / 'fake_vasp.py'}"
 VALENCES = {"La": 11.0, "Fe_pv": 14.0, "O": 6.0}
 CAMPAIGN = """\
