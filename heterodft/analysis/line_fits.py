@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LineFit", "fit_line", "linear_part"]
+__all__ = ["LineFit", "fit_line", "knowing_all", "linear_part"]
 
 _FEWEST = 3
 """Points by which a line can be told from a curve."""
@@ -114,7 +114,16 @@ def linear_part(
         if not fit.doubtful or len(np.unique(x[smaller])) < _FEWEST:
             break
         fit, used = fit_line(x[smaller], y[smaller], resolution=resolution, tolerance=tolerance), smaller
-    return fit, used
+    return (fit if used.all() else knowing_all(fit, x, y)), used
+
+
+def knowing_all(fit: LineFit, alphas: NDArray[np.float64], electrons: NDArray[np.float64]) -> LineFit:
+    """Return the fit of the smaller shifts with the error that the larger ones, which it leaves out, tell of.
+
+    That is how far its slope lies from the slope at zero of a cubic through all of them.
+    """
+    at_zero = _polynomial(alphas, electrons, min(3, len(np.unique(alphas)) - 1), 0.0)[0][1]
+    return replace(fit, error=float(np.hypot(np.nan_to_num(fit.error), at_zero - fit.slope)))
 
 
 def _polynomial(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.line_fits import LineFit, fit_line, linear_part
+from heterodft.analysis.line_fits import LineFit, fit_line, knowing_all, linear_part
 from heterodft.analysis.plain_data import plain
 from heterodft.errors import ReaderError
 
@@ -247,6 +247,9 @@ def _fits(
     alphas = series.alphas[used]
     columns = series.electrons[used].T
     found = tuple(fit_line(alphas, column, resolution=resolution, tolerance=tolerance) for column in columns)
+    if not used.all():
+        whole = zip(found, series.electrons.T, strict=True)
+        found = tuple(knowing_all(fit, series.alphas, column) for fit, column in whole)
     return found, used
 
 

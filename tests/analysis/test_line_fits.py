@@ -81,3 +81,11 @@ def test_an_occupation_that_does_not_answer_has_a_slope_of_zero():
     fit = fit_line(ALPHAS, np.full(5, 4.0))
     assert fit.slope == pytest.approx(0.0, abs=1e-12)
     assert not fit.doubtful
+
+
+@given(slopes, st.floats(0.15, 0.6))
+def test_shifts_that_are_left_out_still_tell_how_far_the_slope_may_be_off(slope, part):
+    electrons = 4 + slope * ALPHAS + part * slope / 0.01 * ALPHAS**3
+    fit, used = linear_part(ALPHAS, electrons)
+    assert used.tolist() == [False, True, True, True, False]
+    assert 0 < abs(fit.slope - slope) <= fit.error * (1 + 1e-6)
