@@ -327,7 +327,7 @@ class Run:
         self.osz.write(f"{step:4d} F= {energy - 0.002:.8E} E0= {energy:.8E}  d E ={-0.004:.6E}{mag}\n")
         self.osz.flush()
         self.out.write(f" E-fermi :{self._fermi():9.4f}     XC(G=0): -11.6599     alpha+bet :-12.9175\n{ending}\n\n")
-        self._table("total charge", [4.0 + 0.001 * i for i in range(len(self.species))])
+        self._table("total charge", self._charges())
         if self.polarized:
             self._table("magnetization (x)", self.moments)
         self.out.write(
@@ -335,6 +335,14 @@ class Run:
             f"  energy  without entropy={energy + 0.002:18.8f}  energy(sigma->0) ={energy:18.8f}\n"
         )
         self.out.flush()
+
+    def _charges(self) -> list[float]:
+        """The d electrons; a shifted site (LDAUTYPE 3) answers, more so in a density that is held."""
+        shifted = self.incar.get("LDAUTYPE") == "3"
+        blocks = numbers(self.incar["LDAUU"]) if shifted else [0.0] * len(self.counts)
+        shifts = [shift for shift, count in zip(blocks, self.counts, strict=True) for _ in range(count)]
+        own, others = (-0.30, 0.04) if self.fixed else (-0.12, 0.01)
+        return [4.0 + 0.001 * i + own * a + others * (sum(shifts) - a) for i, a in enumerate(shifts)]
 
     def _table(self, name: str, values: list[float]) -> None:
         rows = "".join(f"{i:5d}      {0.0:8.3f}{0.0:8.3f}{v:8.3f}{v:8.3f}\n" for i, v in enumerate(values, start=1))

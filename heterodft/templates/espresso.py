@@ -11,12 +11,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from heterodft.errors import InputError, did_you_mean
-from heterodft.templates.espresso_cards import write_cards
+from heterodft.templates.espresso_cards import SHIFT_CARD_VERSION, write_cards
 from heterodft.templates.espresso_namelists import NONCOLLINEAR_DUDAREV, PREFIX, write_namelists
 from heterodft.templates.espresso_version import program_version
 from heterodft.templates.hubbard import HUBBARD_CARD_VERSION, check_hubbard
 from heterodft.templates.pseudopotentials import wavefunction_shells
 from heterodft.templates.setup import Deck, Entry, Section, Value, merge_raw, mesh_entry
+from heterodft.templates.shifts import check_shift
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import RYDBERG
 
@@ -82,6 +83,7 @@ def write_espresso(
     """
     if setup.step in ("potential", "charge"):
         return _post_processing(setup)
+    check_shift(setup.shift, setup.step, setup.site_hubbard)
     active = [u for u in setup.hubbard if u.active]
     _check_projectors(setup, pseudopotentials)
     if setup.moments is None and any(u.start for u in active):
@@ -94,8 +96,10 @@ def write_espresso(
     guarded = _GUARDED if setup.moments is not None else _GUARDED | {"tot_magnetization": "magnetic order (NM)"}
     merge_raw(namelists, setup, place={key: _namelist_of(key) for key in raw}, guarded=guarded)
     has_card = bool(active) and version >= HUBBARD_CARD_VERSION
-    files = {"pw.in": _text(namelists) + write_cards(setup, pseudopotentials, hubbard=has_card)}
-    entries = _entries("pw.in", namelists) + _card_entries(setup, hubbard=has_card)
+    in_card = version >= SHIFT_CARD_VERSION
+    cards = write_cards(setup, pseudopotentials, hubbard=has_card, shift=in_card)
+    files = {"pw.in": _text(namelists) + cards}
+    entries = _entries("pw.in", namelists) + _card_entries(setup, hubbard=has_card, shift=in_card)
     if setup.step in ("dos", "bands"):
         projection = {"projwfc": _projection(setup)}
         files["projwfc.in"] = _text(projection)
@@ -146,6 +150,10 @@ def _check_noncollinear(
     """Refuse what a noncollinear run of pw.x cannot do, or would do wrongly without a word."""
     if not setup.noncollinear:
         return
+    if setup.shift is not None:
+        raise InputError(
+            "linear response: shifts of noncollinear runs are not written; compute U in a collinear order"
+        )
     scalar = sorted(e for e, p in pseudopotentials.items() if setup.spin_orbit and p.relativistic != "full")
     if scalar:
         raise InputError(
@@ -211,13 +219,19 @@ def _entries(file: str, namelists: Mapping[str, Section]) -> list[Entry]:
     ]
 
 
-def _card_entries(setup: Setup, *, hubbard: bool) -> list[Entry]:
+def _card_entries(setup: Setup, *, hubbard: bool, shift: bool) -> list[Entry]:
     entries = [mesh_entry(setup, "pw.in", "K_POINTS")]
     if hubbard:
         entries += [
             Entry("pw.in", "HUBBARD", f"U {s.label}-{s.hubbard.shell}", s.hubbard.u, "hubbard")
             for s in setup.species.species
             if s.hubbard
+        ]
+    if hubbard and shift:
+        entries += [
+            Entry("pw.in", "HUBBARD", f"ALPHA {s.label}-{s.hubbard.shell}", s.alpha, "shift")
+            for s in setup.species.species
+            if s.hubbard and s.alpha
         ]
     return entries
 

@@ -11,19 +11,24 @@ if TYPE_CHECKING:
     from heterodft.templates.pseudopotentials import Pseudopotential
     from heterodft.templates.setup import Setup
 
-__all__ = ["PROJECTION", "ZERO_U", "write_cards"]
+__all__ = ["PROJECTION", "SHIFT_CARD_VERSION", "ZERO_U", "write_cards"]
 
 PROJECTION = "ortho-atomic"
 """Projectors of U: orthogonal, so that no electron is counted on two sites; pw.x 6.7 has their forces and stress."""
+
+SHIFT_CARD_VERSION = (7, 5)
+"""From which on the HUBBARD card takes shifts, which are in the namelist before."""
 
 ZERO_U = 1e-8
 """eV; pw.x computes no occupations where U is zero."""
 
 
-def write_cards(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential], *, hubbard: bool) -> str:
-    """Return the cards, the HUBBARD card only when asked for."""
+def write_cards(
+    setup: Setup, pseudopotentials: Mapping[str, Pseudopotential], *, hubbard: bool, shift: bool = False
+) -> str:
+    """Return the cards, the HUBBARD card and the shift of a site in it only when asked for."""
     cards = [_species(setup, pseudopotentials), _cell(setup), _positions(setup), _kpoints(setup)]
-    return "\n".join([*cards, _hubbard(setup)] if hubbard else cards)
+    return "\n".join([*cards, _hubbard(setup, shift=shift)] if hubbard else cards)
 
 
 @cache
@@ -62,6 +67,10 @@ def _kpoints(setup: Setup) -> str:
     return f"K_POINTS automatic\n{numbers}\n"
 
 
-def _hubbard(setup: Setup) -> str:
+def _hubbard(setup: Setup, *, shift: bool) -> str:
     rows = [f"U {s.label}-{s.hubbard.shell} {s.hubbard.u or ZERO_U:g}" for s in setup.species.species if s.hubbard]
+    if shift:
+        rows += [
+            f"ALPHA {s.label}-{s.hubbard.shell} {s.alpha:g}" for s in setup.species.species if s.hubbard and s.alpha
+        ]
     return "\n".join([f"HUBBARD {{{PROJECTION}}}", *rows, ""])

@@ -9,10 +9,11 @@ import numpy as np
 
 from heterodft.errors import InputError, did_you_mean
 from heterodft.templates.electrons import band_count, electron_count
-from heterodft.templates.espresso_cards import PROJECTION, ZERO_U
+from heterodft.templates.espresso_cards import PROJECTION, SHIFT_CARD_VERSION, ZERO_U
 from heterodft.templates.hubbard import HUBBARD_CARD_VERSION
 from heterodft.templates.protocols.slabs import turns_normal, widest_gap
 from heterodft.templates.setup import Section, Setup, Value
+from heterodft.templates.shifts import SHIFT_STEPS
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import BOHR, RYDBERG
 
@@ -31,7 +32,9 @@ MOMENTS_IN_BOHR_MAGNETONS = (7, 3)
 NONCOLLINEAR_DUDAREV = (7, 3)
 _SMEARING = {"cold": "mv", "gaussian": "gauss", "fermi-dirac": "fd", "methfessel-paxton": "mp"}
 _XC = ("PBE", "PBEsol")
-_CALCULATION = {"static": "scf", "dos": "nscf", "bands": "bands"}
+_BARE_ACCURACY = 1e-10
+"""Ry, of eigenvalues; occupations are then good to 1e-5 electrons, a thousandth of what a shift changes."""
+_CALCULATION = {"static": "scf", "shift-bare": "scf", "shift": "scf", "dos": "nscf", "bands": "bands"}
 
 
 def write_namelists(
@@ -119,9 +122,20 @@ def _electrons(setup: Setup) -> Section:
     }
     if settings.screening == "local":
         section["mixing_mode"] = setup.value("local-TF", "screening", "screening")
-    if setup.takes.density and setup.step in ("relax", "static"):
+    if setup.takes.density and setup.step in ("relax", "static", *SHIFT_STEPS):
         section["startingpot"] = Value("file", f"handed on by {setup.parent}")
-    return section
+    return section | (_one_iteration() if setup.step == "shift-bare" else {})
+
+
+def _one_iteration() -> Section:
+    """One diagonalization in the potential that was handed on: the occupations before anything answers.
+
+    pw.x then writes them with all their digits, and takes the cycle for converged. They are not mixed with those
+    that were handed on, and the cycle is not left early for an accuracy that one iteration may have by chance.
+    """
+    values = {"electron_maxstep": 1, "scf_must_converge": False, "mixing_beta": 1.0}
+    section = {key: Value(value, "step") for key, value in values.items()}
+    return section | {"diago_thr_init": Value(_BARE_ACCURACY, "step", free=True)}
 
 
 def _moments(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential], version: tuple[int, int]) -> Section:
@@ -177,6 +191,17 @@ def _hubbard(setup: Setup, version: tuple[int, int]) -> Section:
         section |= {f"Hubbard_U({n})": Value(kind.u or ZERO_U, "hubbard") for n, kind in kinds if kind.hubbard}
     for number, kind in kinds:
         section |= _starting_occupations(number, kind)
+    return section | _shift(setup, version)
+
+
+def _shift(setup: Setup, version: tuple[int, int]) -> Section:
+    """The shift of a site, whose U does not answer it: U is the curvature that the functional has without its U."""
+    section: Section = {}
+    if version < SHIFT_CARD_VERSION:
+        kinds = enumerate(setup.species.species, start=1)
+        section = {f"Hubbard_alpha({n})": Value(kind.alpha, "shift") for n, kind in kinds if kind.alpha}
+    if setup.step == "shift" and any(site and site.u for site in setup.site_hubbard):
+        section["hub_pot_fix"] = Value(True, "step")
     return section
 
 

@@ -15,6 +15,7 @@ from heterodft.templates.electrons import band_count, electron_count
 from heterodft.templates.incar_magnetism import hubbard_tags, magnetism_tags
 from heterodft.templates.protocols.slabs import widest_gap
 from heterodft.templates.setup import Section, Value, merge_raw
+from heterodft.templates.shifts import check_shift
 from heterodft.templates.steps import RELAXATIONS
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def write_incar(setup: Setup, potcars: Mapping[str, Potcar], notes: list[str]) -
     InputError
         If VASP would refuse or silently drop something.
     """
+    check_shift(setup.shift, setup.step, setup.site_hubbard)
     section: Section = {"SYSTEM": Value(setup.title or setup.structure.composition.reduced_formula, "request")}
     section |= _start(setup) | _basis(setup) | _cycle(setup) | _smearing(setup, notes)
     section |= _electrons(setup, potcars, notes) | magnetism_tags(setup) | hubbard_tags(setup) | _ions(setup)
@@ -92,7 +94,7 @@ def _start(setup: Setup) -> Section:
     origin = f"handed on by {setup.parent}" if setup.parent else "step"
     if not takes.density:
         return {"ISTART": Value(0, origin), "ICHARG": Value(2, origin)}
-    fixed = setup.step in ("dos", "bands")
+    fixed = setup.step in ("dos", "bands", "shift-bare")
     return {"ISTART": Value(int(takes.wavefunctions), origin), "ICHARG": Value(11 if fixed else 1, origin)}
 
 

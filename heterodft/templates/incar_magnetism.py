@@ -1,4 +1,4 @@
-"""The tags of an INCAR on spin and U: MAGMOM by site, LDAU by block of the POSCAR."""
+"""The tags of an INCAR on spin, U and shifts: MAGMOM by site, LDAU by block of the POSCAR."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from heterodft.templates.setup import Section, Setup, Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from heterodft.templates.shifts import PotentialShift
 
 __all__ = ["hubbard_tags", "magnetism_tags", "site_order"]
 
@@ -50,7 +52,9 @@ def hubbard_tags(setup: Setup) -> Section:
     """U by block of the POSCAR. The scheme holds for all blocks: with a J anywhere it is Liechtenstein's."""
     blocks = setup.blocks
     section: Section = {}
-    if any(block.hubbard for block in blocks):
+    if setup.shift is not None:
+        section = _shift_tags(setup, setup.shift)
+    elif any(block.hubbard for block in blocks):
         if any(block.hubbard and block.hubbard.start for block in blocks):
             raise InputError(
                 "hubbard: VASP starts from given occupations only with a patch (LDAUTYPE 4 and an occupation file); "
@@ -70,6 +74,35 @@ def hubbard_tags(setup: Setup) -> Section:
     if largest in ("d", "f"):  # the density handed on must hold the products of these orbitals
         section["LMAXMIX"] = Value(4 if largest == "d" else 6, "structure")
     return section
+
+
+def _shift_tags(setup: Setup, shift: PotentialShift) -> Section:
+    """The block of one site with a potential on its orbitals: LDAUU acts on spin up and LDAUJ on spin down.
+
+    Raises
+    ------
+    InputError
+        If there is a U: LDAUTYPE 3 takes the place of one.
+    """
+    corrected = sorted(
+        {block.element for block in setup.blocks if block.hubbard and (block.hubbard.u or block.hubbard.j)}
+    )
+    if corrected:
+        raise InputError(
+            f"linear response: VASP shifts a site (LDAUTYPE 3) only without U, and {', '.join(corrected)} has one; "
+            "give U of 0, or use Quantum ESPRESSO"
+        )
+    here = [block.sites == (shift.site,) for block in setup.blocks]
+    shell = next(b.hubbard.shell[-1] for b, shifted in zip(setup.blocks, here, strict=True) if shifted and b.hubbard)
+    numbers = " ".join(f"{shift.alpha if shifted else 0:g}" for shifted in here)
+    return {
+        "LDAU": Value(True, "shift"),
+        "LDAUTYPE": Value(3, "shift"),
+        "LDAUL": Value(" ".join(str("spdf".index(shell) if shifted else -1) for shifted in here), "shift"),
+        "LDAUU": Value(numbers, "shift"),
+        "LDAUJ": Value(numbers, "shift"),
+        "LDAUPRINT": Value(1, "shift"),
+    }
 
 
 def _largest_shell(setup: Setup) -> str:

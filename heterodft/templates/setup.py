@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from heterodft.templates.hubbard import HubbardU
     from heterodft.templates.protocols import StepSettings
+    from heterodft.templates.shifts import PotentialShift
     from heterodft.templates.species import Block, SpeciesTable, Vector
     from heterodft.templates.steps import StepName, TakenOver
 
@@ -57,6 +58,8 @@ class Setup:
         Whether the parent has the same mesh, cutoff and number of bands.
     title
         For people.
+    shift
+        Of the potential on one site, in the steps for it.
     """
 
     code: str
@@ -71,6 +74,7 @@ class Setup:
     parent: StepName | None = None
     same_basis: bool = True
     title: str = ""
+    shift: PotentialShift | None = None
 
     @property
     def noncollinear(self) -> bool:
@@ -91,12 +95,14 @@ class Setup:
     def species(self) -> SpeciesTable:
         """The kinds of Quantum ESPRESSO."""
         tolerance = self.settings.moment_tolerance
-        return table_of(self.elements, self.site_hubbard, self.moments, self.directions, tolerance=tolerance)
+        return table_of(
+            self.elements, self.site_hubbard, self.moments, self.directions, tolerance=tolerance, shift=self.shift
+        )
 
     @cached_property
     def blocks(self) -> list[Block]:
         """The blocks of a POSCAR."""
-        return blocks_of(self.elements, self.site_hubbard)
+        return blocks_of(self.elements, self.site_hubbard, shifted=None if self.shift is None else self.shift.site)
 
     @cached_property
     def irreducible_kpoints(self) -> int:
@@ -111,7 +117,8 @@ class Setup:
         if without_symmetry and self.code == "espresso":
             return math.prod(mesh) // 2 + 1
         moments = self.moments or [0.0] * len(self.elements)
-        return self._count_kpoints(list(zip(self.elements, self.site_hubbard, moments, strict=True)))
+        shifted = [self.shift is not None and self.shift.site == i for i in range(len(self.elements))]
+        return self._count_kpoints(list(zip(self.elements, self.site_hubbard, moments, shifted, strict=True)))
 
     @property
     def fewest_kpoints(self) -> int:

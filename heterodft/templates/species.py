@@ -1,4 +1,4 @@
-"""Which atoms share a species: same element, Hubbard U and starting moment.
+"""Which atoms share a species: same element, Hubbard U, starting moment and shift of the potential.
 
 Quantum ESPRESSO calls a species a kind, allows ten of them with labels of at most three characters, and carries
 starting moments and U by kind. VASP carries moments by site and U by block of atoms; see `species_blocks`.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from heterodft.templates.hubbard import HubbardU
+    from heterodft.templates.shifts import PotentialShift
 
 __all__ = ["MAXIMUM_KINDS", "Block", "Species", "SpeciesTable", "blocks_of", "build_species_table", "species_blocks",
            "table_of"]  # fmt: skip
@@ -45,6 +46,8 @@ class Species:
         Starting moment, μB.
     direction
         Unit vector of a positive moment in a noncollinear run, otherwise None.
+    alpha
+        eV: shift of the potential on its Hubbard orbitals.
     """
 
     label: str
@@ -52,6 +55,7 @@ class Species:
     hubbard: SiteU | None
     moment: float
     direction: Vector | None = None
+    alpha: float = 0.0
 
     @property
     def u(self) -> float:
@@ -105,12 +109,29 @@ def species_blocks(structure: Structure, hubbard: Iterable[HubbardU]) -> list[Bl
     return blocks_of([site.species_string for site in structure], resolve_hubbard(structure, hubbard))
 
 
-def blocks_of(elements: Sequence[str], hubbard: Sequence[SiteU | None]) -> list[Block]:
-    """Return the blocks of a POSCAR, given what each site is made of; see `species_blocks`."""
+def blocks_of(elements: Sequence[str], hubbard: Sequence[SiteU | None], *, shifted: int | None = None) -> list[Block]:
+    """Return the blocks of a POSCAR, given what each site is made of; see `species_blocks`.
+
+    A site that is shifted is a block of its own. The order of the sites stays as it is without: that of the density
+    (CHGCAR) that the calculation starts from.
+    """
     found: dict[str, dict[SiteU | None, list[int]]] = {}
     for index, (element, u) in enumerate(zip(elements, hubbard, strict=True)):
         found.setdefault(element, {}).setdefault(u, []).append(index)
-    return [Block(element, u, tuple(sites)) for element, by_u in found.items() for u, sites in by_u.items()]
+    return [
+        Block(element, u, part)
+        for element, by_u in found.items()
+        for u, sites in by_u.items()
+        for part in _split(tuple(sites), shifted)
+    ]
+
+
+def _split(sites: tuple[int, ...], apart: int | None) -> list[tuple[int, ...]]:
+    """Return the sites before one, that one, and those after it; all together where it is not among them."""
+    if apart not in sites:
+        return [sites]
+    place = sites.index(apart)
+    return [part for part in (sites[:place], (apart,), sites[place + 1 :]) if part]
 
 
 def build_species_table(
@@ -153,12 +174,15 @@ def table_of(
     directions: Sequence[Vector] | None,
     *,
     tolerance: float,
+    shift: PotentialShift | None = None,
 ) -> SpeciesTable:
     """Assign each site a species, given what it is made of; see `build_species_table`."""
     sites = [
         _kind(element, u, 0.0 if moments is None else float(moments[i]), directions, i)
         for i, (element, u) in enumerate(zip(elements, hubbard, strict=True))
     ]
+    if shift is not None:
+        sites[shift.site] = replace(sites[shift.site], alpha=shift.alpha)
     distinct = list(dict.fromkeys(sites))
     merged: list[str] = []
     if len(distinct) > MAXIMUM_KINDS:

@@ -1,6 +1,7 @@
 """The steps of a chain: what each computes, from which step it starts, and what it takes over from that step.
 
-A chain runs relax-coarse → relax → static, and from the static step dos, bands, potential and charge. Starting
+A chain runs relax-coarse → relax → static, and from the static step dos, bands, potential and charge, and the shifts
+of a potential that give U by linear response (`heterodft.templates.shifts`). Starting
 moments are written in every input file, since VASP and pw.x find the symmetry with them; where a density is taken
 over, the spin density in it decides where the cycle starts.
 """
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["NEED_A_STATIC_STEP", "RELAXATIONS", "STEPS", "StepName", "TakenOver", "parent_of", "taken_over"]
 
-StepName = Literal["relax-coarse", "relax", "static", "dos", "bands", "potential", "charge"]
+StepName = Literal[
+    "relax-coarse", "relax", "static", "dos", "bands", "potential", "charge", "shift-bare", "shift"
+]  # fmt: skip
 
 STEPS: tuple[StepName, ...] = get_args(StepName)
 """In the order a chain runs them."""
 RELAXATIONS: tuple[StepName, ...] = ("relax-coarse", "relax")
-NEED_A_STATIC_STEP: tuple[StepName, ...] = ("dos", "bands", "potential", "charge")
+NEED_A_STATIC_STEP: tuple[StepName, ...] = ("dos", "bands", "potential", "charge", "shift-bare", "shift")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class TakenOver:
 
 
 _OTHER_MESH = "wavefunctions belong to another mesh"
+_LESS_SYMMETRY = "a shifted site leaves other k-points"
 _TAKEN = {
     ("espresso", "relax-coarse"): TakenOver(True, True, False, _OTHER_MESH),
     ("espresso", "relax"): TakenOver(True, True, False, _OTHER_MESH),
@@ -56,6 +60,8 @@ _TAKEN = {
     ("espresso", "bands"): TakenOver(True, True, False, _OTHER_MESH),
     ("espresso", "potential"): TakenOver(True, True, False, "pp.x needs none for a potential"),
     ("espresso", "charge"): TakenOver(True, True, False, "pp.x needs none for a density"),
+    ("espresso", "shift-bare"): TakenOver(True, True, False, _LESS_SYMMETRY),
+    ("espresso", "shift"): TakenOver(True, True, False, _LESS_SYMMETRY),
     ("vasp", "relax-coarse"): TakenOver(True, True, False, _OTHER_MESH),
     ("vasp", "relax"): TakenOver(True, True, False, _OTHER_MESH),
     ("vasp", "static"): TakenOver(True, True, True),
@@ -63,6 +69,8 @@ _TAKEN = {
     ("vasp", "bands"): TakenOver(True, True, False, _OTHER_MESH),
     ("vasp", "potential"): TakenOver(True, True, True),
     ("vasp", "charge"): TakenOver(True, True, True),
+    ("vasp", "shift-bare"): TakenOver(True, True, False, _LESS_SYMMETRY),
+    ("vasp", "shift"): TakenOver(True, True, False, _LESS_SYMMETRY),
 }
 
 

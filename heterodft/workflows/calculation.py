@@ -20,6 +20,7 @@ from heterodft.files import make_folder, read_json, write_text
 from heterodft.templates.hubbard import HubbardU
 from heterodft.templates.protocols import StepSettings
 from heterodft.templates.setup import Setup
+from heterodft.templates.shifts import PotentialShift
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +97,8 @@ class Request:
         Unit vector of a positive moment by site in a noncollinear run.
     spin_orbit
         Whether spin-orbit coupling acts.
+    shift
+        Of the potential on one site, in the steps for it.
     about
         Names for people and places: ``campaign``, ``name``, ``label``, ``order``, ``hubbard``, ``parent_folder``,
         ``origin`` of the settings, ``defect``, ``strain``, ``variant``.
@@ -112,6 +115,7 @@ class Request:
     charge: int = 0
     directions: tuple[Vector, ...] | None = None
     spin_orbit: bool = False
+    shift: PotentialShift | None = None
     about: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def identity(self) -> dict[str, Any]:
@@ -121,6 +125,8 @@ class Request:
             more["directions"] = [[_round(x, 6) for x in vector] for vector in self.directions]
         if self.spin_orbit:
             more["spin_orbit"] = True
+        if self.shift is not None:
+            more["shift"] = self.shift.to_data()
         return more | {
             "schema": _SCHEMA,
             "code": self.code,
@@ -181,6 +187,7 @@ class Request:
             directions=self.directions,
             spin_orbit=self.spin_orbit,
             charge=self.charge,
+            shift=self.shift,
             parent=None if self.parent is None else self.about["parent_folder"].rpartition("/")[2],
             same_basis=self.about.get("same_basis", True),
             title=" ".join(str(self.about.get(key, "")) for key in ("campaign", "name", "order", "hubbard")).strip(),
@@ -226,6 +233,7 @@ def request_from_data(data: dict[str, Any]) -> Request:
         charge=body.get("charge", 0),
         directions=tuple(map(tuple, body["directions"])) if "directions" in body else None,
         spin_orbit=body.get("spin_orbit", False),
+        shift=PotentialShift.from_data(body["shift"]) if "shift" in body else None,
         about=data["about"],
     )
     if request.id != data["id"]:

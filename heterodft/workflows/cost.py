@@ -28,7 +28,7 @@ __all__ = ["Calibration", "Cost", "calibrate", "estimate_cost"]
 _SECONDS = 3.8e-8
 """Core-seconds of pw.x 6.7 for one band, band, plane wave, k-point, spin and iteration; measured on the ten-atom
 (LaAlO3)1/(SrTiO3)1 cell: 6.1 core-seconds for 45 bands, 3300 plane waves, 2 spins, 12 iterations."""
-_ITERATIONS = {"relax-coarse": 150, "relax": 100, "static": 14, "dos": 8, "bands": 8}
+_ITERATIONS = {"relax-coarse": 150, "relax": 100, "static": 14, "dos": 8, "bands": 8, "shift-bare": 4, "shift": 12}
 """Iterations of an SCF cycle, of all cycles of a relaxation; a fixed density takes as long as about eight."""
 _POST_PROCESSING_SECONDS = 5.0
 _MOST_PAST_RUNS = 200

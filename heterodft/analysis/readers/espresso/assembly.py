@@ -30,6 +30,9 @@ _STEP_OF = {"scf": "static", "nscf": "dos", "bands": "bands"} | {
     f"{cell}{kind}": kind for cell in ("", "vc-") for kind in ("relax", "md")
 }
 
+_PRINTED = 3e-5
+"""Electrons, to which a trace is printed."""
+
 Ending = Literal["finished", "stopped", "crashed", "cut off"]
 
 
@@ -125,6 +128,9 @@ def _occupations(sources: Sources) -> tuple[HubbardOccupations, ...]:
     printed = [run.printed for run in (sources.cycle, sources.own) if run is not None]
     lost = [source.lost_occupations for source in (sources.xml, *printed) if source and source.lost_occupations]
     if sources.xml is not None and sources.xml.occupations:
+        last = next((one.occupations for one in printed if one.occupations), ())
+        if _asked(sources.request, "step") == "shift" and _differ(sources.xml.occupations, last):
+            return last
         return sources.xml.occupations
     if sources.xml is not None and sources.xml.lost_occupations and sources.strict:
         raise ReaderError(f"{sources.files.xml}: the Hubbard occupations cannot be read: {lost[0]}")
@@ -134,6 +140,12 @@ def _occupations(sources: Sources) -> tuple[HubbardOccupations, ...]:
     elif lost:
         sources.notes.append(f"the Hubbard occupations were left out: {lost[0]}")
     return found
+
+
+def _differ(held: tuple[HubbardOccupations, ...], last: tuple[HubbardOccupations, ...]) -> bool:
+    """Tell whether a run left other occupations than it ended with: with ``hub_pot_fix`` its first."""
+    found = {each.site: each.electrons for each in last}
+    return any(abs(found.get(each.site, each.electrons) - each.electrons) > _PRINTED for each in held)
 
 
 def _doubts(sources: Sources) -> tuple[str, ...]:

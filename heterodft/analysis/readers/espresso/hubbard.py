@@ -2,7 +2,7 @@
 
 The XML file has all digits. Of a noncollinear run it holds absolute values alone, so that the matrices are those of
 ``occup.txt``, which is nothing but numbers: the XML file tells its shape and proves that both are of one run. What is
-printed has three decimals.
+printed has three decimals, its trace five.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ def _printed_site(atom: re.Match[str], text: str) -> HubbardOccupations:
     whole = np.stack(matrices)
     if np.abs(np.trace(whole, axis1=1, axis2=2) - told).max() > _ROUNDED * (size + 1):
         raise ValueError(f"the printed occupation matrix of atom {site + 1} does not fit its trace")
-    return checked_occupations(site, _LETTERS[size // 2], whole)
+    # The trace has five decimals, the matrix three.
+    missing = (told - np.trace(whole, axis1=1, axis2=2)) / size
+    return checked_occupations(site, _LETTERS[size // 2], whole + missing[:, None, None] * np.eye(size))
 
 
 def _rows(text: str) -> NDArray[np.float64]:
