@@ -11,7 +11,7 @@ from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.energies.comparability import compare
 from heterodft.analysis.energies.states import asked_order, find_states, reached_moments
 from heterodft.analysis.gaps import find_gap
-from heterodft.analysis.state_marks import is_accepted, state_marks, state_of
+from heterodft.analysis.state_marks import is_accepted, order_shown, state_marks, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
