@@ -31,7 +31,7 @@ MOMENTS_IN_BOHR_MAGNETONS = (7, 3)
 NONCOLLINEAR_DUDAREV = (7, 3)
 _SMEARING = {"cold": "mv", "gaussian": "gauss", "fermi-dirac": "fd", "methfessel-paxton": "mp"}
 _XC = ("PBE", "PBEsol")
-_CALCULATION = {"static": "scf", "dos": "nscf", "bands": "bands"}
+_CALCULATION = {"static": "scf", "dos": "nscf", "bands": "bands", "response": "scf"}
 
 
 def write_namelists(
@@ -100,6 +100,8 @@ def _system(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> Se
         section |= {"lspinorb": Value(True, "magnetism")} if setup.spin_orbit else {}
     else:
         section["nspin"] = Value(1 if setup.moments is None else 2, "magnetism")
+    if setup.filled_moment is not None:
+        return section | _filled(setup, setup.filled_moment)
     if settings.smearing == "tetrahedra":
         return section | {"occupations": setup.value("tetrahedra", "smearing")}
     return section | {
@@ -107,6 +109,19 @@ def _system(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> Se
         "smearing": setup.value(_SMEARING[settings.smearing], "smearing", "smearing"),
         "degauss": setup.value(round(settings.smearing_width / RYDBERG, 6), "smearing_width", "smearing_width"),
     }
+
+
+def _filled(setup: Setup, moment: float) -> Section:
+    """Fill the bands of an insulator one by one, each spin its own number."""
+    section = {"occupations": Value("fixed", f"gap of {setup.parent}")}
+    if setup.moments is None:
+        return section
+    if moment < 0:
+        raise InputError(
+            f"magnetism: pw.x takes no negative total moment ({moment:g} μB) with fixed occupations; "
+            "turn all starting moments around"
+        )
+    return section | {"tot_magnetization": Value(moment, f"moment of {setup.parent}")}
 
 
 def _electrons(setup: Setup) -> Section:
@@ -119,7 +134,7 @@ def _electrons(setup: Setup) -> Section:
     }
     if settings.screening == "local":
         section["mixing_mode"] = setup.value("local-TF", "screening", "screening")
-    if setup.takes.density and setup.step in ("relax", "static"):
+    if setup.takes.density and setup.step in ("relax", "static", "response"):
         section["startingpot"] = Value("file", f"handed on by {setup.parent}")
     return section
 

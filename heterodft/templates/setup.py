@@ -57,6 +57,9 @@ class Setup:
         Whether the parent has the same mesh, cutoff and number of bands.
     title
         For people.
+    filled_moment
+        Total moment in μB of a cell that is known to have a gap and whose bands are filled one by one; None fills
+        them with the smearing of the settings.
     """
 
     code: str
@@ -71,6 +74,7 @@ class Setup:
     parent: StepName | None = None
     same_basis: bool = True
     title: str = ""
+    filled_moment: float | None = None
 
     @property
     def noncollinear(self) -> bool:

@@ -1,6 +1,6 @@
 """The steps of a chain: what each computes, from which step it starts, and what it takes over from that step.
 
-A chain runs relax-coarse → relax → static, and from the static step dos, bands, potential and charge. Starting
+A chain runs relax-coarse → relax → static, and from the static step dos, bands, potential, charge, response. Starting
 moments are written in every input file, since VASP and pw.x find the symmetry with them; where a density is taken
 over, the spin density in it decides where the cycle starts.
 """
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["NEED_A_STATIC_STEP", "RELAXATIONS", "STEPS", "StepName", "TakenOver", "parent_of", "taken_over"]
 
-StepName = Literal["relax-coarse", "relax", "static", "dos", "bands", "potential", "charge"]
+StepName = Literal["relax-coarse", "relax", "static", "dos", "bands", "potential", "charge", "response"]
 
 STEPS: tuple[StepName, ...] = get_args(StepName)
 """In the order a chain runs them."""
 RELAXATIONS: tuple[StepName, ...] = ("relax-coarse", "relax")
-NEED_A_STATIC_STEP: tuple[StepName, ...] = ("dos", "bands", "potential", "charge")
+NEED_A_STATIC_STEP: tuple[StepName, ...] = ("dos", "bands", "potential", "charge", "response")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ _TAKEN = {
     ("espresso", "bands"): TakenOver(True, True, False, _OTHER_MESH),
     ("espresso", "potential"): TakenOver(True, True, False, "pp.x needs none for a potential"),
     ("espresso", "charge"): TakenOver(True, True, False, "pp.x needs none for a density"),
+    ("espresso", "response"): TakenOver(True, True, False, "hp.x needs tighter ones, computed first"),
     ("vasp", "relax-coarse"): TakenOver(True, True, False, _OTHER_MESH),
     ("vasp", "relax"): TakenOver(True, True, False, _OTHER_MESH),
     ("vasp", "static"): TakenOver(True, True, True),
@@ -63,6 +64,7 @@ _TAKEN = {
     ("vasp", "bands"): TakenOver(True, True, False, _OTHER_MESH),
     ("vasp", "potential"): TakenOver(True, True, True),
     ("vasp", "charge"): TakenOver(True, True, True),
+    ("vasp", "response"): TakenOver(True, True, False, "it is not computed with VASP"),
 }
 
 
