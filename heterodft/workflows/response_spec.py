@@ -35,12 +35,6 @@ def _meshes(value: Any) -> Any:
     return [_mesh(one) for one in as_list(value)]
 
 
-def _shift(value: Any) -> Any:
-    if type(value) not in (int, float) or not 0 < abs(value) <= 1:
-        raise ValueError(f"{value!r} is no shift of a potential; give eV from -1 to 1, not 0")
-    return float(value)
-
-
 class ResponseSpec(Spec):
     """What linear response is to find, and when it stops.
 
@@ -57,23 +51,21 @@ class ResponseSpec(Spec):
     self_consistent, max_rounds, damping
         Whether U is put in again until it agrees, how often at most, and which part of the step is taken.
     shifts
-        eV, of ``method: shifts``.
+        eV, of ``method: shifts``; by default those of its own.
     orders, structures
         Of the campaign; by default all.
     """
 
     method: Literal["hp", "shifts"] = "hp"
-    elements: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] | None = None
+    elements: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] = Field(default=[])
     qmeshes: Annotated[list[Any], reading(_meshes), Field(min_length=1)] = Field(default=[1, 2, 3])
     tolerance: Annotated[Energy, Field(le=5)] = 0.1
     self_consistent: bool = False
     max_rounds: Annotated[int, Field(ge=1, le=50, strict=True)] = 6
     damping: Annotated[float, Field(gt=0, le=1)] = 1.0
-    shifts: Annotated[list[Annotated[Any, reading(_shift)]], BeforeValidator(as_list), Field(min_length=1)] = Field(
-        default=[-0.08, -0.04, 0.04, 0.08]
-    )
-    orders: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] | None = None
-    structures: Annotated[list[Name], BeforeValidator(as_list), Field(min_length=1)] | None = None
+    shifts: Annotated[list[float], BeforeValidator(as_list), Field(min_length=1)] = Field(default=[])
+    orders: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] = Field(default=[])
+    structures: Annotated[list[Name], BeforeValidator(as_list), Field(min_length=1)] = Field(default=[])
 
     @field_validator("qmeshes")
     @classmethod
@@ -86,10 +78,3 @@ class ResponseSpec(Spec):
             if backwards or prod(after) <= prod(before):
                 raise ValueError(f"{meshes}: q-meshes go from coarse to dense, each denser than the one before")
         return meshes
-
-    @field_validator("shifts")
-    @classmethod
-    def _different(cls, shifts: list[float]) -> list[float]:
-        if len(set(shifts)) != len(shifts):
-            raise ValueError(f"{shifts}: a shift is given twice")
-        return sorted(shifts)

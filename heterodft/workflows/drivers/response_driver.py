@@ -13,6 +13,7 @@ import numpy as np
 
 from heterodft.errors import InputError, did_you_mean
 from heterodft.templates.hubbard import known_shells, parse_hubbard
+from heterodft.workflows.built_structures import build_structures
 from heterodft.workflows.campaign import NumbersSpec, StepSpec
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.drivers.driver import Decision, Driver, Point
@@ -48,13 +49,14 @@ def build(campaign: Campaign, kind: str, *, pseudo_dir: Path | None = None, note
         raise campaign.error(("converge",), "no linear_response in this campaign; write what to compute there")
     notes = [] if notes is None else notes
     if spec.method == "shifts":
-        driver: Driver = _shifts().build(campaign, spec, pseudo_dir, notes)
+        driver: Driver = _shifts().build(campaign, spec, pseudo_dir=pseudo_dir, notes=notes)
         return driver
     if campaign.code != "espresso":
         raise campaign.error(
             (*_PLACE, "method"), f"hp.x needs code: espresso, not {campaign.code}; write method: shifts"
         )
     elements = corrected_elements(campaign, spec)
+    _check_presence(campaign, elements)
     asked = with_response_steps(campaign, elements)
     chains = [_tracked(chain, elements) for chain in campaign_chains(asked, pseudo_dir=pseudo_dir, notes=notes)]
     chosen = _chosen(campaign, spec, chains, elements)
@@ -86,6 +88,14 @@ def corrected_elements(campaign: Campaign, spec: ResponseSpec) -> dict[str, str]
         if found.setdefault(u.element, u.shell) != u.shell:
             raise campaign.error((*_PLACE, "elements", index), f"{u.element} is named with two shells; name one")
     return found
+
+
+def _check_presence(campaign: Campaign, elements: dict[str, str]) -> None:
+    present = {site.species_string for built in build_structures(campaign) for site in built.structure}
+    for element in elements:
+        if element not in present:
+            message = f"no structure holds {element}{did_you_mean(element, present)}"
+            raise campaign.error((*_PLACE, "elements"), message)
 
 
 def _with_shell(text: str) -> str:
@@ -152,19 +162,13 @@ def _chosen(
     campaign: Campaign, spec: ResponseSpec, chains: list[list[Request]], elements: dict[str, str]
 ) -> list[list[Request]]:
     """Return the chains of the structures and orders asked for that hold one of the elements."""
-    for element in elements:
-        present = {name for chain in chains for name in chain[0].structure["species"]}
-        if element not in present:
-            raise campaign.error(
-                (*_PLACE, "elements"), f"no structure holds {element}{did_you_mean(element, present)}"
-            )
     for key, about in (("structures", "key"), ("orders", "order")):
         wanted = getattr(spec, key)
         known = {str(chain[0].about[about]) for chain in chains}
-        for name in wanted or ():
+        for name in wanted:
             if name not in known:
                 raise campaign.error((*_PLACE, key), f"the campaign has no '{name}'{did_you_mean(name, known)}")
-        if wanted is not None:
+        if wanted:
             chains = [chain for chain in chains if chain[0].about[about] in wanted]
     chosen = [chain for chain in chains if set(elements) & set(chain[0].structure["species"])]
     if not chosen:
