@@ -202,7 +202,7 @@ def test_a_result_without_a_response_is_stored_as_before(tmp_path):
 def test_a_response_step_without_u_is_refused_where_it_was_just_computed(folder):
     (folder / "pwscf.Hubbard_parameters.dat").unlink()
     result = made_result(build_material("SrTiO3").cell)
-    with pytest.raises(ReaderError, match="expected one of hp.x"):
+    with pytest.raises(ReaderError, match=r"expected one of hp\.x"):
         add_response(result, folder, REQUEST, strict=True)
     assert add_response(result, folder, REQUEST).response is None
 

@@ -149,8 +149,15 @@ def parent(chain, tmp_path):
         bands = Bands(energies, occupations, np.zeros((1, 3)), np.ones(1))
         result = Result(
             **dict.fromkeys(("energy", "absolute_moment", "iterations", "accuracy", "cpu_seconds", "wall_seconds")),
-            **{"code": "espresso", "version": "6.7", "step": "static", "structure": static.to_structure()},
-            **{"electrons": 40.0, "fermi_levels": (0.0,), "total_moment": moment, "sites": {}, "converged": True},
+            code="espresso",
+            version="6.7",
+            step="static",
+            structure=static.to_structure(),
+            electrons=40.0,
+            fermi_levels=(0.0,),
+            total_moment=moment,
+            sites={},
+            converged=True,
             bands=bands,
             request={"id": static.id},
         )
