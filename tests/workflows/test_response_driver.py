@@ -152,6 +152,7 @@ def test_meshes_that_never_agree_are_said_not_to_be_converged(driver_for):
     summary = strategy_of(driver).summarize(driver, finished)
     assert "not converged with the q-mesh: U still changes by 0.875 eV to 2x2x2" in summary.words[0]
     assert summary.data["converged"] is False
+    assert summary.words[-1].endswith("write hubbard: {Cr-3d: 4.12} (not converged)")
 
 
 def test_one_mesh_says_nothing_of_convergence(driver_for):

@@ -113,7 +113,9 @@ def _words(driver: Driver, course: Course) -> list[str]:
                 "among themselves; a campaign takes one U a layer, their mean"
             )
     if course.wanted is None:
-        held = "" if not last.doubt else " (not of the state asked for)"
+        unsettled = course.mesh_converged is False or course.self_consistent is False
+        held = " (not converged)" if unsettled else ""
+        held += " (not of the state asked for)" if last.doubt else ""
         lines.append(f"{course.name}: write {_in_file(_recommended(driver, course))}{held}")
     return lines
 
