@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from heterodft.analysis.response import ResponseU
 from heterodft.errors import ReaderError
 from heterodft.files import atomic_writer, read_json, write_json
 
@@ -234,6 +235,8 @@ class Result:
         What is missing, doubtful or was mended while reading, in words for the user.
     occupations
         Of each site with a Hubbard U, in the structure's order; empty where none is told.
+    response
+        Hubbard U by linear response; None where none was computed.
     """
 
     code: str
@@ -262,6 +265,7 @@ class Result:
     ended: Literal["finished", "stopped", "crashed", "cut off"] = "finished"
     notes: tuple[str, ...] = ()
     occupations: tuple[HubbardOccupations, ...] = ()
+    response: ResponseU | None = None
 
     @property
     def id(self) -> str | None:
@@ -315,6 +319,7 @@ class Result:
             "structure": self.structure.as_dict(),
             "request": self.request,
             "corrections": self.corrections,
+            **({} if self.response is None else {"response": self.response.to_data()}),
         }
 
     def save(self, folder: Path) -> None:
@@ -324,6 +329,9 @@ class Result:
             arrays |= {f"bands_{name}": value for name, value in vars(self.bands).items() if value is not None}
         if self.dos is not None:
             arrays |= {f"dos_{name}": value for name, value in vars(self.dos).items()}
+        for name in () if self.response is None else ("chi0", "chi"):
+            if (matrix := getattr(self.response, name)) is not None:
+                arrays[f"response_{name}"] = matrix
         for name in ("dos_values", "bands_projections"):  # single precision: codes print three or four digits
             if name in arrays:
                 arrays[name] = arrays[name].astype(np.float32)
@@ -378,6 +386,9 @@ class Result:
                 HubbardOccupations(site, shell, _matrices(matrices))
                 for site, shell, matrices in data.get("occupations", ())
             ),
+            response=ResponseU.from_data(data["response"], _fields(held, "response_"))
+            if "response" in data
+            else None,
         )
 
 

@@ -80,7 +80,7 @@ def command(  # noqa: PLR0917, click calls it by name
 
 
 # Not POTCAR, which may be the user's own.
-_INPUTS = {"INCAR", "KPOINTS", "POSCAR", "POTCAR.spec", "site_order.json", "pw.in", "projwfc.in",
+_INPUTS = {"INCAR", "KPOINTS", "POSCAR", "POTCAR.spec", "site_order.json", "pw.in", "projwfc.in", "hp.in",
            "potential.in", "charge.in", "spin.in", "spin_x.in", "spin_y.in", "spin_z.in"}  # fmt: skip
 
 

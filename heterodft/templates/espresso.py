@@ -1,12 +1,13 @@
 """Input files of Quantum ESPRESSO, in the syntax of the installed version.
 
 A step runs each program on an ``INPUT.in`` and prints to ``INPUT.out``: relax and static pw.x; dos and bands pw.x,
-then projwfc.x; potential and charge pp.x on the density of the static step. bands.x is not run: the XML of pw.x holds
-the bands, and ``atomic_proj.xml`` of projwfc.x their weight on each site.
+then projwfc.x; potential and charge pp.x on the density of the static step; response pw.x, then hp.x. bands.x is not
+run: the XML of pw.x holds the bands, and ``atomic_proj.xml`` of projwfc.x their weight on each site.
 """
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from heterodft.errors import InputError, did_you_mean
 from heterodft.templates.espresso_cards import SHIFT_CARD_VERSION, write_cards
 from heterodft.templates.espresso_namelists import NONCOLLINEAR_DUDAREV, PREFIX, write_namelists
 from heterodft.templates.espresso_version import program_version
+from heterodft.templates.hp import SITE_ORDER_FILE, check_response, hubbard_first, response_namelist
 from heterodft.templates.hubbard import HUBBARD_CARD_VERSION, check_hubbard
 from heterodft.templates.pseudopotentials import wavefunction_shells
 from heterodft.templates.setup import Deck, Entry, Section, Value, merge_raw, mesh_entry
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["PREFIX", "PROGRAMS", "fortran", "program_of", "program_version", "write_espresso"]
 
 PROGRAMS = ("pw.x", "projwfc.x", "pp.x")
+"""Those that any campaign may need; hp.x is asked for when it is needed."""
 _POTENTIAL, _CHARGE, _SPIN, _SPIN_VECTOR = 11, 0, 6, 13
 """plot_num of pp.x: V_bare + V_Hartree, charge density, spin density, noncollinear magnetization."""
 
@@ -58,7 +61,7 @@ def program_of(name: str) -> str:
     >>> program_of("pw.in"), program_of("spin.in")
     ('pw.x', 'pp.x')
     """
-    return {"pw.in": "pw.x", "projwfc.in": "projwfc.x"}.get(name, "pp.x")
+    return {"pw.in": "pw.x", "projwfc.in": "projwfc.x", "hp.in": "hp.x"}.get(name, "pp.x")
 
 
 def write_espresso(
@@ -97,13 +100,19 @@ def write_espresso(
     merge_raw(namelists, setup, place={key: _namelist_of(key) for key in raw}, guarded=guarded)
     has_card = bool(active) and version >= HUBBARD_CARD_VERSION
     in_card = version >= SHIFT_CARD_VERSION
-    cards = write_cards(setup, pseudopotentials, hubbard=has_card, shift=in_card)
+    order = hubbard_first(setup) if setup.step == "response" else None
+    cards = write_cards(setup, pseudopotentials, hubbard=has_card, shift=in_card, order=order)
     files = {"pw.in": _text(namelists) + cards}
     entries = _entries("pw.in", namelists) + _card_entries(setup, hubbard=has_card, shift=in_card)
     if setup.step in ("dos", "bands"):
         projection = {"projwfc": _projection(setup)}
         files["projwfc.in"] = _text(projection)
         entries += _entries("projwfc.in", projection)
+    if order is not None:
+        check_response(setup, pseudopotentials, version)
+        response = {"inputhp": response_namelist(setup)}
+        files |= {"hp.in": _text(response), SITE_ORDER_FILE: json.dumps({"order": order}) + "\n"}
+        entries += _entries("hp.in", response)
     notes = _notes(setup, pseudopotentials)
     serial = version < HUBBARD_CARD_VERSION and any(u and u.start for u in setup.site_hubbard)
     if serial:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from heterodft.templates.pseudopotentials import Pseudopotential
     from heterodft.templates.setup import Setup
@@ -24,10 +24,19 @@ ZERO_U = 1e-8
 
 
 def write_cards(
-    setup: Setup, pseudopotentials: Mapping[str, Pseudopotential], *, hubbard: bool, shift: bool = False
+    setup: Setup,
+    pseudopotentials: Mapping[str, Pseudopotential],
+    *,
+    hubbard: bool,
+    shift: bool = False,
+    order: Sequence[int] | None = None,
 ) -> str:
-    """Return the cards, the HUBBARD card and the shift of a site in it only when asked for."""
-    cards = [_species(setup, pseudopotentials), _cell(setup), _positions(setup), _kpoints(setup)]
+    """Return the cards.
+
+    The HUBBARD card and the shift of a site in it only when asked for, the sites in another order where one is given.
+    """
+    sites = range(len(setup.structure)) if order is None else order
+    cards = [_species(setup, pseudopotentials), _cell(setup), _positions(setup, sites), _kpoints(setup)]
     return "\n".join([*cards, _hubbard(setup, shift=shift)] if hubbard else cards)
 
 
@@ -50,10 +59,11 @@ def _cell(setup: Setup) -> str:
     return "\n".join(["CELL_PARAMETERS angstrom", *rows, ""])
 
 
-def _positions(setup: Setup) -> str:
+def _positions(setup: Setup, sites: Sequence[int]) -> str:
+    labels, places = setup.species.site_labels, setup.structure.frac_coords.tolist()
     rows = [
-        f"{label:4} {x + 0.0:14.10f}  {y + 0.0:14.10f}  {z + 0.0:14.10f}"
-        for label, (x, y, z) in zip(setup.species.site_labels, setup.structure.frac_coords.tolist(), strict=True)
+        f"{labels[i]:4} {places[i][0] + 0.0:14.10f}  {places[i][1] + 0.0:14.10f}  {places[i][2] + 0.0:14.10f}"
+        for i in sites
     ]
     return "\n".join(["ATOMIC_POSITIONS crystal", *rows, ""])
 

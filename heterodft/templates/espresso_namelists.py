@@ -34,7 +34,7 @@ _SMEARING = {"cold": "mv", "gaussian": "gauss", "fermi-dirac": "fd", "methfessel
 _XC = ("PBE", "PBEsol")
 _BARE_ACCURACY = 1e-10
 """Ry, of eigenvalues; occupations are then good to 1e-5 electrons, a thousandth of what a shift changes."""
-_CALCULATION = {"static": "scf", "shift-bare": "scf", "shift": "scf", "dos": "nscf", "bands": "bands"}
+_CALCULATION = dict.fromkeys(("static", "shift-bare", "shift", "response"), "scf") | {"dos": "nscf", "bands": "bands"}
 
 
 def write_namelists(
@@ -103,6 +103,8 @@ def _system(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> Se
         section |= {"lspinorb": Value(True, "magnetism")} if setup.spin_orbit else {}
     else:
         section["nspin"] = Value(1 if setup.moments is None else 2, "magnetism")
+    if setup.filled_moment is not None:
+        return section | _filled(setup, setup.filled_moment)
     if settings.smearing == "tetrahedra":
         return section | {"occupations": setup.value("tetrahedra", "smearing")}
     return section | {
@@ -110,6 +112,19 @@ def _system(setup: Setup, pseudopotentials: Mapping[str, Pseudopotential]) -> Se
         "smearing": setup.value(_SMEARING[settings.smearing], "smearing", "smearing"),
         "degauss": setup.value(round(settings.smearing_width / RYDBERG, 6), "smearing_width", "smearing_width"),
     }
+
+
+def _filled(setup: Setup, moment: float) -> Section:
+    """Fill the bands of an insulator one by one, each spin its own number."""
+    section = {"occupations": Value("fixed", f"gap of {setup.parent}")}
+    if setup.moments is None:
+        return section
+    if moment < 0:
+        raise InputError(
+            f"magnetism: pw.x takes no negative total moment ({moment:g} μB) with fixed occupations; "
+            "turn all starting moments around"
+        )
+    return section | {"tot_magnetization": Value(moment, f"moment of {setup.parent}")}
 
 
 def _electrons(setup: Setup) -> Section:
@@ -122,7 +137,7 @@ def _electrons(setup: Setup) -> Section:
     }
     if settings.screening == "local":
         section["mixing_mode"] = setup.value("local-TF", "screening", "screening")
-    if setup.takes.density and setup.step in ("relax", "static", *SHIFT_STEPS):
+    if setup.takes.density and setup.step in ("relax", "static", "response", *SHIFT_STEPS):
         section["startingpot"] = Value("file", f"handed on by {setup.parent}")
     return section | (_one_iteration() if setup.step == "shift-bare" else {})
 

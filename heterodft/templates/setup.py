@@ -60,6 +60,9 @@ class Setup:
         For people.
     shift
         Of the potential on one site, in the steps for it.
+    filled_moment
+        Total moment in μB of a cell that is known to have a gap and whose bands are filled one by one; None fills
+        them with the smearing of the settings.
     """
 
     code: str
@@ -75,6 +78,7 @@ class Setup:
     same_basis: bool = True
     title: str = ""
     shift: PotentialShift | None = None
+    filled_moment: float | None = None
 
     @property
     def noncollinear(self) -> bool:

@@ -1,7 +1,7 @@
 """The steps of a chain: what each computes, from which step it starts, and what it takes over from that step.
 
-A chain runs relax-coarse → relax → static, and from the static step dos, bands, potential and charge, and the shifts
-of a potential that give U by linear response (`heterodft.templates.shifts`). Starting
+A chain runs relax-coarse → relax → static, and from the static step dos, bands, potential, charge, the response of
+hp.x, and the shifts of a potential that give U by linear response (`heterodft.templates.shifts`). Starting
 moments are written in every input file, since VASP and pw.x find the symmetry with them; where a density is taken
 over, the spin density in it decides where the cycle starts.
 """
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["NEED_A_STATIC_STEP", "RELAXATIONS", "STEPS", "StepName", "TakenOver", "parent_of", "taken_over"]
 
 StepName = Literal[
-    "relax-coarse", "relax", "static", "dos", "bands", "potential", "charge", "shift-bare", "shift"
+    "relax-coarse", "relax", "static", "dos", "bands", "potential", "charge", "response", "shift-bare", "shift"
 ]  # fmt: skip
 
 STEPS: tuple[StepName, ...] = get_args(StepName)
 """In the order a chain runs them."""
 RELAXATIONS: tuple[StepName, ...] = ("relax-coarse", "relax")
-NEED_A_STATIC_STEP: tuple[StepName, ...] = ("dos", "bands", "potential", "charge", "shift-bare", "shift")
+NEED_A_STATIC_STEP: tuple[StepName, ...] = (
+    "dos", "bands", "potential", "charge", "response", "shift-bare", "shift",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ _TAKEN = {
     ("espresso", "charge"): TakenOver(True, True, False, "pp.x needs none for a density"),
     ("espresso", "shift-bare"): TakenOver(True, True, False, _LESS_SYMMETRY),
     ("espresso", "shift"): TakenOver(True, True, False, _LESS_SYMMETRY),
+    ("espresso", "response"): TakenOver(True, True, False, "hp.x needs tighter ones, computed first"),
     ("vasp", "relax-coarse"): TakenOver(True, True, False, _OTHER_MESH),
     ("vasp", "relax"): TakenOver(True, True, False, _OTHER_MESH),
     ("vasp", "static"): TakenOver(True, True, True),
@@ -71,6 +74,7 @@ _TAKEN = {
     ("vasp", "charge"): TakenOver(True, True, True),
     ("vasp", "shift-bare"): TakenOver(True, True, False, _LESS_SYMMETRY),
     ("vasp", "shift"): TakenOver(True, True, False, _LESS_SYMMETRY),
+    ("vasp", "response"): TakenOver(True, True, False, "it is not computed with VASP"),
 }
 
 

@@ -128,6 +128,8 @@ class NumbersSpec(Spec):
     coarse_first: bool | None = None
     path_spacing: Spacing | None = None
     dipole: bool | None = None
+    qpoints: tuple[Divisions, Divisions, Divisions] | None = None
+    response_tolerance: Annotated[float, Field(gt=0, le=0.1)] | None = None
     espresso: Annotated[RawSettings, reading(_raw)] = RawSettings()
     vasp: Annotated[RawSettings, reading(_raw)] = RawSettings()
 
@@ -163,7 +165,7 @@ class MethodSpec(NumbersSpec):
         return protocol
 
 
-CampaignStep = Literal["relax", "static", "dos", "bands", "potential", "charge"]
+CampaignStep = Literal["relax", "static", "dos", "bands", "potential", "charge", "response"]
 
 
 def _step(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from math import pi, sqrt
+from math import pi, prod, sqrt
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,10 @@ __all__ = ["Calibration", "Cost", "calibrate", "estimate_cost"]
 _SECONDS = 3.8e-8
 """Core-seconds of pw.x 6.7 for one band, band, plane wave, k-point, spin and iteration; measured on the ten-atom
 (LaAlO3)1/(SrTiO3)1 cell: 6.1 core-seconds for 45 bands, 3300 plane waves, 2 spins, 12 iterations."""
-_ITERATIONS = {"relax-coarse": 150, "relax": 100, "static": 14, "dos": 8, "bands": 8, "shift-bare": 4, "shift": 12}
-"""Iterations of an SCF cycle, of all cycles of a relaxation; a fixed density takes as long as about eight."""
+_ITERATIONS = {"relax-coarse": 150, "relax": 100, "static": 14, "dos": 8, "bands": 8, "response": 30,
+               "shift-bare": 4, "shift": 12}  # fmt: skip
+"""Iterations of an SCF cycle, of all cycles of a relaxation; a fixed density takes as long as about eight, the
+response at one wave vector as thirty."""
 _POST_PROCESSING_SECONDS = 5.0
 _MOST_PAST_RUNS = 200
 _RANKS = re.compile(r"running on\s+(\d+) processor")
@@ -109,6 +111,7 @@ def estimate_cost(request: Request, settings: Settings, *, calibration: Calibrat
     seconds = _POST_PROCESSING_SECONDS
     if request.step in _ITERATIONS:
         seconds = _SECONDS * bands**2 * waves * spinors * kpoints * spins * _ITERATIONS[request.step]
+        seconds *= _responses(setup)
     factor = 1.0 if calibration is None else calibration.factor(request.code, request.step)
     return Cost(
         atoms=len(setup.structure),
@@ -122,6 +125,18 @@ def estimate_cost(request: Request, settings: Settings, *, calibration: Calibrat
         core_hours=seconds * factor / 3600,
         estimated_electrons=any(getattr(file, "path", None) is None for file in files.values()),
     )
+
+
+def _responses(setup: Setup) -> int:
+    """Return how many responses hp.x computes: sites with U that differ, times wave vectors.
+
+    Of these q and -q are one. 1 for any other step.
+    """
+    if setup.step != "response":
+        return 1
+    mesh = setup.settings.qpoints or (1, 1, 1)
+    labels = {label for label, u in zip(setup.species.site_labels, setup.site_hubbard, strict=True) if u}
+    return len(labels) * (prod(mesh) // 2 + 1)
 
 
 _WORKSPACES = 8

@@ -55,6 +55,8 @@ _PROJECTION, _BAND = 56, 170
 """Bytes of a projection in ``atomic_proj.xml``, and of a band in ``projwfc.out``."""
 _ORBITALS = 2.1
 """Of a shell of a pseudopotential, from s to d."""
+_RESPONSE_WAVES = 8
+"""Sets of wavefunctions that hp.x keeps beside those of pw.x, at most."""
 _CUBE, _FILPLOT = 14, 18
 """Bytes of a grid point in the text files of pp.x."""
 _UPF = 2.5e5
@@ -125,6 +127,8 @@ def _espresso_parts(request: Request, cost: Cost, settings: Settings) -> _Parts:
     corrected = sum(2 * "spdf".index(u.shell[-1]) + 1 for u in setup.site_hubbard if u)
     scratch = points * cost.plane_waves * _COMPLEX * spinors * corrected
     results = _TEXTS + points * cost.bands * _BAND
+    if request.step == "response":  # at k and k + q, with little symmetry
+        scratch += _RESPONSE_WAVES * waves
     if request.step in ("dos", "bands"):
         scratch += waves
         files = find_files(request, settings)
@@ -228,7 +232,10 @@ def _tree_bytes(folder: str | Path) -> int:
 
 
 _SCRATCH = {
-    "espresso": ("*.filplot", *(f"{PREFIX}.{end}" for end in ("wfc*", "hub*", "mix*", "restart*", "xml"))),
+    "espresso": (
+        *("*.filplot", "HP/*.save/*", "HP/*wfc*", "HP/*.hub*", "HP/*.mix*"),
+        *(f"{PREFIX}.{end}" for end in ("wfc*", "hub*", "mix*", "restart*", "xml")),
+    ),
     "vasp": ("TMPCAR", "CHG", "PROCAR.tmp"),
 }
 """Work files that no step reads."""

@@ -7,25 +7,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, StorageError
+from heterodft.files import write_text
 from heterodft.templates.espresso import PREFIX
+from heterodft.templates.hp import hubbard_first
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.workflows.calculation import FAILURE_FILE, finished_id, read_request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pymatgen.core import Structure
 
     from heterodft.workflows.calculation import Request
 
-__all__ = ["hand_over", "has_density", "relaxed_structure"]
+__all__ = ["filled_moment", "hand_over", "has_density", "relaxed_structure"]
 
 _HANDED_ON = ("data-file-schema.xml", "charge-density.dat", "occup.txt", "paw.txt")
 """The copy leaves the parent's data as it was: an nscf run overwrites ``data-file-schema.xml``."""
 _UNCHANGED = 1e-5
 """Å; pw.x prints and stores cells in bohr."""
+_WHOLE = 0.05
+"""μB by which the smeared moment of an insulator may miss a whole number."""
 
 
 def has_density(folder: Path) -> bool:
@@ -92,5 +98,33 @@ def hand_over(request: Request, folder: Path) -> None:
         for name in names:
             if (source / name).is_file():
                 shutil.copy2(source / name, target / name)
+        if request.step == "response" and (target / "occup.txt").is_file():
+            _reorder_occupations(target / "occup.txt", hubbard_first(request.to_setup()))
     except OSError as error:
         raise StorageError(f"cannot write {target}: {error.strerror or error}; free some space") from error
+
+
+def _reorder_occupations(path: Path, order: Sequence[int]) -> None:
+    """Put the occupation matrices of a response step into the order of its sites; the site varies slowest."""
+    numbers = path.read_text(encoding="utf-8").split()
+    if len(numbers) % len(order):
+        raise CalculationError(f"{path} does not hold occupations of {len(order)} sites; submit the campaign again")
+    size = len(numbers) // len(order)
+    blocks = [" ".join(numbers[site * size : (site + 1) * size]) for site in order]
+    write_text(path, "\n".join(blocks) + "\n")
+
+
+def filled_moment(request: Request, folder: Path) -> float | None:
+    """Return the total moment (μB) of a response step whose parent has a gap; None fills bands with smearing.
+
+    hp.x stops where a smeared run has no states at its Fermi level, and takes fixed occupations there. A gap below
+    the smearing width is left to smearing, and so is one with a moment that is no whole number.
+    """
+    if request.step != "response" or request.parent is None:
+        return None
+    before = Result.load(_parent_folder(request, folder))
+    gap = None if before.bands is None else find_gap(before)
+    if gap is None or gap.metal or gap.value <= request.settings.smearing_width:
+        return None
+    moment = before.total_moment or 0.0
+    return None if abs(moment - round(moment)) > _WHOLE else float(round(moment))

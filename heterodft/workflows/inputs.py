@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from heterodft.errors import InputError
@@ -104,6 +105,7 @@ def prepare_inputs(
     *,
     version: tuple[int, int] | None = None,
     structure: Structure | None = None,
+    filled_moment: float | None = None,
 ) -> Deck:
     """Return every input file of a request, with the origin of each setting.
 
@@ -117,6 +119,8 @@ def prepare_inputs(
         Of the DFT code; by default the installed pw.x is asked.
     structure
         What a relaxation before ended with; by default the structure of the request.
+    filled_moment
+        Total moment in μB where the step before found a gap, see `heterodft.templates.setup.Setup`.
 
     Raises
     ------
@@ -124,7 +128,7 @@ def prepare_inputs(
         If pw.x or a pseudopotential is missing or differs from the request's.
     """
     files = find_files(request, settings)
-    setup = request.to_setup(structure)
+    setup = replace(request.to_setup(structure), filled_moment=filled_moment)
     if request.code == "vasp":
         return write_vasp(setup, files, version=version)  # type: ignore[arg-type]
     known = version or program_version(settings.program("pw.x"))

@@ -26,7 +26,7 @@ from heterodft.workflows.continuation import (
     starting_text,
 )
 from heterodft.workflows.custodians.diagnosis import diagnose
-from heterodft.workflows.handover import hand_over, has_density, relaxed_structure
+from heterodft.workflows.handover import filled_moment, hand_over, has_density, relaxed_structure
 from heterodft.workflows.inputs import prepare_inputs
 from heterodft.workflows.orphans import settle_orphan
 
@@ -52,9 +52,12 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
     InterruptedCalculation
         If the worker was told to stop or its time is up; the program is ended first.
     """
-    deck = prepare_inputs(request, settings, structure=relaxed_structure(request, folder))
+    structure, moment = relaxed_structure(request, folder), filled_moment(request, folder)
+    deck = prepare_inputs(request, settings, structure=structure, filled_moment=moment)
     settings = replace(settings, cores=1, command=None) if deck.serial else settings
-    inputs = [WantedInput(name, text) for name, text in deck.files.items()]
+    inputs = [WantedInput(name, text) for name, text in deck.files.items() if name.endswith(".in")]
+    for name in deck.files.keys() - {each.name for each in inputs}:
+        write_text(folder / name, deck.files[name])
     settle_orphan(folder, [each.asked for each in inputs], settings)
     done = [ended_well(folder, each) for each in inputs]
     if request.step in (*RELAXATIONS, "static") and (

@@ -38,8 +38,8 @@ _UNITS: dict[str, Dimension] = {
     "dos_energy_step": "energy",
     "force_tolerance": "force",
 }
-_KEPT_BY_STEP = {"dos": ("smearing", "smearing_width", "shift_mesh")}
-"""What a value for the whole campaign does not change in a step: tetrahedra stay."""
+_KEPT_BY_STEP = {"dos": ("smearing", "smearing_width", "shift_mesh"), "response": ("scf_tolerance",)}
+"""What a value for the whole campaign does not change in a step: tetrahedra stay, and what a response needs."""
 
 
 @cache
@@ -152,6 +152,8 @@ def _from_structure(structure: Structure, step: StepName, values: dict[str, Any]
         found["dipole"] = True  # of a charged slab it would depend on where the slab lies
     if step in RELAXATIONS:
         found["cell"] = default_cell(structure)
+    if step == "response":
+        found["qpoints"] = (1, 1, 1)
     values |= found
     origin |= dict.fromkeys(found, "structure")
 

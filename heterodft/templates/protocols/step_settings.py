@@ -53,6 +53,8 @@ class StepSettings:
         k-points of a band structure.
     dipole
         Whether a slab's dipole is corrected for.
+    qpoints, response_tolerance
+        Of a response step: mesh of wave vectors, and the change of a response (1/eV) at which it is converged.
     origin
         Where each value came from: ``protocol fast``, ``campaign``, ``structure``, ``step``; no part of the identity.
     moment_tolerance
@@ -82,6 +84,8 @@ class StepSettings:
     max_ion_steps: int | None = None
     path: BandPath | None = None
     dipole: bool | None = None
+    qpoints: tuple[int, int, int] | None = None
+    response_tolerance: float | None = None
     origin: dict[str, str] = field(default_factory=dict, compare=False)
     moment_tolerance: float = field(default=0.0, compare=False)
 
@@ -93,6 +97,8 @@ class StepSettings:
                 "kpoints": [[round(x, 10) + 0.0 for x in k] for k in self.path.kpoints],
                 "labels": [list(label) for label in self.path.labels],
             }
+        if self.qpoints is not None:
+            data["qpoints"] = list(self.qpoints)
         return data | {"kpoints": list(self.kpoints), "shift": list(self.shift)}
 
     @classmethod
@@ -104,4 +110,6 @@ class StepSettings:
         known = {f.name for f in fields(cls)}
         values: dict[str, Any] = {"density_cutoff": None} | {k: v for k, v in data.items() if k in known}
         lists = {"kpoints": tuple(data["kpoints"]), "shift": tuple(data["shift"]), "path": path}
+        if "qpoints" in data:
+            lists["qpoints"] = tuple(data["qpoints"])
         return cls(**{**values, **lists})

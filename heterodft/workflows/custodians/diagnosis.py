@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from heterodft.analysis.readers.espresso.hp import PARAMETERS_FILE, read_hp_output
 from heterodft.analysis.readers.espresso.output import read_pw_output
 from heterodft.errors import ReaderError
-from heterodft.templates.espresso import program_of
+from heterodft.templates.espresso import PREFIX, program_of
 from heterodft.workflows.custodians.symptoms import remedy_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def diagnose(folder: Path, file: str) -> str | None:
     if not printed.finished and not printed.error:
         words = _last_words(folder / f"{name}.err")
         return _with_remedy(f"{program} ended before it was done{f': {words}' if words else ''}")
+    if program == "hp.x" and not printed.error:
+        return _response_failure(folder)
     asked = _CALCULATION.search((folder / "pw.in").read_text(encoding="utf-8")) if program == "pw.x" else None
     return _failure(printed, program, asked[1] if asked else "")
 
@@ -57,6 +60,16 @@ def _failure(printed: PwOutput, program: str, calculation: str) -> str | None:
         return f"not relaxed after {printed.ion_steps} steps; raise max_ion_steps or start from better positions"
     stopped = _stopped_before(printed, calculation)
     return f"{program} was stopped {stopped} (time limit or EXIT file)" if stopped else None
+
+
+def _response_failure(folder: Path) -> str | None:
+    """Return what hp.x says against itself: "JOB DONE." is printed after it stopped for want of something, too."""
+    printed = read_hp_output(folder / "hp.out")
+    if printed.stopped is not None:
+        return f"hp.x stopped: {printed.stopped}"
+    if not (printed.finished and (folder / f"{PREFIX}{PARAMETERS_FILE}").is_file()):
+        return "hp.x ended without Hubbard parameters; run it again with heterodft retry"
+    return None
 
 
 def _stopped_before(printed: PwOutput, calculation: str) -> str | None:

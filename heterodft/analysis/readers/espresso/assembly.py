@@ -13,6 +13,7 @@ import numpy as np
 
 from heterodft.analysis.readers.espresso.output import read_pw_output
 from heterodft.analysis.readers.espresso.projections import add_projections
+from heterodft.analysis.readers.espresso.response_step import add_response
 from heterodft.analysis.readers.espresso.runs import crash_words, find_runs
 from heterodft.analysis.result import Result, SiteValues
 from heterodft.errors import ReaderError
@@ -66,7 +67,8 @@ def read_espresso(
     if sources.own is None and strict:
         raise ReaderError(f"{files.folder} holds no output of pw.x that belongs to its XML file; expected pw.out")
     result = _assemble(sources)
-    return add_projections(result, sources, bands=projections)
+    result = add_projections(result, sources, bands=projections)
+    return add_response(result, files.folder, request, strict=strict)
 
 
 def _asked(request: dict[str, Any], name: str) -> Any:

@@ -13,7 +13,16 @@ from heterodft.units import RYDBERG
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Progress", "PwOutput", "parse_pw_output", "read_doubts", "read_progress", "read_pw_output", "split_runs"]
+__all__ = [
+    "Progress",
+    "PwOutput",
+    "parse_pw_output",
+    "parse_seconds",
+    "read_doubts",
+    "read_progress",
+    "read_pw_output",
+    "split_runs",
+]
 
 _START = "Program PWSCF"
 _FLOAT = r"[-+]?\d*\.?\d+(?:[EeDd][-+]?\d+)?"
@@ -145,8 +154,8 @@ def parse_pw_output(text: str) -> PwOutput:
         absolute_moment=_last(_ABSOLUTE, text),
         charges=charges,
         moments=moments,
-        cpu_seconds=_seconds(times[1]) if times else None,
-        wall_seconds=_seconds(times[2]) if times else None,
+        cpu_seconds=parse_seconds(times[1]) if times else None,
+        wall_seconds=parse_seconds(times[2]) if times else None,
         finished="JOB DONE." in text,
         error=f"{box[1]}: {box[3]}" if box else None,
         relaxed=False if _IONS_STOPPED.search(text) else True if _IONS_DONE.search(text) else None,
@@ -201,7 +210,7 @@ def _last_table(rows: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
     return next((table for table in reversed(tables) if len(table) == longest), [])
 
 
-def _seconds(text: str) -> float:
+def parse_seconds(text: str) -> float:
     """Read a time such as ``1h 2m`` or ``1m23.45s`` or ``3.94s``."""
     parts = re.findall(r"([\d.]+)\s*([dhms])", text)
     return sum(float(value) * {"d": 86400, "h": 3600, "m": 60, "s": 1}[unit] for value, unit in parts)
