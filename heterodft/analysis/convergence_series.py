@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Named", "Series", "build_series", "order_pairs"]
 
 _RELAXED = ("relaxed against not relaxed", "not relaxed against relaxed")
-_MAGNETIC = 0.1
-"""μB; the mean moment is that of the ions with more."""
+_MAGNETIC, _LARGE = 0.1, 0.3
+"""μB, and part of the largest moment; the mean is that of the ions with more, which leaves induced moments out."""
 
 
 @dataclass(frozen=True)
@@ -311,7 +311,8 @@ def _moments(result: Result) -> NDArray[np.float64]:
 
 def _mean_moment(result: Result) -> float:
     sizes = np.abs(_moments(result))
-    return float(sizes[sizes > _MAGNETIC].mean()) if (sizes > _MAGNETIC).any() else 0.0
+    least = max(_MAGNETIC, _LARGE * float(sizes.max(initial=0.0)))
+    return float(sizes[sizes > least].mean()) if (sizes > least).any() else 0.0
 
 
 def _moment_change(before: Result, after: Result, matched: NDArray[np.int64], growing: bool) -> float:

@@ -70,7 +70,7 @@ def _parent_folder(request: Request, folder: Path) -> Path:
     parent: Path = folder / request.about["parent_folder"]
     if finished_id(parent) != request.parent:
         if (parent / FAILURE_FILE).is_file():
-            raise CalculationError(f"the step before, {parent}, failed; heterodft retry puts both back")
+            raise CalculationError(f"the step before, {parent.resolve()}, failed; heterodft retry puts both back")
         raise CalculationError(
             f"{parent} does not hold the step that this one starts from; submit the campaign again"
         )
