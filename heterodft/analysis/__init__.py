@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from heterodft.analysis.grids.slices import DensitySlice
     from heterodft.analysis.hubbard_scan import HubbardScan
     from heterodft.analysis.layers import find_layering
+    from heterodft.analysis.linear_response import LinearResponse
     from heterodft.analysis.local import DefectNeighbours
     from heterodft.analysis.moments import LayerMoments
     from heterodft.analysis.occupations import SiteOccupations
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
     from heterodft.analysis.potentials import PlanarAverage
     from heterodft.analysis.readers import read_folder
     from heterodft.analysis.readers.grid_files import read_grids
+    from heterodft.analysis.response import ResponseU
     from heterodft.analysis.result import HubbardOccupations, Result
+    from heterodft.analysis.starts import Starts
     from heterodft.analysis.stoner import StonerProduct
     from heterodft.analysis.structure import StructureProfile
 
@@ -68,13 +71,16 @@ _MODULES = {
     "LayerCharges": "charges",
     "LayerDos": "pdos",
     "LayerMoments": "moments",
+    "LinearResponse": "linear_response",
     "OrbitalPolarization": "orbitals",
     "PlanarAverage": "potentials",
+    "ResponseU": "response",
     "Result": "result",
     "SegregationEnergies": "energies.segregation",
     "SheetCarriers": "carriers",
     "SiteOccupations": "occupations",
     "SlabIntegrals": "densities",
+    "Starts": "starts",
     "StonerProduct": "stoner",
     "StructureProfile": "structure",
     "SuperlatticeFormation": "energies.formation",
@@ -109,13 +115,16 @@ __all__ = [
     "LayerCharges",
     "LayerDos",
     "LayerMoments",
+    "LinearResponse",
     "OrbitalPolarization",
     "PlanarAverage",
+    "ResponseU",
     "Result",
     "SegregationEnergies",
     "SheetCarriers",
     "SiteOccupations",
     "SlabIntegrals",
+    "Starts",
     "StonerProduct",
     "StructureProfile",
     "SuperlatticeFormation",

@@ -9,13 +9,12 @@ from heterodft import analysis
 
 NAMES = [
     "AgainstHubbard", "BandEdges", "ChemicalPotentials", "ConfigurationEnergies", "Convergence",
-    "DefectFormation",
-    "DefectNeighbours", "DefectShells", "DensitySlice", "ExchangeConstants", "FolderOverview", "Gap",
-    "HubbardOccupations", "HubbardScan", "LayerBands", "LayerCharges", "LayerDos", "LayerMoments",
-    "OrbitalPolarization", "PlanarAverage", "Result", "SegregationEnergies", "SheetCarriers", "SiteOccupations",
-    "SlabIntegrals", "StonerProduct", "StructureProfile",
-    "SuperlatticeFormation", "VolumeGrid", "compare", "find_gap", "find_layering", "read_folder", "read_grids",
-    "save_figure", "to_ase", "to_pymatgen_bands", "to_pymatgen_dos",
+    "DefectFormation", "DefectNeighbours", "DefectShells", "DensitySlice", "ExchangeConstants",
+    "FolderOverview", "Gap", "HubbardOccupations", "HubbardScan", "LayerBands", "LayerCharges", "LayerDos",
+    "LayerMoments", "LinearResponse", "OrbitalPolarization", "PlanarAverage", "ResponseU", "Result",
+    "SegregationEnergies", "SheetCarriers", "SiteOccupations", "SlabIntegrals", "Starts", "StonerProduct",
+    "StructureProfile", "SuperlatticeFormation", "VolumeGrid", "compare", "find_gap", "find_layering",
+    "read_folder", "read_grids", "save_figure", "to_ase", "to_pymatgen_bands", "to_pymatgen_dos",
 ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from heterodft.workflows.custodians.diagnosis import diagnose
 from heterodft.workflows.drivers import build_driver, strategy_of
 from heterodft.workflows.drivers.driver import Finished
 from heterodft.workflows.handover import filled_moment, hand_over
+from heterodft.workflows.progress import describe_running
 from heterodft.workflows.runner import run_calculation
 from heterodft.workflows.settings import Settings
 
@@ -240,3 +241,15 @@ def test_a_real_driver_finds_u_of_titanium(tmp_path, settings):
     assert "occupations      = 'fixed'" in (folder / "pw.in").read_text()
     assert not list(folder.glob("HP/*wfc*"))
     assert run_calculation(folder, response.id, settings).response.values == found.response.values
+
+
+def test_where_hp_x_is_can_be_told_while_it_runs(tmp_path):
+    (tmp_path / "pw.out").write_text("")
+    (tmp_path / "hp.out").write_text("     Program HP v.6.7 starts\n")
+    assert describe_running(tmp_path) == "hp.x"
+    (tmp_path / "hp.out").write_text(
+        "     The grid of q-points ( 2, 2, 2)  (  4 q-points ) :\n"
+        "      atom #  1   q point #   1   iter #   1\n"
+        "      atom #  1   q point #   2   iter #  12\n"
+    )
+    assert describe_running(tmp_path) == "hp.x, site 1, q-point 2 of 4, iteration 12"
