@@ -31,6 +31,8 @@ __all__ = ["FolderOverview"]
 
 _BY_ANY_STEP = ("moments", "charges", "defect")
 """Quantities that two steps tell in two ways, in spheres and by Löwdin, or with a density of states."""
+_OTHER_CELLS = ("relax", "response", "shift")
+"""How steps begin whose gap is that of another cell or potential, or that of the static step once more."""
 _NOTHING = 1e-9
 _SEE = "see step"
 _MOST_RUNS = 20
@@ -383,7 +385,7 @@ def _densest(read: Mapping[str, FolderOverview], main: FolderOverview) -> Folder
 
 def _narrowest(read: Mapping[str, FolderOverview], main: FolderOverview) -> Gap | None:
     """Return the smallest gap of the relaxed cell's steps, of equal ones that of the densest mesh."""
-    told = [one for step, one in read.items() if one.gap is not None and not step.startswith("relax")]
+    told = [one for step, one in read.items() if one.gap is not None and not step.startswith(_OTHER_CELLS)]
     found = [(one.gap.value, _is_path(one.result), -one.gap.kpoints, i) for i, one in enumerate(told) if one.gap]
     return told[min(found)[3]].gap if found else main.gap
 
