@@ -227,7 +227,7 @@ class FolderOverview:
         """What the reader must know, of the run and of each quantity, each said once."""
         said = [note for quantity in self.quantities.values() for note in getattr(quantity, "notes", ())]
         own = [note for one in self.steps.values() for note in one.result.notes]
-        return list(dict.fromkeys([*self.result.notes, *own, *said]))
+        return list(dict.fromkeys([*self.result.notes, *own, *said, *_shift_note(self.result)]))
 
     def save(self, folder: Path) -> list[Path]:
         """Write ``analysis.json``, ``layers.csv`` and each quantity's figure with its numbers.
@@ -330,6 +330,16 @@ def _elsewhere(words: str, reason: str, beside: Mapping[str, Path]) -> str:
     """Return where a quantity is that another step of the same configuration tells, else the reason."""
     step = next((step for step in _ELSEWHERE.get(words, ()) if step in beside), None)
     return reason if step is None else f"{_SEE} '{step}' beside it"
+
+
+def _shift_note(result: Result) -> list[str]:
+    """Say that numbers are those of a cell with a shifted potential, of a step of linear response."""
+    shift = (result.request.get("request") or {}).get("shift")
+    if not shift:
+        return []
+    site, alpha = int(shift[0]), float(shift[1])
+    where = f"{result.structure[site].specie.symbol}{site + 1}"
+    return [f"the potential of {where} is shifted by {alpha:+g} eV: energy, gap and moments are not those of the cell"]
 
 
 def _read_steps(folder: Path, paths: Mapping[str, Path], options: dict[str, Any]) -> FolderOverview:

@@ -96,6 +96,11 @@ def _told(label: str, response: LinearResponse, rows: Sequence[Mapping[str, Any]
         where = f" in {row['layer']}" if row["layer"] else ""
         name = f"{row['element']}{row['site']}{where}"
         words.append(f"{label}: U({name}-{row['shell']}) = {row['U (eV)']:.2f}{error} eV, {row['points']} points")
+        if max(row["chi0 (1/eV)"], row["chi (1/eV)"]) > 0:
+            words.append(
+                f"{label}: {name}: electrons go where the potential is raised, which no ground state does; this U is "
+                "none, look at the state and the convergence of the cycles"
+            )
         if not row["linear"]:
             words.append(
                 f"{label}: {name}: the occupation is no straight line even for the smallest shifts; give "
