@@ -66,7 +66,11 @@ def _check_alike(axis: str, members: Sequence[tuple[Result, Path]]) -> None:
     """
     first, place = members[0]
     for other, folder in members[1:]:
-        told = [each for each in compare(first, other).differences if not each.startswith((*_AXIS_WORDS[axis], "A ", "B "))]
+        told = [
+            each
+            for each in compare(first, other).differences
+            if not each.startswith((*_AXIS_WORDS[axis], "A ", "B "))
+        ]
         if True in (settings_of(first)["relaxed"], settings_of(other)["relaxed"]):
             told = [each for each in told if not each.startswith("cell ")]
         if told:
@@ -132,9 +136,7 @@ def _names(results: Sequence[Result]) -> list[Named]:
 
 def _structures(results: Sequence[Result]) -> list[str]:
     """Return the name of each structure, with the number of atoms where cells of one name differ in it."""
-    names = [
-        str(r.request.get("about", {}).get("name") or r.structure.composition.reduced_formula) for r in results
-    ]
+    names = [str(r.request.get("about", {}).get("name") or r.structure.composition.reduced_formula) for r in results]
     sizes: dict[str, set[int]] = {}
     for name, result in zip(names, results, strict=True):
         sizes.setdefault(name, set()).add(len(result.structure))

@@ -6,9 +6,10 @@ from math import exp
 
 import pytest
 from drive_here import MadeUp
-from test_convergence_driver import CUTOFF, _decaying, _driver, _made
+from test_convergence_driver import CRN, CUTOFF, _decaying, _driver, _made
 from test_hubbard_driver import SCAN, Bistable, driver_of, u_of
 
+from heterodft.analysis.result import SiteValues
 from heterodft.units import RYDBERG
 from heterodft.workflows.calculation import write_request
 from heterodft.workflows.drivers import strategy_of
@@ -100,7 +101,8 @@ def test_the_same_folders_give_the_same_decision_in_any_order(tmp_path, section)
 
 
 def test_a_failure_of_other_settings_is_none_of_these(tmp_path):
-    (first, _), (second, _) = (_driver(tmp_path, CUTOFF, text).points[0].chains for text in TEXTS)
+    texts = CRN, CRN.replace("kpoints: [4, 4, 3]", "kpoints: [4, 4, 4]")
+    (first, _), (second, _) = (_driver(tmp_path, CUTOFF, text).points[0].chains for text in texts)
     assert first[0].path == second[0].path
     folder = tmp_path / "runs" / first[0].path
     write_request(first[0], folder)
@@ -110,21 +112,14 @@ def test_a_failure_of_other_settings_is_none_of_these(tmp_path):
     assert finished.failure(second[0]) is None
 
 
-def _texts():
-    from test_convergence_driver import CRN
-
-    return CRN, CRN.replace("kpoints: [4, 4, 3]", "kpoints: [4, 4, 4]")
-
-
-TEXTS = _texts()
-
-
 def test_two_orders_that_end_in_one_state_have_no_difference_that_converges(tmp_path):
     def result_of(request):
         per_atom = 5.0 * exp(-0.12 * request.settings.cutoff / RYDBERG)
         found = _made(request, 4 * per_atom - 900.0)
         sizes = tuple(abs(moment) for moment in found.sites["sphere"].moments)  # both end up FM, and nobody says so
-        return _made(request, 4 * per_atom - 900.0, sites={"sphere": type(found.sites["sphere"])("sphere", sizes, sizes)})
+        return _made(
+            request, 4 * per_atom - 900.0, sites={"sphere": type(found.sites["sphere"])("sphere", sizes, sizes)}
+        )
 
     driver = _driver(tmp_path, CUTOFF.replace("energy: 1 meV/atom", "order_energy: 1 meV/f.u."))
     finished = MadeUp(result_of)

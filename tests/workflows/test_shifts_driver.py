@@ -278,16 +278,6 @@ def test_vasp_is_refused_beside_a_u(campaign):
         build(campaign.for_code("vasp"), elements=("Cr",), structures=("crn",))
 
 
-def test_a_u_that_answers_the_shift_is_told(campaign):
-    driver = build(campaign, elements=(), structures=("crn",))
-    finished, _ = drive(driver)
-    words = shifts.summarize(driver, finished).words
-    assert sum("a U is on (Cr: 3 eV) and answers the shifts too" in line for line in words) == 1
-    driver = build(campaign)
-    finished, _ = drive(driver)
-    assert not any("a U is on" in line for line in shifts.summarize(driver, finished).words)
-
-
 def test_a_site_that_answers_the_wrong_way_has_no_u(campaign):
     def result_of(request):
         turned = None if request.shift is None else replace(request.shift, alpha=-request.shift.alpha)

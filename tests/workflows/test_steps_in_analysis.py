@@ -55,6 +55,6 @@ def test_the_energy_of_a_shifted_potential_is_none_of_the_cell(configuration):
     assert differences(static, shift) == ["B has a site with a shifted potential"]
     assert "energies" not in compare_results({"static": static, "shift": shift})
     assert FolderOverview.read(configuration / "shift").notes[-1] == (
-        "the potential of Ti3 is shifted by +0.05 eV: energy, gap and moments are not those of the cell"
+        "the potential of Ti3 is shifted by +0.05 eV: its energy and gap are not those of the cell"
     )
     assert not any("shifted" in note for note in FolderOverview.read(configuration).notes)

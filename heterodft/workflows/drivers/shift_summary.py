@@ -36,7 +36,7 @@ def summary_of(driver: Driver, finished: Finished, *, figures: bool = False) -> 
             continue
         own = _rows(static, found, finished)
         rows += own
-        words += _told(label, found, own) + _beside_u(label, own)
+        words += _told(label, found, own)
         tables.append(found.to_frame().assign(configuration=label))
         if figures:
             drawn[f"{static.about['name']}-{static.about['order']}-{static.about['hubbard']}"] = found.plot()
@@ -113,21 +113,6 @@ def _told(label: str, response: LinearResponse, rows: Sequence[Mapping[str, Any]
             far = ", ".join(f"{alpha:+g}" for alpha in series.alphas[out])
             words.append(f"{label}: {kind} shifts of {far} eV of site {series.site + 1} lie beyond the straight line")
     return words + [f"{label}: {note}" for note in response.notes]
-
-
-def _beside_u(label: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say where a U answers the shift as well, which takes U/m from what comes out.
-
-    H. J. Kulik et al., Phys. Rev. Lett. 97, 103001 (2006): U_out = U_scf - U_in/m, with m the number of orbitals that
-    answer, 1 to 10 of a d shell. hp.x leaves the answer of U out.
-    """
-    given = {f"{row['element']}: {row['U given (eV)']:g} eV" for row in rows if row["U given (eV)"]}
-    if not given:
-        return []
-    return [
-        f"{label}: a U is on ({', '.join(sorted(given))}) and answers the shifts too: what comes out is U less a part "
-        "of it, not the U of hp.x, nor to be put in again; give U of 0"
-    ]
 
 
 def _doubts(label: str, static: Request, finished: Finished) -> list[str]:
