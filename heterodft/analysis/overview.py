@@ -339,9 +339,7 @@ def _shift_note(result: Result) -> list[str]:
         return []
     site, alpha = int(shift[0]), float(shift[1])
     where = f"{result.structure[site].specie.symbol}{site + 1}"
-    return [
-        f"the potential of {where} is shifted by {alpha:+g} eV: energy, gap and moments are not those of the cell"
-    ]
+    return [f"the potential of {where} is shifted by {alpha:+g} eV: its energy and gap are not those of the cell"]
 
 
 def _read_steps(folder: Path, paths: Mapping[str, Path], options: dict[str, Any]) -> FolderOverview:

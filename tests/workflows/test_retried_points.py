@@ -115,11 +115,8 @@ def test_a_failure_of_other_settings_is_none_of_these(tmp_path):
 def test_two_orders_that_end_in_one_state_have_no_difference_that_converges(tmp_path):
     def result_of(request):
         per_atom = 5.0 * exp(-0.12 * request.settings.cutoff / RYDBERG)
-        found = _made(request, 4 * per_atom - 900.0)
-        sizes = tuple(abs(moment) for moment in found.sites["sphere"].moments)  # both end up FM, and nobody says so
-        return _made(
-            request, 4 * per_atom - 900.0, sites={"sphere": type(found.sites["sphere"])("sphere", sizes, sizes)}
-        )
+        sizes = tuple(abs(moment) for moment in request.moments)  # both end up FM, and nobody says so
+        return _made(request, 4 * per_atom - 900.0, sites={"sphere": SiteValues("sphere", sizes, sizes)})
 
     driver = _driver(tmp_path, CUTOFF.replace("energy: 1 meV/atom", "order_energy: 1 meV/f.u."))
     finished = MadeUp(result_of)
