@@ -105,6 +105,11 @@ class AgainstHubbard:
             Known from a denser mesh than that of the result; by default that of the result's own bands.
         """
         points = points_of(results, names=names, gaps=gaps)
+        variants = [str(result.request.get("about", {}).get("variant") or "") for result in results]
+        points = [
+            replace(point, order=f"{point.order} {variant}") if variant else point
+            for point, variant in zip(points, variants, strict=True)
+        ]
         scanned: set[str] = set()
         for members in _families(results).values():
             scanned |= _differing([_hubbard(results[i]) for i in members])

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["compare_results"]
 
 _WITHOUT_ENERGY = ("dos", "bands", "potential", "charge")
+_OF_U = ("response", "shift", "shift-bare")
+"""Steps of linear response: their energies are of a shifted potential, or those of the static step once more."""
 
 
 def compare_results(
@@ -26,7 +28,8 @@ def compare_results(
     Parameters
     ----------
     results
-        By the name of their folder. Those of steps that compute no energy (dos, bands) are left out.
+        By the name of their folder. Those of steps that compute no energy of their own (dos, bands, shifts) are
+        left out.
     reference
         The configuration whose energy is zero; by default FM or the lowest.
     gaps
@@ -45,7 +48,7 @@ def compare_results(
     with_energy = {
         name: result
         for name, result in results.items()
-        if result.energy is not None or result.step not in _WITHOUT_ENERGY
+        if result.step not in _OF_U and (result.energy is not None or result.step not in _WITHOUT_ENERGY)
     }
     found: dict[str, Any] = {}
     if len(with_energy) > 1:

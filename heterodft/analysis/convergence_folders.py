@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from heterodft.analysis.convergence_series import Named
 from heterodft.analysis.energies.calculation_settings import settings_of
+from heterodft.analysis.energies.comparability import compare
 from heterodft.analysis.energies.states import asked_order, find_states
 from heterodft.analysis.readers import read_folder
 from heterodft.errors import ReaderError
@@ -31,6 +32,8 @@ def sort_folders(folders: Sequence[Path]) -> Sorted:
     ReaderError
         If they differ in none or in several of cutoff, k-mesh and smearing, or two are the same.
     """
+    if len(folders) < 2:
+        raise ReaderError("convergence takes two folders or more, which differ in cutoff, k-mesh or smearing alone")
     results = [read_folder(folder) for folder in folders]
     axis = _axis(results, folders)
     unit, finer, value_of = _AXES[axis]
@@ -39,6 +42,11 @@ def sort_folders(folders: Sequence[Path]) -> Sorted:
     order = sorted(numbers, key=lambda mark: finer * numbers[mark])
     names = _names(results)
     columns = list(dict.fromkeys(names))
+    if max(names.count(name) for name in columns) < 2:
+        told = ", ".join(name.text for name in columns)
+        raise ReaderError(f"no configuration is there twice ({told}); give folders of one that differ in {axis}")
+    for name in columns:
+        _check_alike(axis, [(r, f) for r, f, own in zip(results, folders, names, strict=True) if own == name])
     table: list[list[Result | None]] = [[None] * len(columns) for _ in order]
     for mark, name, result, folder in zip(marks, names, results, folders, strict=True):
         row = table[order.index(mark)]
@@ -46,6 +54,27 @@ def sort_folders(folders: Sequence[Path]) -> Sorted:
             raise ReaderError(f"{folder}: {name.text} at {axis} {mark} is given twice; leave one out")
         row[columns.index(name)] = result
     return axis, unit, [(numbers[mark], mark) for mark in order], table, columns
+
+
+def _check_alike(axis: str, members: Sequence[tuple[Result, Path]]) -> None:
+    """Refuse folders of one configuration that differ in more: of another U, cell or functional nothing converges.
+
+    Raises
+    ------
+    ReaderError
+        If two do.
+    """
+    first, place = members[0]
+    for other, folder in members[1:]:
+        told = [
+            each
+            for each in compare(first, other).differences
+            if not each.startswith((*_AXIS_WORDS[axis], "A ", "B "))
+        ]
+        if True in (settings_of(first)["relaxed"], settings_of(other)["relaxed"]):
+            told = [each for each in told if not each.startswith("cell ")]
+        if told:
+            raise ReaderError(f"{folder} differs from {place} in more than its {axis}: {told[0]}; leave one out")
 
 
 def _axis(results: Sequence[Result], folders: Sequence[Path]) -> str:
@@ -75,6 +104,12 @@ def _divisions(result: Result) -> float:
     return float(mesh[0] * mesh[1] * mesh[2]) if isinstance(mesh, list) else float(mesh)
 
 
+_AXIS_WORDS = {
+    "cutoff": ("cutoff ", "density cutoff "),
+    "kpoints": ("k-mesh ",),
+    "smearing": ("smearing width ", "smearing "),
+}
+"""How differences begin that the axis makes; "A did not converge" is told at its point."""
 _AXES: dict[str, tuple[str, int, Callable[[Any], float]]] = {
     "cutoff": ("eV", 1, lambda result: float(settings_of(result)["cutoff"])),
     "kpoints": ("points of the mesh", 1, _divisions),
@@ -85,18 +120,27 @@ _AXES: dict[str, tuple[str, int, Callable[[Any], float]]] = {
 def _names(results: Sequence[Result]) -> list[Named]:
     """Return what each result is called: by what was asked for, else by formula and the state reached."""
     families: dict[str, list[int]] = {}
-    for i, result in enumerate(results):
-        families.setdefault(_structure(result), []).append(i)
+    structures = _structures(results)
+    for i, structure in enumerate(structures):
+        families.setdefault(structure, []).append(i)
     states: dict[int, str] = {}
     for members in families.values():
         found = find_states([results[i] for i in members])
         states |= {i: state.name.partition(" (")[0] for i, state in zip(members, found, strict=True)}
     about = [result.request.get("about", {}) for result in results]
     return [
-        Named(_structure(r), asked_order(r) or states[i], str(about[i].get("hubbard", "")))
+        Named(structures[i], asked_order(r) or states[i], str(about[i].get("hubbard", "")))
         for i, r in enumerate(results)
     ]
 
 
-def _structure(result: Result) -> str:
-    return str(result.request.get("about", {}).get("name") or result.structure.composition.reduced_formula)
+def _structures(results: Sequence[Result]) -> list[str]:
+    """Return the name of each structure, with the number of atoms where cells of one name differ in it."""
+    names = [str(r.request.get("about", {}).get("name") or r.structure.composition.reduced_formula) for r in results]
+    sizes: dict[str, set[int]] = {}
+    for name, result in zip(names, results, strict=True):
+        sizes.setdefault(name, set()).add(len(result.structure))
+    return [
+        f"{name} ({len(result.structure)} atoms)" if len(sizes[name]) > 1 else name
+        for name, result in zip(names, results, strict=True)
+    ]

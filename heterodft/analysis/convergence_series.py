@@ -150,7 +150,7 @@ def difference_series(
     )
     totals = []
     for point, (a, b) in enumerate(zip(*results, strict=True)):
-        reason = one[point][point] or other[point][point] or _incomparable(a, b)
+        reason = one[point][point] or other[point][point] or _incomparable(a, b) or _one_state(a, b)
         one[point][point] = reason
         totals.append(np.nan if reason or a is None or b is None else _energy(a) - _energy(b))
     size = range(len(totals))
@@ -165,6 +165,14 @@ def _incomparable(a: Result | None, b: Result | None) -> str:
         return "not computed"
     told = compare(a, b)
     return "; ".join(each for each in (*told.differences, *told.unknown) if each not in _RELAXED)
+
+
+def _one_state(a: Result | None, b: Result | None) -> str:
+    """Return that two orders ended in one state, whose difference is zero at every point; empty where not."""
+    if a is None or b is None or len(a.structure) != len(b.structure):
+        return ""
+    one, other = find_states([a, b])
+    return f"both are in one state: {one.name}" if one.name and one.name == other.name else ""
 
 
 def _fault(quantity: str, result: Result | None) -> str:

@@ -19,6 +19,8 @@ __all__ = ["BranchCost", "Hysteresis", "OrderEnergy", "Transition", "costs_of", 
            "find_transitions", "hysteresis_words", "order_energies", "start_rank"]  # fmt: skip
 
 _One = TypeVar("_One")
+_OTHER_CELL = 0.5
+"""Percent of the volume."""
 _SAME_START = 4
 """Digits of eV; starts whose energies agree so far are as good as each other."""
 
@@ -39,6 +41,8 @@ class Hysteresis:
         meV per formula unit by which it lies higher; None where the two may not be subtracted.
     reason
         Why not; empty where they may.
+    swelling
+        Percent by which its volume is larger: of a relaxation that ended elsewhere, in whatever state.
     """
 
     structure: str
@@ -51,6 +55,7 @@ class Hysteresis:
     state: str
     difference: float | None
     reason: str = ""
+    swelling: float = 0.0
 
     @property
     def same_state(self) -> bool:
@@ -191,7 +196,7 @@ def find_hysteresis(rows: Sequence[ScanRow], tolerance: float) -> list[Hysteresi
             found.append(
                 Hysteresis(
                     row.structure, row.order, row.u, row.other_u, lowest.branch, lowest.state, row.branch, row.state,
-                    apart, reason,
+                    apart, reason, 100 * (row.volume / lowest.volume - 1),
                 )
             )  # fmt: skip
     return found
@@ -209,8 +214,18 @@ def hysteresis_words(found: Sequence[Hysteresis]) -> list[str]:
         above = f"{low if low == high else f'{low} to {high}'} meV/f.u. above"
         told = above if apart else f"not comparable ({first.reason}) with"
         other = "another end in the same state" if first.same_state else first.lowest_state
-        words.append(f"{where}, {first.branch}, U = {u} eV: ends in {first.state}, {told} {other}")
+        cells = _cells([h.swelling for h in one])
+        words.append(f"{where}, {first.branch}, U = {u} eV: ends in {first.state}, {told} {other}{cells}")
     return words
+
+
+def _cells(swelling: Sequence[float]) -> str:
+    """Say that relaxations ended in different cells, whose energy is part of the difference."""
+    largest = max(swelling, key=abs)
+    if abs(largest) < _OTHER_CELL:
+        return ""
+    size = f"{abs(largest):.1f} % {'larger' if largest > 0 else 'smaller'}"
+    return f"; its cell is {size}, which is part of that: see whether both are free of pressure"
 
 
 def _difference(row: ScanRow, lowest: ScanRow) -> tuple[float | None, str]:

@@ -88,11 +88,10 @@ class ScanRow:
         return asked_order(self.result) or self.point.order
 
     @property
-    def sort_energy(self) -> float:
-        """Energy from the lowest at this U, then the energy; infinite without one."""
-        if self.point.relative is not None:
-            return self.point.relative
-        return np.inf if self.point.energy is None else self.point.energy
+    def sort_energy(self) -> tuple[bool, bool, float]:
+        """What to sort by for the lowest: sound runs that may be compared with others, by their energy; the rest."""
+        alone = self.point.relative is None
+        return bool(faults(self.result)), alone, np.inf if self.point.energy is None else self.point.energy
 
     @property
     def relative(self) -> float | None:
@@ -238,8 +237,8 @@ def _with_beginnings(rows: Sequence[ScanRow]) -> list[ScanRow]:
             first = min(sign * row.u for row in rows if row.branch == ramp and _track(row) == key)
             before = [row for row in rows if row.branch.startswith(_COLD) and _track(row) == key]
             before = [row for row in before if sign * row.u < first]
-            nearest = max((sign * row.u for row in before), default=None)
-            starts = [row for row in before if sign * row.u == nearest]
+            end = min((sign * row.u for row in before), default=None)  # cold starts may lie at every U
+            starts = [row for row in before if sign * row.u == end]
             if starts:
                 best = min(starts, key=lambda row: start_rank(row.result))
                 found.append(replace(best, branch=ramp, shared=True))

@@ -138,7 +138,7 @@ class HubbardScan:
 
         columns = {"u": "U (eV)", "other_u": "other U", "lowest": "lowest branch", "lowest_state": "lowest state",
                    "difference": "energy above the lowest branch (meV per formula unit)",
-                   "reason": "no number because"}  # fmt: skip
+                   "reason": "no number because", "swelling": "volume above it (%)"}  # fmt: skip
         return DataFrame([asdict(one) for one in self.hysteresis], columns=_names_of(Hysteresis)).rename(
             columns=columns
         )

@@ -31,6 +31,8 @@ __all__ = ["FolderOverview"]
 
 _BY_ANY_STEP = ("moments", "charges", "defect")
 """Quantities that two steps tell in two ways, in spheres and by Löwdin, or with a density of states."""
+_OTHER_CELLS = ("relax", "response", "shift")
+"""How steps begin whose gap is that of another cell or potential, or that of the static step once more."""
 _NOTHING = 1e-9
 _SEE = "see step"
 _MOST_RUNS = 20
@@ -225,7 +227,7 @@ class FolderOverview:
         """What the reader must know, of the run and of each quantity, each said once."""
         said = [note for quantity in self.quantities.values() for note in getattr(quantity, "notes", ())]
         own = [note for one in self.steps.values() for note in one.result.notes]
-        return list(dict.fromkeys([*self.result.notes, *own, *said]))
+        return list(dict.fromkeys([*self.result.notes, *own, *said, *_shift_note(self.result)]))
 
     def save(self, folder: Path) -> list[Path]:
         """Write ``analysis.json``, ``layers.csv`` and each quantity's figure with its numbers.
@@ -330,6 +332,16 @@ def _elsewhere(words: str, reason: str, beside: Mapping[str, Path]) -> str:
     return reason if step is None else f"{_SEE} '{step}' beside it"
 
 
+def _shift_note(result: Result) -> list[str]:
+    """Say that numbers are those of a cell with a shifted potential, of a step of linear response."""
+    shift = (result.request.get("request") or {}).get("shift")
+    if not shift:
+        return []
+    site, alpha = int(shift[0]), float(shift[1])
+    where = f"{result.structure[site].specie.symbol}{site + 1}"
+    return [f"the potential of {where} is shifted by {alpha:+g} eV: its energy and gap are not those of the cell"]
+
+
 def _read_steps(folder: Path, paths: Mapping[str, Path], options: dict[str, Any]) -> FolderOverview:
     """Read the steps of a configuration into one overview.
 
@@ -383,7 +395,7 @@ def _densest(read: Mapping[str, FolderOverview], main: FolderOverview) -> Folder
 
 def _narrowest(read: Mapping[str, FolderOverview], main: FolderOverview) -> Gap | None:
     """Return the smallest gap of the relaxed cell's steps, of equal ones that of the densest mesh."""
-    told = [one for step, one in read.items() if one.gap is not None and not step.startswith("relax")]
+    told = [one for step, one in read.items() if one.gap is not None and not step.startswith(_OTHER_CELLS)]
     found = [(one.gap.value, _is_path(one.result), -one.gap.kpoints, i) for i, one in enumerate(told) if one.gap]
     return told[min(found)[3]].gap if found else main.gap
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.energies.states import reached_moments, same_state
 from heterodft.analysis.linear_response import LinearResponse, ShiftSeries
 from heterodft.analysis.result import SHELLS
@@ -144,6 +145,7 @@ def response_of(results: Sequence[ShiftedResult], *, tolerance: float = 0.05) ->
     unshifted = next((one.result for one in results if one.site is None), None)
     if unshifted is None:
         raise ReaderError("linear response needs the unshifted cell beside those with a shift; add its folder")
+    _check_cells(results, unshifted)
     notes = [words for one in results if (words := _unusable(one, unshifted))]
     usable = [one for one in results if one.site is not None and not _unusable(one, unshifted)]
     shells = {one.result.structure[one.site].species_string: one.shell for one in usable if one.site is not None}
@@ -158,6 +160,30 @@ def response_of(results: Sequence[ShiftedResult], *, tolerance: float = 0.05) ->
         tolerance=tolerance,
     )
     return replace(response, notes=tuple(notes))
+
+
+def _check_cells(results: Sequence[ShiftedResult], unshifted: Result) -> None:
+    """Refuse results of other atoms or another basis: their occupations differ by more than a shift.
+
+    Raises
+    ------
+    ReaderError
+        If one is.
+    """
+    elements = [site.species_string for site in unshifted.structure]
+    wanted = settings_of(unshifted)
+    for one in results:
+        here = settings_of(one.result)
+        if [site.species_string for site in one.result.structure] != elements:
+            formula = one.result.structure.formula
+            raise ReaderError(f"a shift in {formula} beside the unshifted {unshifted.structure.formula}: two cells")
+        if one.result.code != unshifted.code:
+            raise ReaderError("calculations of two codes, whose occupations differ; give those of one")
+        for key in ("cutoff", "xc"):
+            if None not in (here[key], wanted[key]) and here[key] != wanted[key]:
+                raise ReaderError(
+                    f"a shift with {key} {here[key]} beside the unshifted cell with {wanted[key]}; give those of one"
+                )
 
 
 def _unusable(one: ShiftedResult, unshifted: Result) -> str:

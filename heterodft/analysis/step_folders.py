@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["distinct_names", "find_configurations", "find_steps", "find_steps_beside"]
 
 _REQUEST = "request.json"
-_FIRST = ("static", "relax", "dos", "bands", "potential", "charge")
+_FIRST = ("static", "relax", "dos", "bands", "potential", "charge", "response", "shift", "shift-bare")
 """The order in which steps are read and told, the one to believe first."""
 _DEEPEST = 6
 """Folders below one that may hold many campaigns."""

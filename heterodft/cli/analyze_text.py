@@ -39,7 +39,7 @@ _OF_ENERGIES = (
     "trusted",
 )
 """How notes begin that are about a comparison; others are told with their folder."""
-_WITHOUT_ENERGY = ("dos", "bands", "potential", "charge")
+_WITHOUT_ENERGY = ("dos", "bands", "potential", "charge", "response", "shift", "shift-bare")
 
 
 def print_overview(overview: FolderOverview) -> None:

@@ -22,6 +22,8 @@ _RANGE = ("start", "stop", "step")
 _KEYS = (*_RANGE, "values", "layers", "rest", "J")
 _MOST = 100
 """Values of one scan; more is most likely a slip of the pen in the step."""
+_MOST_TOGETHER = 200
+"""Combinations of the values of several shells."""
 _HOW = "give {start: 0, stop: 5, step: 1} or a list such as [0, 2, 4]"
 
 
@@ -209,6 +211,12 @@ class HubbardScanSpec(Spec):
                 except InputError as error:
                     raise _at(key, str(error).removeprefix("hubbard: "), value) from error
         counts = {key: len(scan.values) for key, scan in self.scans.items()}
+        if not self.together and math.prod(counts.values()) > _MOST_TOGETHER:
+            told = " × ".join(map(str, counts.values()))
+            raise ValueError(
+                f"{told} combinations of U are {math.prod(counts.values())} for each structure and order; give fewer "
+                f"values, {_MOST_TOGETHER} at most, or together: true"
+            )
         if self.together and len(set(counts.values())) > 1:
             told = ", ".join(f"{key} {count}" for key, count in counts.items())
             raise ValueError(

@@ -183,3 +183,32 @@ def test_the_figure_shows_each_branch_once_and_no_text_on_text(strain):
     assert len(marks) == sum(not row.shared for row in scan.rows)
     assert not overlaps(figure)
     assert not outside(figure)
+
+
+def test_a_run_that_may_not_be_compared_is_not_the_lowest():
+    lost = run(2, "up", low(2), -500.0, converged=False)  # far below, and no energy at all
+    other = run(2, "cold", low(2), -9.0, order="AFM-A")
+    scan = HubbardScan.from_results([lost, run(2, "down", low(2), -8.5), run(2, "cold", low(2), -8.6), other])
+    (apart, unknown) = sorted(scan.hysteresis, key=lambda one: one.difference is None)
+    assert (apart.lowest, apart.branch, apart.difference) == ("cold", "down", pytest.approx(1000 * 0.1 / 2))
+    assert (unknown.lowest, unknown.branch, unknown.difference) == ("cold", "up", None)
+    (energy,) = scan.order_energies
+    assert (energy.order, energy.reference) == ("AFM-A", "FM")
+    assert energy.value == pytest.approx(1000 * (-9.0 + 8.6) / 2)
+    assert [row.branch for row in scan.rows if row.lowest] == ["cold"]
+
+
+def test_a_ramp_whose_second_point_failed_still_begins_at_its_end():
+    found = [run(u, "cold", low(u), -10.0 + u) for u in (0, 1, 2)] + [run(2, "up", low(2), -8.0)]
+    first = next(row for row in HubbardScan.from_results(found).rows if row.shared and row.branch == "up")
+    assert first.u == 0
+
+
+def test_hysteresis_between_different_cells_says_so():
+    scan = HubbardScan.from_results(
+        [run(2, "up", low(2), -8.0, strain=0.01), run(2, "down", low(2), -8.1), run(2, "cold", low(2), -8.1)]
+    )
+    (one,) = scan.hysteresis
+    assert one.swelling == pytest.approx(100 * (1.01**3 - 1))
+    assert any("its cell is 3.0 % larger, which is part of that" in line for line in scan.notes)
+    assert not any("its cell" in line for line in HubbardScan.from_results(bistable()).notes)

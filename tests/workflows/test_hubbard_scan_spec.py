@@ -56,6 +56,10 @@ def test_layers_carry_the_values_and_the_rest_stays(tmp_path):
         (["Cr-3d: {start: 0, stop: 5, step: -1}"], r":9: .*step: -1 eV; give a step greater than 0"),
         (["Cr-3d: {start: 0, stop: 1, step: 2}"], r":9: .*is one value; a scan takes two or more"),
         (["Cr-3d: {start: 0, stop: 10, step: 0.01}"], r":9: .*1001 values of U .* 100 at most"),
+        (
+            ["together: false", "Cr-3d: {stop: 5, step: 0.25}", "N-2p: {stop: 5, step: 0.25}"],
+            r"21 × 21 combinations of U are 441 for each structure and order",
+        ),
         (["Cr-3d: {start: 0, step: 1}"], r":9: .*stop is missing; give \{start: 0"),
         (["Cr-3d: {stat: 0, stop: 1, step: 1}"], r":9: .*unknown key 'stat' of a scan; did you mean 'start'\?"),
         (["Cr-3d: {values: [0, 1], step: 1}"], r":9: .*values beside a range"),

@@ -14,7 +14,7 @@ from heterodft.analysis.result import HubbardOccupations, Result, SiteValues
 from heterodft.errors import CampaignError
 from heterodft.workflows.calculation import read_request, request_from_data, write_request
 from heterodft.workflows.campaign_file import load_campaign
-from heterodft.workflows.drivers import shifts
+from heterodft.workflows.drivers import build_driver, shifts
 from heterodft.workflows.drivers.driver import read_driver, write_driver
 
 CAMPAIGN = """\
@@ -276,3 +276,29 @@ def test_bad_requests_are_one_line(campaign, asked, message):
 def test_vasp_is_refused_beside_a_u(campaign):
     with pytest.raises(CampaignError, match=r"VASP shifts a site .LDAUTYPE 3. only without U, and Cr has one"):
         build(campaign.for_code("vasp"), elements=("Cr",), structures=("crn",))
+
+
+def test_a_site_that_answers_the_wrong_way_has_no_u(campaign):
+    def result_of(request):
+        turned = None if request.shift is None else replace(request.shift, alpha=-request.shift.alpha)
+        return answers(request if request.step == "shift-bare" else replace(request, shift=turned))
+
+    driver = build(campaign)
+    finished, _ = drive(driver, result_of)
+    words = shifts.summarize(driver, finished).words
+    assert any("Ti3 in SrTiO3:1: electrons go where the potential is raised" in line for line in words)
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("{method: shifts, elements: [Ti], self_consistent: true}", "self_consistent"),
+        ("{method: shifts, elements: [Ti], qmeshes: [1, 2]}", "qmeshes"),
+        ("{elements: [Ti], shifts: [-0.1, 0.1]}", "shifts"),
+    ],
+)
+def test_what_belongs_to_the_other_method_is_refused(tmp_path, section, key):
+    path = tmp_path / "c.yaml"
+    path.write_text(CAMPAIGN + f"converge:\n  linear_response: {section}\n")
+    with pytest.raises(CampaignError, match=f"{key} belongs to method: "):
+        build_driver(load_campaign(path), "linear_response")

@@ -145,6 +145,8 @@ def faults(result: Result) -> list[str]:
         found.append("has no energy")
     elif result.converged is not True:
         found.append("did not converge" if result.converged is False else "does not tell whether it converged")
+    if (result.request.get("request") or {}).get("shift"):
+        found.append("has a site with a shifted potential")
     reason = incomparable_reason(result.corrections)
     return found + ([f"was changed by a handler: {reason}"] if reason else [])
 

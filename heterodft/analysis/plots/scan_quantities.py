@@ -70,7 +70,7 @@ class ScanPoint(Protocol):
         """Energy from the lowest at this U, meV per formula unit."""
 
     @property
-    def sort_energy(self) -> float:
+    def sort_energy(self) -> tuple[bool, bool, float]:
         """Rises with the energy at one U."""
 
     @property

@@ -207,7 +207,9 @@ def _rank(reports: Sequence[ConfigurationReport], reference: str) -> None:
             report.ranked = next(row for row in ranked if row.name == name)
 
 
-_STEP_ORDER = ("relax-coarse", "relax", "static", "dos", "bands", "potential", "charge")
+_STEP_ORDER = (
+    "relax-coarse", "relax", "static", "dos", "bands", "potential", "charge", "response", "shift-bare", "shift",
+)  # fmt: skip
 
 
 def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) -> ConfigurationReport:

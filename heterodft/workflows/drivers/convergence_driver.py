@@ -19,7 +19,7 @@ from heterodft.workflows.convergence_spec import AXES
 from heterodft.workflows.drivers.convergence_points import compared, find_range, wanted_spec
 from heterodft.workflows.drivers.convergence_summary import summarize_walk
 from heterodft.workflows.drivers.driver import Decision, Driver
-from heterodft.workflows.drivers.variants import start_from
+from heterodft.workflows.drivers.variants import computed_before, start_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,8 +97,8 @@ def follow(driver: Driver, finished: Finished) -> Walk:
     fewest: list[int | None] = [None] * len(last)
     for point in driver.points:
         chains = tuple(
-            chain if before is None else start_from(chain, before)
-            for chain, before in zip(point.chains, last, strict=True)
+            _started(walk, finished, number, chain, before)
+            for number, (chain, before) in enumerate(zip(point.chains, last, strict=True))
         )
         reasons = [finished.chain_failure(chain) for chain in chains]
         over = [
@@ -122,6 +122,14 @@ def follow(driver: Driver, finished: Finished) -> Walk:
         if _is_over(driver, walk):
             return walk
     return walk
+
+
+def _started(walk: Walk, finished: Finished, number: int, chain: Chain, before: Request | None) -> Chain:
+    """Return the chain of a configuration at a point from what it starts from, or from what it was started from."""
+    visited = [*walk.chains, *(chains for _, chains, _ in walk.failed)]
+    known = [compared(chains[number]) for chains in visited]
+    others = (chain if one is None else start_from(chain, one) for one in (*known, None) if one is not before)
+    return computed_before(chain if before is None else start_from(chain, before), others, finished)
 
 
 def _next_start(finished: Finished, chain: Chain, before: Request | None) -> Request | None:

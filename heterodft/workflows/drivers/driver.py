@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, ReaderError
 from heterodft.files import make_folder, read_json, write_text
-from heterodft.workflows.calculation import FAILURE_FILE, finished_id, request_from_data
+from heterodft.workflows.calculation import FAILURE_FILE, REQUEST_FILE, finished_id, request_from_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,11 +171,17 @@ class Finished:
         return self._results[request.id]
 
     def failure(self, request: Request) -> str | None:
-        """Return why a calculation failed, None when it did not, is finished, or will be run again."""
+        """Return why a calculation failed, None when it did not, is finished, or will be run again.
+
+        What another request left in the same folder, as before a setting was changed, is no failure of this one.
+        """
+        folder = self.runs / request.path
         if self.result(request) is not None:
             return None
         try:
-            data = read_json(self.runs / request.path / FAILURE_FILE)
+            data = read_json(folder / FAILURE_FILE)
+            if read_json(folder / REQUEST_FILE).get("id", request.id) != request.id:
+                return None
         except ReaderError:
             return None
         return None if data.get("interrupted") else str(data.get("reason", "it failed"))

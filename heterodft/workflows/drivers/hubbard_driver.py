@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from heterodft.analysis.gaps import Gap
     from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.drivers.driver import Chain, Finished
@@ -166,11 +168,10 @@ def _pressure_left(chains: Sequence[Chain], finished: Finished) -> list[str]:
     """
     found = []
     for chain in chains:
-        for request in chain:
-            result = finished.result(request) if request.step == "relax" else None
-            if result is None or result.stress is None or request.settings.cell not in ("full", "c"):
-                continue
-            part = result.stress[2, 2] if request.settings.cell == "c" else np.trace(result.stress) / 3
+        free = next((r.settings.cell for r in chain if r.step == "relax" and r.settings.cell in ("full", "c")), None)
+        stress = _last_stress(chain, finished)
+        if free is not None and stress is not None:
+            part = stress[2, 2] if free == "c" else np.trace(stress) / 3
             found.append(abs(float(part)) * _GPA)
     if max(found, default=0.0) < _PRESSURE:
         return []
@@ -178,6 +179,19 @@ def _pressure_left(chains: Sequence[Chain], finished: Finished) -> list[str]:
         f"cells are not relaxed: up to {max(found):.1f} GPa are left at the cutoff of their own cell, so that "
         "lattice constants and energies depend on the cell they began with; raise the cutoff of relax"
     ]
+
+
+def _last_stress(chain: Chain, finished: Finished) -> NDArray[np.float64] | None:
+    """Return the stress with a basis made for the cell: of the static step, else of the last cycle of pw.x's relax.
+
+    VASP's relaxation ends with the basis that it began with, in which nothing is left to be seen.
+    """
+    for step in ENERGY_STEPS:
+        for request in chain:
+            result = finished.result(request) if request.step == step else None
+            if result is not None and result.stress is not None and (step, request.code) != ("relax", "vasp"):
+                return result.stress
+    return None
 
 
 def _differing_states(scan: HubbardScan) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from heterodft.analysis.hubbard_branches import start_rank
-from heterodft.workflows.drivers.variants import as_variant, start_from
+from heterodft.workflows.drivers.variants import as_variant, computed_before, start_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,9 +91,14 @@ def _ramp(name: str, starts: Sequence[Sequence[Chain]], driver: Driver, finished
     done: list[Chain] = []
     failed: list[tuple[Chain, str]] = []
     before: Chain | None = None
+    known: list[Chain] = []
     for at_u in starts:
-        chains = list(at_u) if before is None else [_ramped(at_u, _last(before), driver.name, name)]
+        chains = list(at_u)
+        if before is not None:
+            others = (_ramped(at_u, _last(one), driver.name, name) for one in known)
+            chains = [computed_before(_ramped(at_u, _last(before), driver.name, name), others, finished)]
         here, lost, wanted = _sorted_out(chains, finished)
+        known += [*here, *(chain for chain in at_u if finished.is_finished(chain))]
         done += here
         failed += lost
         if wanted:

@@ -34,6 +34,8 @@ __all__ = ["STRATEGY", "build"]
 
 _PLACE = ("converge", "linear_response")
 _BEFORE = ("relax", "static")
+_OF_METHOD = {"hp": ("self_consistent", "qmeshes", "max_rounds", "damping"), "shifts": ("shifts",)}
+"""Keys that mean nothing to the other method."""
 
 
 def build(campaign: Campaign, kind: str, *, pseudo_dir: Path | None = None, notes: list[str] | None = None) -> Driver:
@@ -48,6 +50,7 @@ def build(campaign: Campaign, kind: str, *, pseudo_dir: Path | None = None, note
     if spec is None:
         raise campaign.error(("converge",), "no linear_response in this campaign; write what to compute there")
     notes = [] if notes is None else notes
+    _refuse_unused(campaign, spec)
     if spec.method == "shifts":
         driver: Driver = _shifts().build(campaign, spec, pseudo_dir=pseudo_dir, notes=notes)
         return driver
@@ -65,6 +68,14 @@ def build(campaign: Campaign, kind: str, *, pseudo_dir: Path | None = None, note
     keys = ("method", "tolerance", "self_consistent", "max_rounds", "damping")
     rule = {key: getattr(spec, key) for key in keys} | {"elements": list(elements)}
     return Driver(kind, campaign.name, points, rule)
+
+
+def _refuse_unused(campaign: Campaign, spec: ResponseSpec) -> None:
+    """Refuse what the other method alone goes by: it would be asked for and never done."""
+    other = "hp" if spec.method == "shifts" else "shifts"
+    for key in _OF_METHOD[other]:
+        if key in spec.model_fields_set and getattr(spec, key) not in (False, []):
+            raise campaign.error((*_PLACE, key), f"{key} belongs to method: {other}; leave it out, or write that")
 
 
 def corrected_elements(campaign: Campaign, spec: ResponseSpec) -> dict[str, str]:

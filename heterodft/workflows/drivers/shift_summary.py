@@ -34,8 +34,9 @@ def summary_of(driver: Driver, finished: Finished, *, figures: bool = False) -> 
         if isinstance(found, str):
             words.append(f"{label}: {found}")
             continue
-        rows += _rows(static, found, finished)
-        words += _told(label, found, rows)
+        own = _rows(static, found, finished)
+        rows += own
+        words += _told(label, found, own)
         tables.append(found.to_frame().assign(configuration=label))
         if figures:
             drawn[f"{static.about['name']}-{static.about['order']}-{static.about['hubbard']}"] = found.plot()
@@ -90,11 +91,16 @@ def _rounded(value: float) -> float | None:
 
 def _told(label: str, response: LinearResponse, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     words = []
-    for row in rows[-len(response.shifted) :]:
+    for row in rows:
         error = "" if row["error (eV)"] is None else f" ± {row['error (eV)']:.2f}"
         where = f" in {row['layer']}" if row["layer"] else ""
         name = f"{row['element']}{row['site']}{where}"
         words.append(f"{label}: U({name}-{row['shell']}) = {row['U (eV)']:.2f}{error} eV, {row['points']} points")
+        if max(row["chi0 (1/eV)"], row["chi (1/eV)"]) > 0:
+            words.append(
+                f"{label}: {name}: electrons go where the potential is raised, which no ground state does; this U is "
+                "none, look at the state and the convergence of the cycles"
+            )
         if not row["linear"]:
             words.append(
                 f"{label}: {name}: the occupation is no straight line even for the smallest shifts; give "

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from heterodft.templates.steps import RELAXATIONS, taken_over
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from heterodft.workflows.calculation import Request
-    from heterodft.workflows.drivers.driver import Chain
+    from heterodft.workflows.drivers.driver import Chain, Finished
 
-__all__ = ["as_variant", "rebuilt", "start_from"]
+__all__ = ["as_variant", "computed_before", "rebuilt", "start_from"]
 
 
 def as_variant(chain: Sequence[Request], campaign: str, variant: str) -> Chain:
@@ -63,6 +63,18 @@ def start_from(chain: Sequence[Request], before: Request) -> Chain:
         steps.append(replace(request, parent=became.get(request.parent or "", request.parent)))
         became[request.id] = steps[-1].id
     return tuple(steps)
+
+
+def computed_before(chain: Chain, others: Iterable[Chain], finished: Finished) -> Chain:
+    """Return a chain, or in its place one that differs in its start alone and is finished already.
+
+    What a point starts from is chosen by what is finished. A point that failed, was passed over and is finished
+    later, by a retry, would change that choice for the points behind it, and with it their identity: what was
+    computed for them would be computed once more.
+    """
+    if finished.is_finished(chain):
+        return chain
+    return next((other for other in others if finished.is_finished(other)), chain)
 
 
 def _is_relaxed(request: Request) -> bool:
