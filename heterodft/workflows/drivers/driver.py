@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, ReaderError
-from heterodft.files import make_folder, read_json, write_text
+from heterodft.files import make_folder, read_json, write_json, write_text
 from heterodft.workflows.calculation import FAILURE_FILE, finished_id, request_from_data
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.calculation import Request
 
-__all__ = ["DRIVER_FILE", "Chain", "Decision", "Driver", "Finished", "Point", "Strategy", "Summary", "read_driver",
-           "write_driver"]  # fmt: skip
+__all__ = ["DECISION_FILE", "DRIVER_FILE", "Chain", "Decision", "Driver", "Finished", "Point", "Strategy", "Summary",
+           "is_open", "read_driver", "read_words", "write_decision", "write_driver"]  # fmt: skip
 
-DRIVER_FILE = "driver.json"
+DRIVER_FILE, DECISION_FILE = "driver.json", "decision.json"
 _SCHEMA = 1
 
 Chain = tuple["Request", ...]
@@ -143,6 +143,32 @@ def read_driver(folder: Path) -> Driver:
     if driver.id != data["id"]:
         raise CalculationError(f"{folder / DRIVER_FILE} was altered; give heterodft converge again")
     return driver
+
+
+def write_decision(decision: Decision, driver: Driver, runs: Path) -> None:
+    """Note in the folder of a driver what it decided last: for people, and for what may be removed."""
+    folder = runs / driver.name
+    make_folder(folder)
+    write_json(folder / DECISION_FILE, {"id": driver.id, "words": decision.words, "ended": decision.ended})
+
+
+def read_words(folder: Path) -> str | None:
+    """Return in words what the driver of a folder decided last; None where there is none, or nothing yet."""
+    try:
+        return str(read_json(folder / DECISION_FILE)["words"])
+    except (ReaderError, KeyError, TypeError):
+        return None
+
+
+def is_open(folder: Path) -> bool:
+    """Tell whether the folder of a campaign is that of a driver that has not ended."""
+    if not (folder / DRIVER_FILE).is_file():
+        return False
+    try:
+        decided = read_json(folder / DECISION_FILE)
+        return not decided["ended"] or decided["id"] != read_json(folder / DRIVER_FILE).get("id")
+    except (ReaderError, KeyError, TypeError):
+        return True
 
 
 class Finished:
