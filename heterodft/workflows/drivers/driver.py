@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.calculation import Request
 
 __all__ = ["DECISION_FILE", "DRIVER_FILE", "Chain", "Decision", "Driver", "Finished", "Point", "Strategy", "Summary",
-           "is_open", "read_driver", "read_words", "write_decision", "write_driver"]  # fmt: skip
+           "is_open", "read_decision", "read_driver", "write_decision", "write_driver"]  # fmt: skip
 
 DRIVER_FILE, DECISION_FILE = "driver.json", "decision.json"
 _SCHEMA = 1
@@ -152,23 +152,20 @@ def write_decision(decision: Decision, driver: Driver, runs: Path) -> None:
     write_json(folder / DECISION_FILE, {"id": driver.id, "words": decision.words, "ended": decision.ended})
 
 
-def read_words(folder: Path) -> str | None:
-    """Return in words what the driver of a folder decided last; None where there is none, or nothing yet."""
+def read_decision(folder: Path) -> tuple[str, bool] | None:
+    """Return what the driver of a folder decided last, in words, and whether it has ended; None where it has not yet."""
     try:
-        return str(read_json(folder / DECISION_FILE)["words"])
-    except (ReaderError, KeyError, TypeError):
+        decided = read_json(folder / DECISION_FILE)
+        same = decided["id"] == read_json(folder / DRIVER_FILE)["id"]
+        return (str(decided["words"]), bool(decided["ended"])) if same else None
+    except (ReaderError, KeyError):
         return None
 
 
 def is_open(folder: Path) -> bool:
     """Tell whether the folder of a campaign is that of a driver that has not ended."""
-    if not (folder / DRIVER_FILE).is_file():
-        return False
-    try:
-        decided = read_json(folder / DECISION_FILE)
-        return not decided["ended"] or decided["id"] != read_json(folder / DRIVER_FILE).get("id")
-    except (ReaderError, KeyError, TypeError):
-        return True
+    decided = read_decision(folder)
+    return (folder / DRIVER_FILE).is_file() and not (decided and decided[1])
 
 
 class Finished:

@@ -205,7 +205,9 @@ class _Look:
                     "heterodft converge again"
                 )
             asked.append(wanted)
-            if not self._take_back_without_density(decision.chains) and self._add(driver, decision.chains):
+            if self._take_back_without_density(decision.chains):
+                asked.clear()
+            elif self._add(driver, decision.chains):
                 return decision.words
         return _REPLACED
 
