@@ -10,6 +10,7 @@ import pytest
 from stand_in import build_site, compute_one, end_of
 from test_driving import OneAfterTheOther, break_program, driver_of, states, work
 
+from heterodft.units import RYDBERG
 from heterodft.workflows.calculation import finished_id
 from heterodft.workflows.drivers.driver import Driver, Point, is_open, read_decision
 from heterodft.workflows.drivers.variants import start_from
@@ -54,9 +55,7 @@ def folder_of(site, driver):
 def test_two_drivers_that_want_the_same_at_the_same_moment_compute_it_once(site):
     first = driver_of(site, 3)
     second = Driver("kspacing", first.campaign, first.points)
-    moved = [
-        replace(p, chains=tuple(tuple(renamed(r, second.name) for r in c) for c in p.chains)) for p in first.points
-    ]
+    moved = [replace(p, chains=tuple((renamed(*c, second.name),) for c in p.chains)) for p in first.points]
     second = replace(second, points=tuple(moved))
     for driver in (first, second):
         assert submit_driver(driver, site.settings) == "queued"
@@ -133,16 +132,17 @@ def test_what_another_campaign_has_cancelled_is_taken_over_and_what_it_paused_is
     assert submit_driver(driver, site.settings) == "ended"
 
 
+def with_cutoff(point, cutoff):
+    """Return a point of other calculations in the same folders."""
+    chains = [[replace(r, settings=replace(r.settings, cutoff=cutoff)) for r in chain] for chain in point.chains]
+    return replace(point, chains=tuple(map(tuple, chains)))
+
+
 def test_a_driver_that_was_changed_waits_for_what_the_older_one_runs_in_the_same_folder(site):
     program = site.settings.bin_dir / "pw.x"
     program.write_text(program.read_text().replace("-lt 2", "-lt 30"))
-    older, newer = driver_of(site, 3), driver_of(site, 3)
-    tighter = [
-        replace(p, chains=tuple(tuple(replace(r, settings=replace(r.settings, cutoff=r.settings.cutoff + 1)) for r in c)
-                                for c in p.chains))
-        for p in newer.points
-    ]  # fmt: skip
-    newer = replace(newer, points=tuple(tighter))
+    older = driver_of(site, 3)
+    newer = replace(older, points=tuple(with_cutoff(point, 21 * RYDBERG) for point in older.points))
     submit_driver(older, site.settings)
     worker = site.start()
     folder = site.settings.runs / older.points[1].chains[0][0].path
@@ -160,7 +160,7 @@ def test_a_driver_that_was_changed_waits_for_what_the_older_one_runs_in_the_same
 def test_a_fault_in_a_strategy_is_told_and_mended_by_giving_the_driver_again(site, monkeypatch):
     class Faulty(OneAfterTheOther):
         def decide(self, driver, finished):
-            return [][0]
+            return {}[driver]
 
     driver = driver_of(site, 2)
     submit_driver(driver, site.settings)
@@ -170,7 +170,7 @@ def test_a_fault_in_a_strategy_is_told_and_mended_by_giving_the_driver_again(sit
     (failed,) = [entry for entry in read_queue(site.settings) if entry.state == "failed"]
     assert failed.path == "fail.cutoff/driver"
     reason = failure_reason(failed.folder)
-    assert reason.startswith("a fault of heterodft (IndexError")
+    assert reason.startswith("a fault of heterodft (TypeError")
     assert "please report" in reason
     assert submit_driver(driver, site.settings) == "queued"
     work(site)

@@ -153,7 +153,7 @@ def write_decision(decision: Decision, driver: Driver, runs: Path) -> None:
 
 
 def read_decision(folder: Path) -> tuple[str, bool] | None:
-    """Return what the driver of a folder decided last, in words, and whether it has ended; None where it has not yet."""
+    """Return what the driver of a folder decided last, in words, and whether it has ended; None for nothing yet."""
     try:
         decided = read_json(folder / DECISION_FILE)
         same = decided["id"] == read_json(folder / DRIVER_FILE)["id"]
