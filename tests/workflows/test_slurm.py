@@ -243,5 +243,6 @@ def test_a_driver_goes_on_from_job_to_job_and_stops_by_itself(site, mode, start)
     assert site.counts() == {"done": 2}, "the third and the fourth were not needed"
     jobs = list(site.folder.glob("runs/workers/job-*/closed"))
     assert len(jobs) == (1 if mode == "pilot" else 2)
+    assert not (site.folder / "FW.json").exists(), "looks that launch made itself leave nothing here"
     (told,) = json.loads(site("status", "--json").stdout)["drivers"]
     assert told["ended"]
