@@ -69,8 +69,8 @@ def command(path: str | None, show_all: bool, only_failed: bool, watch: float | 
         click.echo(f"Nothing{where} failed." if only_failed and read_queue(settings) else _nothing(path))
     else:
         told = {} if only_failed else decisions(settings, path)
-        drivers = [f"{name}: {words}" for name, (words, _) in told.items()]
-        click.echo("\n".join([*drivers, *status_lines(entries, running, show_all=show_all)]))
+        lines = [f"{name}: {words}" for name, (words, _) in told.items()]
+        click.echo("\n".join([*lines, *status_lines(entries, running, show_all=show_all)]))
 
 
 def _nothing(path: str | None) -> str:

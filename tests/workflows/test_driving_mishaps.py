@@ -184,6 +184,7 @@ def test_a_damaged_driver_is_told_and_written_again(site, capfd):
     (folder_of(site, driver) / "driver.json").write_text("{")
     run_ready_drivers(open_launchpad(site.settings), site.settings)
     assert "Traceback" not in "".join(capfd.readouterr())
+    assert not (site.settings.runs.parent / "FW.json").exists()
     assert "give heterodft converge again" in failure_reason(folder_of(site, driver))
     assert states(site) == {"ready": 1, "failed": 1}
     assert submit_driver(driver, site.settings) == "queued"

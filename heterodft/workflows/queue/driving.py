@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fireworks import Firework, FWorker, Workflow
-from fireworks.core.rocket import Rocket
+from fireworks.core import rocket
 from pymongo.errors import ConnectionFailure
 
 from heterodft.errors import HeterodftError, QueueError
@@ -251,10 +251,11 @@ class _Look:
 def run_ready_drivers(launchpad: LaunchPad, settings: Settings) -> None:
     """Let every driver look that is ready to, here and now: a batch job is too much for it."""
     worker = FWorker(name=worker_name(), env={"heterodft": settings.to_dict(secret=False)})
+    rocket.PRINT_FW_JSON = False  # workers have this from fw_config.yaml
     while ready := _ready_looks(launchpad):
         for fw_id in ready:
             said = io.StringIO()
-            Rocket(launchpad, worker, fw_id).run(err_file=said)
+            rocket.Rocket(launchpad, worker, fw_id).run(err_file=said)
             if said.getvalue():
                 _log.debug("%s", said.getvalue())
 
