@@ -104,7 +104,8 @@ def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
 def _request_of(entry: QueueEntry) -> Request:
     """Return the request of an entry; of a driver, one of those that it may ask for."""
     from heterodft.workflows.calculation import read_request
-    from heterodft.workflows.drivers.driver import DRIVER_FILE, read_driver
+    from heterodft.workflows.drivers.decisions import DRIVER_FILE
+    from heterodft.workflows.drivers.driver import read_driver
 
     if (entry.folder / DRIVER_FILE).is_file():
         return read_driver(entry.folder).points[0].chains[0][0]

@@ -29,7 +29,7 @@ from heterodft.templates.espresso import PREFIX
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.workflows.calculation import finished_id, read_request
 from heterodft.workflows.cost import estimate_cost
-from heterodft.workflows.drivers.driver import is_open
+from heterodft.workflows.drivers.decisions import is_open
 from heterodft.workflows.inputs import find_files
 
 if TYPE_CHECKING:

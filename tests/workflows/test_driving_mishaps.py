@@ -12,7 +12,8 @@ from test_driving import OneAfterTheOther, break_program, driver_of, states, wor
 
 from heterodft.units import RYDBERG
 from heterodft.workflows.calculation import finished_id
-from heterodft.workflows.drivers.driver import Driver, Point, is_open, read_decision
+from heterodft.workflows.drivers.decisions import is_open, read_decision
+from heterodft.workflows.drivers.driver import Driver, Point
 from heterodft.workflows.drivers.variants import start_from
 from heterodft.workflows.handover import has_density
 from heterodft.workflows.queue import driving

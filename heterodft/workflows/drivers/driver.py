@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, ReaderError
-from heterodft.files import make_folder, read_json, write_json, write_text
+from heterodft.files import make_folder, read_json, write_text
 from heterodft.workflows.calculation import FAILURE_FILE, finished_id, request_from_data
+from heterodft.workflows.drivers.decisions import DRIVER_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.calculation import Request
 
-__all__ = ["DECISION_FILE", "DRIVER_FILE", "Chain", "Decision", "Driver", "Finished", "Point", "Strategy", "Summary",
-           "is_open", "read_decision", "read_driver", "write_decision", "write_driver"]  # fmt: skip
+__all__ = ["Chain", "Decision", "Driver", "Finished", "Point", "Strategy", "Summary", "read_driver", "write_driver"]
 
-DRIVER_FILE, DECISION_FILE = "driver.json", "decision.json"
 _SCHEMA = 1
 
 Chain = tuple["Request", ...]
@@ -143,29 +142,6 @@ def read_driver(folder: Path) -> Driver:
     if driver.id != data["id"]:
         raise CalculationError(f"{folder / DRIVER_FILE} was altered; give heterodft converge again")
     return driver
-
-
-def write_decision(decision: Decision, driver: Driver, runs: Path) -> None:
-    """Note in the folder of a driver what it decided last: for people, and for what may be removed."""
-    folder = runs / driver.name
-    make_folder(folder)
-    write_json(folder / DECISION_FILE, {"id": driver.id, "words": decision.words, "ended": decision.ended})
-
-
-def read_decision(folder: Path) -> tuple[str, bool] | None:
-    """Return what the driver of a folder decided last, in words, and whether it has ended; None for nothing yet."""
-    try:
-        decided = read_json(folder / DECISION_FILE)
-        same = decided["id"] == read_json(folder / DRIVER_FILE)["id"]
-        return (str(decided["words"]), bool(decided["ended"])) if same else None
-    except (ReaderError, KeyError):
-        return None
-
-
-def is_open(folder: Path) -> bool:
-    """Tell whether the folder of a campaign is that of a driver that has not ended."""
-    decided = read_decision(folder)
-    return (folder / DRIVER_FILE).is_file() and not (decided and decided[1])
 
 
 class Finished:

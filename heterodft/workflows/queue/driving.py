@@ -24,7 +24,8 @@ from heterodft.files import write_json
 from heterodft.workflows.calculation import FAILURE_FILE, finished_id
 from heterodft.workflows.disk import clean_driver
 from heterodft.workflows.drivers import strategy_of
-from heterodft.workflows.drivers.driver import Finished, read_driver, write_decision, write_driver
+from heterodft.workflows.drivers.decisions import write_decision
+from heterodft.workflows.drivers.driver import Finished, read_driver, write_driver
 from heterodft.workflows.handover import has_density
 from heterodft.workflows.queue.control import rerun
 from heterodft.workflows.queue.entries import Entries, is_look

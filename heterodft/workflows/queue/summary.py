@@ -13,7 +13,7 @@ from heterodft.analysis.state_marks import STATE_FILE, is_accepted, words_of
 from heterodft.errors import QueueError, ReaderError
 from heterodft.files import read_json
 from heterodft.templates.steps import NEED_A_STATIC_STEP
-from heterodft.workflows.drivers.driver import DRIVER_FILE, read_decision
+from heterodft.workflows.drivers.decisions import DRIVER_FILE, read_decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
