@@ -1,4 +1,4 @@
-"""What a driver decided last, in ``decision.json`` beside its ``driver.json``: read quickly, for status and for disks."""
+"""What a driver decided last, in ``decision.json`` beside its ``driver.json``: read quickly, for status."""
 
 from __future__ import annotations
 
