@@ -14,6 +14,7 @@ from heterodft.cli.common import console
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from heterodft.workflows.calculation import Request
     from heterodft.workflows.queue.pool import WorkerPool
     from heterodft.workflows.queue.summary import QueueEntry
     from heterodft.workflows.settings import Settings
@@ -78,13 +79,12 @@ def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
     """Tell now which program is missing for what is left in the queue; a campaign has one code."""
     from heterodft.errors import CalculationError, ProgramNotFoundError, SettingsError
     from heterodft.templates.espresso import PROGRAMS, program_version
-    from heterodft.workflows.calculation import read_request
     from heterodft.workflows.run_vasp import vasp_command
 
     codes = set()
     for entry in {e.campaign: e for e in entries if e.state in ("ready", "running", "waiting")}.values():
         try:
-            request = read_request(entry.folder)
+            request = _request_of(entry)
         except CalculationError:  # told when it runs
             continue
         codes.add(request.code)
@@ -99,6 +99,17 @@ def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
     for program in PROGRAMS:
         settings.command_for(program, settings.cores)
     program_version(settings.program("pw.x"))
+
+
+def _request_of(entry: QueueEntry) -> Request:
+    """Return the request of an entry; of a driver, one of those that it may ask for."""
+    from heterodft.workflows.calculation import read_request
+    from heterodft.workflows.drivers.decisions import DRIVER_FILE
+    from heterodft.workflows.drivers.driver import read_driver
+
+    if (entry.folder / DRIVER_FILE).is_file():
+        return read_driver(entry.folder).points[0].chains[0][0]
+    return read_request(entry.folder)
 
 
 def _finish(entries: list[QueueEntry], *, ran: int, seconds: float) -> None:

@@ -11,7 +11,7 @@ import click
 from heterodft.cli.common import console, echo_json, json_option
 from heterodft.cli.status_text import counts_text, progress_of, status_lines
 from heterodft.workflows.queue.selection import linked_below, select
-from heterodft.workflows.queue.summary import another_state, count_states, failure_reason, read_queue
+from heterodft.workflows.queue.summary import another_state, count_states, decisions, failure_reason, read_queue
 from heterodft.workflows.settings_file import load_settings
 
 if TYPE_CHECKING:
@@ -59,12 +59,18 @@ def command(path: str | None, show_all: bool, only_failed: bool, watch: float | 
     running = _places(settings, entries)
     if as_json:
         calculations = [_data(entry, running.get(entry.identity)) for entry in entries]
-        echo_json({"counts": count_states(entries), "calculations": calculations})
+        drivers = [
+            {"name": name, "words": words, "ended": ended}
+            for name, (words, ended) in decisions(settings, path).items()
+        ]
+        echo_json({"counts": count_states(entries), "calculations": calculations, "drivers": drivers})
     elif not entries:
         where = f" of {path}" if path else ""
         click.echo(f"Nothing{where} failed." if only_failed and read_queue(settings) else _nothing(path))
     else:
-        click.echo("\n".join(status_lines(entries, running, show_all=show_all)))
+        told = {} if only_failed else decisions(settings, path)
+        lines = [f"{name}: {words}" for name, (words, _) in told.items()]
+        click.echo("\n".join([*lines, *status_lines(entries, running, show_all=show_all)]))
 
 
 def _nothing(path: str | None) -> str:

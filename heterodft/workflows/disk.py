@@ -9,6 +9,8 @@ What a step is kept for (``disk: keep:`` of the settings):
     That, and the charge density of each step that others may start from. The default.
 ``all``
     That, and the wavefunctions of every step.
+
+What a driver has computed keeps its densities until the driver has ended, since later points start from them.
 """
 
 from __future__ import annotations
@@ -27,17 +29,28 @@ from heterodft.templates.espresso import PREFIX
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.workflows.calculation import finished_id, read_request
 from heterodft.workflows.cost import estimate_cost
+from heterodft.workflows.drivers.decisions import is_open
 from heterodft.workflows.inputs import find_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.cost import Cost
     from heterodft.workflows.settings import Settings
 
-__all__ = ["KEEP", "Disk", "clean", "disk_warnings", "enough_space", "estimate_disk", "free_space", "used_space"]
+__all__ = [
+    "KEEP",
+    "Disk",
+    "clean",
+    "clean_driver",
+    "disk_warnings",
+    "enough_space",
+    "estimate_disk",
+    "free_space",
+    "used_space",
+]
 
 KEEP = ("densities", "all", "results")
 _USAGE_FILE = ".disk-usage.json"
@@ -59,6 +72,8 @@ _RESPONSE_WAVES = 8
 """Sets of wavefunctions that hp.x keeps beside those of pw.x, at most."""
 _CUBE, _FILPLOT = 14, 18
 """Bytes of a grid point in the text files of pp.x."""
+_DEPTH = 3
+"""Folders between that of a calculation and that of its campaign."""
 _UPF = 2.5e5
 """Bytes of a pseudopotential, which pw.x copies beside its density."""
 
@@ -268,6 +283,26 @@ def clean(request: Request, folder: Path, keep: str) -> None:
                 _release(before, parent, keep)
 
 
+def clean_driver(folder: Path, keep: str) -> None:
+    """Remove the densities that a driver kept for its later points, now that it has ended.
+
+    Parameters
+    ----------
+    folder
+        Of the driver, below the folder of all runs.
+    keep
+        One of `KEEP`.
+    """
+    if keep != "results":
+        return
+    for step in folder.glob("*/*/*/*"):
+        with suppress(HeterodftError, OSError):
+            place = step.resolve()
+            request = read_request(place)
+            if finished_id(place) == request.id:
+                _release(request, place, keep)
+
+
 def _release(request: Request, folder: Path, keep: str) -> None:
     """Remove the wavefunctions and the density of a finished step that no other one is going to read."""
     if not _has_children(request):
@@ -279,17 +314,25 @@ def _release(request: Request, folder: Path, keep: str) -> None:
         _remove(folder, _WAVES[request.code])
         if keep != "results":
             return
-    if not any(_waiting_children(request, folder)):
+    places = _places(request, folder)
+    if not any(_waiting_children(request, places)):
         _remove(folder, _WAVES[request.code])
-        if keep == "results":
+        if keep == "results" and not any(
+            len(place.parents) > _DEPTH and is_open(place.parents[_DEPTH]) for place in places
+        ):
             _remove(folder, _DENSITY[request.code])
 
 
-def _waiting_children(request: Request, folder: Path) -> Iterator[Request]:
-    """Yield the unfinished steps that start from a calculation, also those of campaigns that share it."""
+def _places(request: Request, folder: Path) -> list[Path]:
+    """Return the folder of a calculation and the links to it of campaigns and drivers that share it."""
     runs = folder.parents[4] if folder.as_posix().endswith(f"/{request.path}") else folder.parent
-    shared = [link for link in runs.glob(f"*/*/*/*/{request.step}") if link.is_symlink() and link.resolve() == folder]
-    for place in (folder, *shared):
+    links = [link for link in runs.glob(f"*/*/*/*/{request.step}") if link.is_symlink()]
+    return [folder, *(link for link in links if link.resolve() == folder.resolve())]
+
+
+def _waiting_children(request: Request, places: Sequence[Path]) -> Iterator[Request]:
+    """Yield the unfinished steps that start from a calculation, also those of campaigns that share it."""
+    for place in places:
         for other in place.parent.iterdir():
             if other.name in (place.name, "") or not other.is_dir():
                 continue

@@ -215,3 +215,34 @@ def test_a_calculation_goes_on_from_job_to_job_as_often_as_the_walltime_ends_it(
     assert len(set(site.folder.glob("runs/workers/job-*")) - before) >= len(starts)
     outputs = [path.read_text() for path in log.parent.glob("pw.out*")]
     assert sum("Maximum CPU time exceeded" in text for text in outputs) == len(starts) - 1
+
+
+DRIVEN = """\
+name: tiny
+code: espresso
+materials:
+  SrTiO3: {prototype: perovskite, a: 3.905}
+structures:
+  bulk: {stack: [{material: SrTiO3, layers: 1}]}
+magnetism: {orders: [NM]}
+method: {protocol: fast, cutoff: 20 Ry, kspacing: 1.7}
+steps: [static]
+converge:
+  cutoff: {values: [15 Ry, 20 Ry, 25 Ry, 30 Ry], quantities: {energy: 20 eV/atom}, start_from: START}
+"""
+
+
+@pytest.mark.parametrize(("mode", "start"), [("pilot", "previous"), ("reserve", "scratch"), ("offline", "previous")])
+def test_a_driver_goes_on_from_job_to_job_and_stops_by_itself(site, mode, start):
+    (site.folder / "tiny.yaml").write_text(DRIVEN.replace("START", start))
+    site("converge", "tiny.yaml", code=None)
+    site("launch", *([] if mode == "pilot" else [f"--{mode}"]), "--watch", "--every", "1")
+    answer = json.loads(site("converge", "tiny.yaml", "--json").stdout)["cutoff"]
+    assert answer["ended"]
+    assert answer["converged"]
+    assert site.counts() == {"done": 2}, "the third and the fourth were not needed"
+    jobs = list(site.folder.glob("runs/workers/job-*/closed"))
+    assert len(jobs) == (1 if mode == "pilot" else 2)
+    assert not (site.folder / "FW.json").exists(), "looks that launch made itself leave nothing here"
+    (told,) = json.loads(site("status", "--json").stdout)["drivers"]
+    assert told["ended"]

@@ -17,6 +17,7 @@ from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, ReaderError
 from heterodft.files import make_folder, read_json, write_text
 from heterodft.workflows.calculation import FAILURE_FILE, REQUEST_FILE, finished_id, request_from_data
+from heterodft.workflows.drivers.decisions import DRIVER_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.calculation import Request
 
-__all__ = ["DRIVER_FILE", "Chain", "Decision", "Driver", "Finished", "Point", "Strategy", "Summary", "read_driver",
-           "write_driver"]  # fmt: skip
+__all__ = ["Chain", "Decision", "Driver", "Finished", "Point", "Strategy", "Summary", "read_driver", "write_driver"]
 
-DRIVER_FILE = "driver.json"
 _SCHEMA = 1
 
 Chain = tuple["Request", ...]

@@ -56,17 +56,15 @@ class RunCalculation(FiretaskBase):
 
 @explicit_serialize
 class Drive(FiretaskBase):
-    """Let the driver of the spec's ``folder`` decide; what it wants becomes a detour that ends with it again."""
+    """Let the driver of the spec's ``folder`` decide; what it wants is added to the queue, with its next look."""
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         """Ask it once."""
         from heterodft.workflows.queue.driving import drive
 
         settings = _settings(fw_spec)
-        words, detour = drive(
-            settings.resolved(fw_spec["folder"]), fw_spec["calculation"], settings, command=fw_spec.get("command")
-        )
-        return FWAction(stored_data={"words": words}, detours=[] if detour is None else [detour])
+        folder, identity = settings.resolved(fw_spec["folder"]), fw_spec["calculation"]
+        return FWAction(stored_data={"words": drive(folder, identity, settings, command=fw_spec.get("command"))})
 
 
 def _settings(fw_spec: dict[str, Any]) -> Settings:

@@ -258,7 +258,8 @@ def _reserve(
         return []
     tasks: list[dict[str, Any]] = []
     for _ in range(batch.per_job if mode == "offline" else 1):
-        firework, launch_id = launchpad.reserve_fw(FWorker(name=worker_name()), str(settings.runs))
+        own = FWorker(name=worker_name(), category="__none__")  # no look of a driver that became ready just now
+        firework, launch_id = launchpad.reserve_fw(own, str(settings.runs))
         if firework is None:
             break
         launches.append(launch_id)

@@ -131,6 +131,14 @@ class Submitter:
         for chain in chains:
             self.submit_chain(chain)
 
+    def in_the_way(self, chains: Sequence[Sequence[Request]]) -> int | None:
+        """Return the number of an entry that runs other settings in a folder of some chains."""
+        return next((number for chain in chains for request in chain if (number := self._busy(request))), None)
+
+    def _busy(self, request: Request) -> int | None:
+        there = self._entries.in_folder(self._stored(request.path))
+        return next((e.fw_id for e in there if e.state in _BUSY and e.identity != request.id), None)
+
     def _folder(self, request: Request) -> Path:
         return self.settings.runs / request.path
 
@@ -140,8 +148,7 @@ class Submitter:
 
     def refuse_running(self, request: Request) -> None:
         """Refuse to touch a folder in which another calculation runs."""
-        there = self._entries.in_folder(self._stored(request.path))
-        if any(entry.state in _BUSY and entry.identity != request.id for entry in there):
+        if self._busy(request) is not None:
             raise QueueError(
                 f"{self._folder(request)} is running with other settings; wait until it ends, or use another name"
             )
@@ -174,7 +181,7 @@ class Submitter:
         """Note new steps to be added below the steps that they start from, and show them to later chains."""
         roots: list[Request] = []
         for request in new:
-            entry = queued.get(request.parent or "")
+            entry = queued.get(request.parent or "") or self._to_come(request.parent)
             group = self._group_of.get(request.parent or "")
             if group is None and entry is not None:
                 group = []
@@ -187,33 +194,54 @@ class Submitter:
             self._group_of[request.id] = group
             self._entries.add(Entry(request.id, None, "WAITING", request.path, self._stored(request.path)))
 
+    def _to_come(self, identity: str | None) -> Entry | None:
+        """Return the entry of a step of another configuration that is in the queue and not finished."""
+        entry = self._entries.find(identity)
+        return entry if entry is not None and entry.fw_id is not None and entry.state in _TO_COME else None
+
     def enqueue(self) -> None:
         """Add the new steps to the queue."""
         add_workflows(self.launchpad, [self._workflow(group) for parent, group in self._groups if parent is None])
         self._append()
 
-    def _append(self) -> None:
+    def _append(self, *, tell_failures: bool = False) -> None:
         for parent, group in self._groups:
             if parent is not None:
-                self.launchpad.append_wf(self._workflow(group), [parent])
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether anything of what was asked for is new in the queue or not finished there."""
-        return bool(self._groups) or self._unfinished() is not None
+                steps = self._fireworks(group, below=True, tell_failures=tell_failures)
+                self.launchpad.append_wf(Workflow(steps), [parent])
 
     def _unfinished(self) -> Entry | None:
+        """Return an entry of what was asked for that runs, or will."""
         entries = Entries(self.launchpad)
         asked = [entry for identity in self._asked if (entry := entries.find(identity)) is not None]
-        return next((entry for entry in asked if entry.state in _TO_COME), None)
+        return next((e for e in asked if e.state in _TO_COME and not self._is_stuck(e)), None)
 
-    def before(self, last: Firework) -> Workflow | None:
-        """Return the new steps as one workflow that ends with a given Firework.
+    def _is_stuck(self, entry: Entry) -> bool:
+        """Tell whether an entry waits for one that failed or was taken out of the queue."""
+        workflow = self.launchpad.workflows.find_one({"nodes": entry.fw_id}, {"links": 1, "fw_states": 1})
+        ahead = [entry.fw_id] if entry.state == "WAITING" and workflow else []
+        while ahead:
+            number = ahead.pop()
+            fw = self.launchpad.fireworks.find_one({"fw_id": number}, {"spec": 1})
+            bad = _TAKEN_OUT if fw["spec"].get("_allow_fizzled_parents") else (*_TAKEN_OUT, "FIZZLED")
+            above = [int(parent) for parent, children in workflow["links"].items() if number in children]
+            if any(workflow["fw_states"][str(parent)] in bad for parent in above):
+                return True
+            ahead += [parent for parent in above if workflow["fw_states"][str(parent)] == "WAITING"]
+        return False
 
-        Where all are in the queue already, that Firework is added there, behind one that is not finished: it may run
+    def enqueue_before(self, last: Firework, look: int) -> bool:
+        """Add the new steps to the queue below the look that asks for them, and its next look behind them.
+
+        Where all are in the queue already, the next look is added there, behind one that is not finished: it may run
         before the others are.
+
+        Returns
+        -------
+        bool
+            False where there is nothing to wait for; the next look is not in the queue then.
         """
-        self._append()
+        self._append(tell_failures=True)
         groups = [self._fireworks(group, tell_failures=True) for parent, group in self._groups if parent is None]
         fireworks = [firework for group in groups for firework in group]
         if fireworks:
@@ -221,11 +249,12 @@ class Submitter:
                 firework.fw_id = number
             above = {id(parent) for firework in fireworks for parent in firework.parents}
             last.parents = [firework for firework in fireworks if id(firework) not in above]
-            return Workflow([*fireworks, last], name=last.name)
+            self.launchpad.append_wf(Workflow([*fireworks, last]), [look])
+            return True
         waiting = self._unfinished()
         if waiting is not None:
             self.launchpad.append_wf(Workflow([last]), [waiting.fw_id])
-        return None
+        return waiting is not None
 
     def find_orphans(self, chains: Sequence[Sequence[Request]]) -> None:
         """Note what the campaigns of the requests have and no longer ask for."""
@@ -257,8 +286,8 @@ class Submitter:
             self.report.failed.append(request.path)
             return
         self.report.shared.append(request.path)
-        finished = entry.state == "COMPLETED" and finished_id(owner) == request.id
-        if finished and not self._is_complete(request, owner, later):
+        lost = finished_id(owner) != request.id or not self._is_complete(request, owner, later)
+        if entry.state == "COMPLETED" and lost:
             rerun(self.launchpad, entry.fw_id or 0)
 
     def _is_complete(self, request: Request, folder: Path, later: Sequence[Request]) -> bool:
@@ -353,15 +382,20 @@ class Submitter:
         name = first.path.rpartition("/")[0]
         return Workflow(self._fireworks(requests), name=name, metadata={"campaign": first.about["campaign"]})
 
-    def _fireworks(self, requests: Sequence[Request], *, tell_failures: bool = False) -> list[Firework]:
-        """Return the entries of steps; to tell failures, those after a failed one fail as well instead of waiting."""
+    def _fireworks(
+        self, requests: Sequence[Request], *, below: bool = False, tell_failures: bool = False
+    ) -> list[Firework]:
+        """Return the entries of steps, which may be to go below one of the queue.
+
+        To tell failures, those after a failed one fail as well instead of waiting.
+        """
         fireworks: dict[str, Firework] = {}
         for number, request in enumerate(requests, start=-len(requests)):  # lowest first: ids are given in this order
             spec: dict[str, Any] = {"folder": self._stored(request.path), "calculation": request.id}
             if self.command is not None:
                 spec["command"] = self.command
             parent = fireworks.get(request.parent or "")
-            if tell_failures and parent is not None:
+            if tell_failures and (below or parent is not None):
                 spec["_allow_fizzled_parents"] = True
             fireworks[request.id] = Firework(
                 [RunCalculation()], spec=spec, name=request.path, parents=[parent] if parent else [], fw_id=number

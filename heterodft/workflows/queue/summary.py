@@ -13,6 +13,7 @@ from heterodft.analysis.state_marks import STATE_FILE, is_accepted, words_of
 from heterodft.errors import QueueError, ReaderError
 from heterodft.files import read_json
 from heterodft.templates.steps import NEED_A_STATIC_STEP
+from heterodft.workflows.drivers.decisions import DRIVER_FILE, read_decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.settings import Settings
 
-__all__ = ["STATES", "QueueEntry", "another_state", "count_states", "failure_reason", "read_queue"]
+__all__ = ["STATES", "QueueEntry", "another_state", "count_states", "decisions", "failure_reason", "read_queue"]
 
 State = Literal["waiting", "ready", "running", "done", "failed", "blocked", "paused", "cancelled"]
 STATES: tuple[State, ...] = ("waiting", "ready", "running", "done", "failed", "blocked", "paused", "cancelled")
@@ -175,6 +176,24 @@ def another_state(entry: QueueEntry) -> str:
     if is_accepted(record):
         return f"{record.get('order') or record['verdict']}, accepted"
     return words_of(record, str(record.get("asked", "")))
+
+
+def decisions(settings: Settings, path: str | None = None) -> dict[str, tuple[str, bool]]:
+    """Return what drivers decided last, in words, and whether they have ended, by their names.
+
+    Parameters
+    ----------
+    settings
+        Folder of the runs.
+    path
+        Only the driver of that name, or those of the campaign of that name.
+    """
+    places = sorted(file.parent for file in settings.runs.glob(f"*/{DRIVER_FILE}"))
+    if path is not None:
+        name = path.rstrip("/")
+        places = [place for place in places if place.name == name or place.name.rpartition(".")[0] == name]
+    found = {place.name: read_decision(place) for place in places}
+    return {name: decided for name, decided in found.items() if decided is not None}
 
 
 def failure_reason(folder: Path) -> str:
