@@ -184,7 +184,7 @@ def test_a_mesh_changes_along_every_direction_or_is_no_point(tmp_path):
     for one, other in pairwise(meshes):
         assert all(a < b for a, b in zip(one, other, strict=True))
     assert driver.rule["left_out"]
-    assert all("is no point of its own: mesh" in told for told in driver.rule["left_out"])
+    assert all("is left out: the mesh" in told for told in driver.rule["left_out"])
     orders = {request.about["order"] for point in driver.points for chain in point.chains for request in chain}
     assert orders == {"FM", "AFM-A"}
 
