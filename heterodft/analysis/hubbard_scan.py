@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["HubbardScan"]
 
 
+_VOLUME = ">volume (Å³/f.u.)"
+
+
 @dataclass(frozen=True)
 class HubbardScan:
     """The points of a scan, sorted by structure, order, branch and U.
@@ -140,6 +143,9 @@ class HubbardScan:
             f"{name} against {self.axis}": DataFrame([_narrow_row(row) for row in self.rows if row.structure == name])
             for name in self.structures
         }
+        for name, frame in frames.items():
+            if frame[_VOLUME].nunique() == 1:
+                frames[name] = frame.drop(columns=_VOLUME)
         energies = [_narrow_energy(one) for one in self.order_energies]
         return frames | ({"Energies of orders at the same U": DataFrame(energies)} if energies else {})
 
@@ -249,7 +255,7 @@ def _narrow_row(row: ScanRow) -> dict[str, Any]:
         ">above lowest (meV/f.u.)": "lowest" if row.lowest else _rounded(row.relative, 2),
         ">moment (μB)": _rounded(point.moment, 3),
         ">gap (eV)": "metal" if point.metal else _rounded(point.gap, 3),
-        ">volume (Å³/f.u.)": _rounded(row.volume, 3),
+        _VOLUME: _rounded(row.volume, 3),
     }
 
 

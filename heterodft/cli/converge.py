@@ -156,7 +156,7 @@ def _preview(drivers: Sequence[Driver], settings: Settings, *, as_json: bool) ->
     calibration = calibrate(settings)
     found: dict[str, Any] = {}
     for driver in drivers:
-        points = []
+        points: list[dict[str, Any]] = []
         for point in driver.points:
             costs = [
                 estimate_cost(request, settings, calibration=calibration)

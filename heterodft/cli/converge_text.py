@@ -23,7 +23,7 @@ __all__ = ["print_preview", "print_summary", "write_summary"]
 def print_preview(found: dict[str, Any], *, repeated: bool) -> None:
     """Print what a driver may compute, point by point; with `repeated` each point comes in several branches."""
     click.echo(
-        f"{found['driver']}: {found['calculations']} calculations{' at the most' * (not found['more'])}, "
+        f"{found['driver']}: {found['calculations']} calculations{'' if found['more'] else ' at the most'}, "
         f"an estimated {_hours(found['core_hours'])} core-hours" + (f"; and {found['more']}" if found["more"] else "")
     )
     columns = ["point", ">calculations", ">core-hours"]
@@ -69,11 +69,14 @@ def _cost_words(costs: dict[str, Any]) -> Iterator[str]:
         return
     if costs["saved"]["calculations"]:
         done, saved = costs["computed"]["core_hours"], costs["saved"]["core_hours"]
+        count = costs["saved"]["calculations"]
         yield (
-            f"saved by stopping early: {costs['saved']['calculations']} calculations, an estimated {_hours(saved)} "
+            f"saved by stopping early: {count} calculation{'s' * (count != 1)}, an estimated {_hours(saved)} "
             f"core-hours beside the {_hours(done)} of those computed"
         )
-    if "recommended" in costs:
+    if "recommended" in costs and costs["campaign"] == costs["recommended"]:
+        yield "the campaign costs the same with it"
+    elif "recommended" in costs:
         now, then = costs["campaign"], costs["recommended"]
         yield (
             f"the campaign with it: an estimated {_hours(then['core_hours'])} core-hours, up to "

@@ -121,7 +121,8 @@ def _words(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any])
     yield from _remaining(found)
     computed, planned = data["computed"], data["planned"]
     if data["ended"] and computed < planned:
-        yield f"{computed} of {planned} calculations were computed; {planned - computed} were not needed"
+        left = planned - computed
+        yield f"{computed} of {planned} calculations were made, {left} {'was' if left == 1 else 'were'} not needed"
     yield from _starts(data["points"])
     if driver.kind == "layers":
         yield "energies are those of the added layers, (E_n - E_m) / (N_n - N_m), unless they are of the cell"
@@ -141,7 +142,7 @@ def _in_file(driver: Driver, key: str, label: str) -> str:
 def _verdict(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any]) -> Iterator[str]:
     key, last = data["key"], len(found.values) - 1
     if found.first is not None:
-        yield f"{found.labels[found.first]} is enough: write {_in_file(driver, key, found.labels[found.first])}"
+        yield f"{found.labels[found.first]} is enough; write {_in_file(driver, key, found.labels[found.first])}"
         told = "; ".join(found.largest(found.first, last))
         yield f"from {found.labels[found.first]} to {found.labels[last]}: {told}"
         return
@@ -157,8 +158,8 @@ def _verdict(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any
     else:
         yield f"not converged at the end of the range, {driver.points[-1].label}; go on from there with a finer stop"
     if last > 0:
-        told = [one for one in found.hindering(last - 1, last) if "does not count" not in one]
-        yield from (f"{found.labels[last - 1]} to {found.labels[last]}: {one}" for one in told)
+        changes = [one for one in found.hindering(last - 1, last) if "does not count" not in one]
+        yield from (f"{found.labels[last - 1]} to {found.labels[last]}: {one}" for one in changes)
 
 
 def _remaining(found: Convergence) -> Iterator[str]:
