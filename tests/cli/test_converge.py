@@ -198,7 +198,8 @@ def test_a_cutoff_is_found_shown_and_written(heterodft: Any) -> None:
     assert (data["ended"], data["converged"], data["recommended_label"]) == (True, True, "20 Ry")
     assert data["computed"] == 2
     assert data["costs"]["saved"]["calculations"] == 3
-    rows = list(csv.DictReader((heterodft.folder / "out" / "cutoff" / "convergence.csv").open()))
+    table = (heterodft.folder / "out" / "cutoff" / "convergence.csv").read_text()
+    rows = list(csv.DictReader(table.splitlines()))
     assert [row["cutoff"] for row in rows] == ["20 Ry", "25 Ry"]
     assert (heterodft.folder / "out" / "cutoff" / "convergence.png").stat().st_size > 1000
     again = heterodft("converge", "tiny.yaml", "--run")
