@@ -218,6 +218,9 @@ def _other_state(before: Result | None, after: Result | None) -> str:
         return ""
     if np.allclose(before.structure.lattice.abc, after.structure.lattice.abc, rtol=0.05):
         names = [state.name for state in find_states([before, after])]
+        first, second = (name.partition(" (")[0] for name in names)
+        if names[0] != names[1] and first == second:
+            return f"another state: {first} with other sizes of moments or other occupied orbitals"
         return "" if names[0] == names[1] else f"another state: {names[0]}, then {names[1]}"
     return "" if same_state(one[0], other[0]) else "another state: the moments differ"
 

@@ -117,7 +117,8 @@ def scan_rows(
     values = [_u_values(result) for result in results]
     scanned = _scanned(values)
     others = () if _go_together(values, scanned) else scanned[1:]
-    u = [_value(one, scanned[:1]) for one in values]
+    followed = scanned[:1] or tuple(sorted({name for one in values for name in one}))[:1]
+    u = [_value(one, followed) for one in values]
     beside = [", ".join(f"U({name}) {_value(one, (name,)):g} eV" for name in others) for one in values]
     points = points_of(results, gaps=gaps)
     names = _names(results, u, beside)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["HubbardScan"]
 
 
+_VOLUME = ">volume (Å³/f.u.)"
+
+
 @dataclass(frozen=True)
 class HubbardScan:
     """The points of a scan, sorted by structure, order, branch and U.
@@ -132,6 +135,20 @@ class HubbardScan:
         magnetic = list(dict.fromkeys(element for row in self.rows for element in row.point.by_element))
         return DataFrame([_frame_row(row, self.axis, magnetic) for row in self.rows])
 
+    def narrow_frames(self) -> dict[str, DataFrame]:
+        """Return by their titles tables that fit a window: the points of each structure, the energies of orders."""
+        from pandas import DataFrame
+
+        frames = {
+            f"{name} against {self.axis}": DataFrame([_narrow_row(row) for row in self.rows if row.structure == name])
+            for name in self.structures
+        }
+        for name, frame in frames.items():
+            if frame[_VOLUME].nunique() == 1:
+                frames[name] = frame.drop(columns=_VOLUME)
+        energies = [_narrow_energy(one) for one in self.order_energies]
+        return frames | ({"Energies of orders at the same U": DataFrame(energies)} if energies else {})
+
     def hysteresis_frame(self) -> DataFrame:
         """Return a table of the branches that ended differently."""
         from pandas import DataFrame
@@ -224,6 +241,32 @@ def _frame_row(row: ScanRow, axis: str, magnetic: Sequence[str]) -> dict[str, An
         "first point of its branch, from the atoms": row.shared,
         "notes": "; ".join(point.notes),
     }
+
+
+def _narrow_row(row: ScanRow) -> dict[str, Any]:
+    point = row.point
+    beside = {"other U": row.other_u} if row.other_u else {}
+    return {
+        "order": row.order,
+        "branch": row.branch,
+        "U (eV)": row.u,
+        **beside,
+        "state": row.state,
+        ">above lowest (meV/f.u.)": "lowest" if row.lowest else _rounded(row.relative, 2),
+        ">moment (μB)": _rounded(point.moment, 3),
+        ">gap (eV)": "metal" if point.metal else _rounded(point.gap, 3),
+        _VOLUME: _rounded(row.volume, 3),
+    }
+
+
+def _narrow_energy(one: OrderEnergy) -> dict[str, Any]:
+    beside = {"other U": one.other_u} if one.other_u else {}
+    names = {"structure": one.structure, "U (eV)": one.u, **beside, "of": one.order, "from": one.reference}
+    return names | {">energy (meV/f.u.)": _rounded(one.value, 2), "no number because": one.reason}
+
+
+def _rounded(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def _row_data(row: ScanRow) -> dict[str, Any]:

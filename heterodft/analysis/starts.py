@@ -247,6 +247,32 @@ class Starts:
             ]
         )
 
+    def narrow_frames(self) -> tuple[DataFrame, DataFrame]:
+        """Return the tables of the states and of the starts with what fits a window."""
+        from pandas import DataFrame
+
+        states = [
+            {
+                "state": state.number,
+                "name": state.name,
+                ">above lowest (meV)": f"{1000 * state.relative:.2f}",
+                "reached": state.count,
+                ">moment (μB)": "" if state.total_moment is None else f"{state.total_moment:.3f}",
+                ">gap (eV)": "metal" if state.metal else "" if state.gap is None else f"{state.gap:.3f}",
+            }
+            for state in self.states
+        ]
+        starts = [
+            {
+                "start": start.name,
+                "state": "–" if start.state is None else str(start.state),
+                ">above lowest (meV)": "" if start.relative is None else f"{1000 * start.relative:.2f}",
+                ">SCF iterations": "" if start.iterations is None else str(start.iterations),
+            }
+            for start in self.starts
+        ]
+        return DataFrame(states), DataFrame(starts)
+
     def starts_frame(self) -> DataFrame:
         """Return a table, one row a start."""
         from pandas import DataFrame

@@ -54,10 +54,10 @@ def words_of(record: Mapping[str, Any], asked: str) -> str:
     if not is_other(record):
         return ""
     order = record.get("order", "")
-    which = f", which is {order}" if order and order != asked else ""
     seeds = record.get("seeds", 0)
     tried = f", after {seeds} other start{'s' * (seeds != 1)}" if seeds else ""
     what = record.get("words") or record["verdict"]
+    which = f"{' to' if what == 'collapsed' else ', which is'} {order}" if order and order != asked else ""
     return f"not in the state asked for ({asked or 'its moments'}): {what}{which}{tried}"
 
 

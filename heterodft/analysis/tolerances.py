@@ -96,7 +96,8 @@ class Tolerance:
 
     def show(self, value: float) -> str:
         """Return a value as it is shown, with its unit."""
-        return f"{value * self.scale:.3g} {self.unit}"
+        number = value * self.scale
+        return f"{number:.0f} {self.unit}" if 1000 <= abs(number) < 1e7 else f"{number:.3g} {self.unit}"
 
     def to_data(self) -> list[Any]:
         """Return plain JSON data."""

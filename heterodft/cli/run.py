@@ -39,26 +39,31 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
     """
     from heterodft.workflows.settings_file import load_settings
 
-    if not work_off(load_settings(cores=cores), jobs, quiet=quiet):
+    code = work_off(load_settings(cores=cores), jobs, quiet=quiet)
+    if code is None:
         click.echo("The queue is empty; submit a campaign with: heterodft submit FILE")
+    elif code:
+        sys.exit(code)
 
 
-def work_off(settings: Settings, jobs: int, *, quiet: bool = False) -> bool:
-    """Run what is in the queue and tell how it ended; return whether anything was there."""
+def work_off(settings: Settings, jobs: int, *, quiet: bool = False, err: bool = False) -> int | None:
+    """Run what is in the queue and tell how it ended; return the exit code, None where nothing was there.
+
+    What is told goes to stderr with `err`, where the result is something else.
+    """
     from heterodft.workflows.queue.pool import recover, running_workers
     from heterodft.workflows.queue.summary import read_queue
 
     entries = read_queue(settings)
     if not entries:
-        return False
+        return None
     _check_programs(entries, settings)
     recovered = recover(settings)
     if recovered:
         click.echo(f"Put back into the queue, since their worker is gone: {', '.join(recovered)}", err=True)
     before = read_queue(settings)
     if not any(entry.state in ("ready", "running") for entry in before):
-        _finish(before, ran=0, seconds=0.0)
-        return True
+        return _finish(before, ran=0, seconds=0.0, err=err)
     started = time.monotonic()
     with running_workers(settings, jobs) as pool:
         (_watch_quietly if quiet else _watch_live if sys.stderr.isatty() else _watch_lines)(pool, settings)
@@ -71,8 +76,7 @@ def work_off(settings: Settings, jobs: int, *, quiet: bool = False) -> bool:
     after = read_queue(settings)
     ended = ("done", "failed")
     ran = sum(e.state in ended for e in after) - sum(e.state in ended for e in before)
-    _finish(after, ran=ran, seconds=time.monotonic() - started)
-    return True
+    return _finish(after, ran=ran, seconds=time.monotonic() - started, err=err)
 
 
 def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
@@ -112,25 +116,26 @@ def _request_of(entry: QueueEntry) -> Request:
     return read_request(entry.folder)
 
 
-def _finish(entries: list[QueueEntry], *, ran: int, seconds: float) -> None:
-    """Print what became of the queue; failed calculations make the exit code 3."""
+def _finish(entries: list[QueueEntry], *, ran: int, seconds: float, err: bool) -> int:
+    """Print what became of the queue; return the exit code, 3 with failed calculations."""
     from heterodft.workflows.queue.summary import another_state, count_states, failure_reason
 
     counts = ", ".join(f"{count} {state}" for state, count in count_states(entries).items())
-    click.echo(f"Ran {ran} calculations in {_clock(seconds)}. In the queue: {counts}.")
+    click.echo(f"Ran {ran} calculations in {_clock(seconds)}. In the queue: {counts}.", err=err)
     others = sum(bool(another_state(entry)) for entry in entries)
     if others:
-        click.echo(f"{others} ended in another state than asked for; see: heterodft status")
+        click.echo(f"{others} ended in another state than asked for; see: heterodft status", err=err)
     failed = [entry for entry in entries if entry.state == "failed"]
     for entry in failed:
         click.echo(f"heterodft: {entry.path} failed: {failure_reason(entry.folder)}", err=True)
     if failed:
-        sys.exit(3)
+        return 3
     if any(entry.state == "ready" for entry in entries):
         click.echo(
             "heterodft: calculations are left in the queue; see the logs in runs/workers, then run again", err=True
         )
-        sys.exit(1)
+        return 1
+    return 0
 
 
 def _clock(seconds: float) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import model_validator
+
 from heterodft.workflows.convergence_spec import CutoffSpec, LayersSpec, SmearingSpec, SpacingSpec, VacuumSpec
 from heterodft.workflows.fields import Spec
 from heterodft.workflows.hubbard_scan_spec import HubbardScanSpec
@@ -22,6 +26,12 @@ class ConvergeSpec(Spec):
     hubbard: HubbardScanSpec | None = None
     linear_response: ResponseSpec | None = None
     starts: StartsSpec | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_default(cls, value: Any) -> Any:
+        """Take a key without a value, ``cutoff:``, as one that is all by default."""
+        return {key: {} if one is None else one for key, one in value.items()} if isinstance(value, dict) else value
 
     @property
     def asked(self) -> list[str]:

@@ -87,7 +87,7 @@ def test_it_stops_exactly_where_two_points_agree(tmp_path):
     assert "energy of bulk FM Cr-3d-3eV changed by" in decisions[2].words
     assert len(decisions) == 7  # 30 … 80 Ry, then the end
     assert (summary.data["computed"], summary.data["planned"]) == (12, 20)
-    assert any("12 of 20 calculations were computed; 8 were not needed" in line for line in summary.words)
+    assert any("12 of 20 calculations were made, 8 were not needed" in line for line in summary.words)
     assert (summary.data["iterations"], summary.data["cpu_seconds"]) == (120, 24.0)
 
 
@@ -184,7 +184,7 @@ def test_a_mesh_changes_along_every_direction_or_is_no_point(tmp_path):
     for one, other in pairwise(meshes):
         assert all(a < b for a, b in zip(one, other, strict=True))
     assert driver.rule["left_out"]
-    assert all("is no point of its own: mesh" in told for told in driver.rule["left_out"])
+    assert all("is left out: the mesh" in told for told in driver.rule["left_out"])
     orders = {request.about["order"] for point in driver.points for chain in point.chains for request in chain}
     assert orders == {"FM", "AFM-A"}
 
@@ -261,7 +261,7 @@ def test_a_state_that_changes_between_points_is_seen_without_a_verdict(tmp_path)
     driver = _driver(tmp_path, CUTOFF)
     finished, decisions = drive_made_up(driver, result_of)
     assert _summary(driver, finished).data["recommended_label"] == "40 Ry"
-    assert "another state: FM (2), then FM" in decisions[2].words.replace("FM, then FM (2)", "FM (2), then FM")
+    assert "another state: FM with other sizes of moments" in decisions[2].words
 
 
 def test_an_order_that_is_never_reached_ends_the_driver_early(tmp_path):
@@ -274,7 +274,7 @@ def test_an_order_that_is_never_reached_ends_the_driver_early(tmp_path):
     summary = _summary(driver, finished)
     assert summary.data["computed"] == 6
     assert summary.data["converged"] is False
-    assert "more points would not help" in summary.words[0]
+    assert summary.words[0].startswith("stopped without an answer at 50 Ry: what had no value")
 
 
 def test_one_failed_point_is_passed_over(tmp_path):

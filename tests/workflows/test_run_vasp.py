@@ -406,7 +406,7 @@ def test_a_state_that_was_not_asked_for_is_marked_in_status(heterodft, heterodft
     heterodft_inside("submit", "c.yaml")
     assert "3 ended in another state than asked for; see: heterodft status" in heterodft("run", "--quiet").stdout
     shown = heterodft_inside("status").stdout
-    assert shown.count("not in the state asked for (AFM-A): collapsed, which is NM") == 3
+    assert shown.count("not in the state asked for (AFM-A): collapsed to NM") == 3
     assert "3 calculations: 3 done (3 in another state than asked for)" in shown
     told = json.loads(heterodft_inside("status", "--json").stdout)["calculations"]
     assert all(one["state_reached"].startswith("not in the state asked for") for one in told)
@@ -423,7 +423,7 @@ def test_after_the_stated_number_of_starts_the_last_one_is_flagged(steps, settin
 
 def test_nothing_starts_from_another_state_where_it_is_to_stop(steps, settings, relax):
     collapsing = replace(settings, vasp_command=f"{FAKE} --collapse")
-    with pytest.raises(CalculationError, match=r"not in the state asked for \(AFM-A\): collapsed, which is NM; with"):
+    with pytest.raises(CalculationError, match=r"not in the state asked for \(AFM-A\): collapsed to NM; with"):
         calculate(choosing(steps["relax"], settings, choice="stop"), collapsing)
     with pytest.raises(CalculationError, match=r"the step before, .*relax, failed; heterodft retry"):
         calculate(steps["static"], settings)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_convergence"]
 
 _MARKERS = "os^Dv<>P"
+_TOLERANCE = "tolerance"
 _LINEAR = 3.0
 """Tolerances to which the axis is linear; logarithmic beyond."""
 
@@ -26,7 +27,8 @@ _LINEAR = 3.0
 def draw_convergence(table: ConvergenceTable) -> Figure:
     """Draw each quantity less its value at the last point, a line for each configuration, over its tolerance.
 
-    The axis is linear to three tolerances and logarithmic beyond. A dotted line marks the recommended value.
+    The axis is linear to three tolerances and logarithmic beyond. A dotted line marks the recommended value. What has
+    no value at the last point is left out, and a panel without any says so.
     """
     quantities = list(dict.fromkeys(one.tolerance.quantity for one in table.series))
     with style():
@@ -39,26 +41,30 @@ def draw_convergence(table: ConvergenceTable) -> Figure:
         axes[-1].set_xticks(places, [label.partition(" ")[0] for label in table.labels])
         unit = table.labels[0].partition(" ")[2] if table.labels else table.unit
         axes[-1].set_xlabel(f"{table.axis} ({unit})" if unit else table.axis)
-        if any(names):
-            handles, entries = _entries(axes)
-            figure.legend(handles, entries, loc="outside upper center", ncols=legend_columns(names))
+        handles, entries = _entries(axes)
+        figure.legend(handles, entries, loc="outside upper center", ncols=legend_columns(entries))
     return figure
 
 
 def _draw(axis: Axes, table: ConvergenceTable, series: Sequence[Any], names: Sequence[str]) -> None:
     tolerance = series[0].tolerance
     allowed = tolerance.value * tolerance.scale
-    axis.axhspan(-allowed, allowed, color="#009E73", alpha=0.18, linewidth=0)
+    axis.axhspan(-allowed, allowed, color="#009E73", alpha=0.18, linewidth=0, label=_TOLERANCE)
     axis.axhline(0, color="black", linewidth=0.4)
     places = np.arange(len(table.values))
-    for one in series:
+    drawn = [one for one in series if np.isfinite(one.changes[:, -1]).any()]
+    if not drawn:
+        axis.text(0.5, 0.75, "no value that counts", ha="center", va="center", transform=axis.transAxes)
+    for one in drawn:
         number = names.index(one.name)
         axis.plot(
             places, one.changes[:, -1] * tolerance.scale, label=one.name, color=PALETTE[number % len(PALETTE)],
             marker=_MARKERS[number % len(_MARKERS)], clip_on=False,
         )  # fmt: skip
     if table.recommended is not None:
-        axis.axvline(table.values.index(table.recommended), color="#555555", linestyle=":", linewidth=0.8)
+        axis.axvline(
+            table.values.index(table.recommended), color="#555555", linestyle=":", linewidth=0.8, label="recommended"
+        )
     apart = np.abs(np.concatenate([one.changes[:, -1] for one in series])) * tolerance.scale
     most = max(float(np.nanmax(apart, initial=0.0)), allowed)
     if most > 2 * _LINEAR * allowed:
@@ -79,4 +85,5 @@ def _entries(axes: Sequence[Axes]) -> tuple[list[Any], list[str]]:
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
+    found |= {name: found.pop(name) for name in (_TOLERANCE, "recommended") if name in found}
     return list(found.values()), list(found)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from matplotlib import rcParams
+
 from heterodft.analysis.plots.style import style
 from heterodft.files import atomic_writer, make_folder, write_text
 
@@ -76,10 +78,15 @@ def save_figure(figure: Figure, frame: DataFrame, path: Path) -> list[Path]:
 
 @contextmanager
 def _laid_out(figure: Figure) -> Iterator[None]:
-    """Arrange the parts of a figure once for all formats, which is most of the work."""
-    engine = figure.get_layout_engine()
+    """Arrange the parts of a figure once for all formats, which is most of the work.
+
+    Letters are rounded to dots, so that at fewer dots an inch than are written they would seem too narrow.
+    """
+    engine, dots = figure.get_layout_engine(), figure.get_dpi()
     with style():
+        figure.set_dpi(rcParams["savefig.dpi"])
         figure.draw_without_rendering()
+    figure.set_dpi(dots)
     figure.set_layout_engine("none")
     try:
         yield

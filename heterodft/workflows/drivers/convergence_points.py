@@ -243,10 +243,13 @@ def _varied_structures(campaign: Campaign, kind: str, spec: ConvergenceSpec) -> 
     """Return the keys of the structures that the number means something to."""
     if kind == "vacuum":
         found = {key for key, one in campaign.structures.items() if one.vacuum > 0}
-        lacking = "no structure has a vacuum; give one, vacuum: 12 Å, or leave converge.vacuum out"
+        lacking = "no structure has a vacuum; give one, vacuum: 12 Å, or leave this question out"
     elif kind == "layers":
         found = {k for k, one in campaign.structures.items() if any(_grows(b, spec.material) for b in one.stack)}
-        lacking = f"no block{f' of {spec.material}' if spec.material else ''} has a number of layers to vary"
+        blocks = [block for one in campaign.structures.values() for block in one.stack if block.layers is not None]
+        known = dict.fromkeys(block.material for block in blocks)
+        meant = did_you_mean(spec.material, known) if spec.material else ""
+        lacking = f"no block{f' of {spec.material}' if spec.material else ''} has a number of layers to vary{meant}"
     else:
         return set(campaign.structures)
     if not found:
@@ -335,7 +338,7 @@ def _distinct(
     for point in points[1:]:
         same = [_same(kind, a, b) for a, b in zip(kept[-1].chains, point.chains, strict=True)]
         if any(same):
-            left_out.append(f"{point.label} is no point of its own: {next(filter(None, same))}")
+            left_out.append(f"{point.label} is left out: {next(filter(None, same))}")
         else:
             kept.append(point)
     if len(kept) < 2:
@@ -343,6 +346,10 @@ def _distinct(
             ("converge", kind), f"all values give the same calculation ({left_out[0]}); widen the range"
         )
     return Range(tuple(kept), tolerances, tuple(left_out))
+
+
+def _times(mesh: Sequence[int]) -> str:
+    return "x".join(map(str, mesh))
 
 
 def _same(kind: str, before: Chain, after: Chain) -> str:
@@ -354,5 +361,5 @@ def _same(kind: str, before: Chain, after: Chain) -> str:
     old, new = one.settings.kpoints, other.settings.kpoints
     alike = [max(a, b) > 1 and a == b for a, b in zip(old, new, strict=True)]
     if any(alike) or old == new:
-        return f"mesh {'x'.join(map(str, new))} of {name} after {'x'.join(map(str, old))}"
+        return f"the mesh of {name}, {_times(new)}, is not denser than {_times(old)} along every axis"
     return ""

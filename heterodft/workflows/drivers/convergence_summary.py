@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
     from heterodft.analysis.convergence import Convergence
     from heterodft.workflows.drivers.convergence_driver import Walk
@@ -23,6 +24,7 @@ __all__ = ["summarize_walk"]
 
 _NO_FORCE = 1e-4
 """eV/Å."""
+_HEADS = {"iterations": "SCF iterations", "cpu_seconds": "CPU (s)"}
 
 
 def summarize_walk(
@@ -44,7 +46,39 @@ def summarize_walk(
         words=tuple(_words(driver, walk, found, data)),
         data=data,
         figures=drawn,
+        shown=_shown(found) | {"Cost of each point": DataFrame(rows).rename(columns=_HEADS)} if rows else {},
     )
+
+
+def _shown(found: Convergence) -> dict[str, DataFrame]:
+    """Return a narrow table for each quantity and configuration, total energies in eV."""
+    from pandas import DataFrame
+
+    tables = {}
+    for one in found.series:
+        if np.isnan(one.values).all():  # the words say why
+            continue
+        total = one.tolerance.quantity == "energy"
+        scale, unit = (1.0, f"eV/{one.tolerance.per}") if total else (one.tolerance.scale, one.tolerance.unit)
+        points = range(len(found.labels))
+        tables[f"{one.tolerance.quantity} of {one.name}, which may change by {one.tolerance.text}"] = DataFrame(
+            {
+                found.axis: found.labels,
+                f">{one.tolerance.quantity} ({unit})": [_number(one.values[i] * scale, digits=7) for i in points],
+                f">change ({one.tolerance.unit})": [
+                    _number(one.changes[i, i - 1] * one.tolerance.scale) if i else "" for i in points
+                ],
+                "agrees": ["" if not i else "yes" if one.agrees(i, i - 1) else "no" for i in points],
+            }
+        )
+    return tables
+
+
+def _number(value: float, digits: int = 4) -> str:
+    """Return a number without an exponent where it has few digits before the point."""
+    if np.isnan(value):
+        return "–"
+    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
 
 
 def _point_row(driver: Driver, point: Point, chains: Sequence[Chain], finished: Finished) -> dict[str, Any]:
@@ -87,7 +121,8 @@ def _words(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any])
     yield from _remaining(found)
     computed, planned = data["computed"], data["planned"]
     if data["ended"] and computed < planned:
-        yield f"{computed} of {planned} calculations were computed; {planned - computed} were not needed"
+        left = planned - computed
+        yield f"{computed} of {planned} calculations were made, {left} {'was' if left == 1 else 'were'} not needed"
     yield from _starts(data["points"])
     if driver.kind == "layers":
         yield "energies are those of the added layers, (E_n - E_m) / (N_n - N_m), unless they are of the cell"
@@ -96,10 +131,18 @@ def _words(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any])
     yield from data["left_out"]
 
 
+def _in_file(driver: Driver, key: str, label: str) -> str:
+    """Return what the campaign file is to say: ``method: {cutoff: 60 Ry}``, ``layers: 4``."""
+    section, _, name = key.rpartition(".")
+    number = label.partition(" ")[0] if driver.kind in ("kspacing", "layers") else label
+    material = f" of {driver.rule['material']}" if driver.rule["material"] else ""
+    return f"{section}: {{{name}: {number}}}" if section else f"{name}: {number}{material}"
+
+
 def _verdict(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any]) -> Iterator[str]:
     key, last = data["key"], len(found.values) - 1
     if found.first is not None:
-        yield f"{key}: {found.labels[found.first]} is enough"
+        yield f"{found.labels[found.first]} is enough; write {_in_file(driver, key, found.labels[found.first])}"
         told = "; ".join(found.largest(found.first, last))
         yield f"from {found.labels[found.first]} to {found.labels[last]}: {told}"
         return
@@ -108,13 +151,15 @@ def _verdict(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any
     elif len(walk.failed) > 1:
         yield f"stopped without an answer: {len(walk.failed)} points failed"
     elif len(walk.points) + len(walk.failed) < len(driver.points):
-        yield f"stopped without an answer at {found.labels[last]}, since more points would not help"
+        yield (
+            f"stopped without an answer at {found.labels[last]}: what had no value that counts at three points would "
+            f"have none at finer ones; leave it out by orders, structures or quantities of converge.{driver.kind}"
+        )
     else:
         yield f"not converged at the end of the range, {driver.points[-1].label}; go on from there with a finer stop"
     if last > 0:
-        yield from (
-            f"{found.labels[last - 1]} to {found.labels[last]}: {told}" for told in found.hindering(last - 1, last)
-        )
+        changes = [one for one in found.hindering(last - 1, last) if "does not count" not in one]
+        yield from (f"{found.labels[last - 1]} to {found.labels[last]}: {one}" for one in changes)
 
 
 def _remaining(found: Convergence) -> Iterator[str]:
@@ -141,12 +186,25 @@ def _starts(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def _doubts(walk: Walk, found: Convergence) -> Iterator[str]:
     """Say which points do not count, and quantities that symmetry makes zero."""
-    told: dict[str, list[str]] = {}
+    told: dict[str, dict[str, None]] = {}
     for one in found.series:
-        for label, reason in zip(found.labels, one.absent, strict=True):
+        for i, (label, reason) in enumerate(zip(found.labels, one.absent, strict=True)):
+            apart = one.reasons[i][i - 1] if i and not one.absent[i - 1] else ""
             if reason:
-                told.setdefault(f"{one.name}: {reason}", []).append(label)
-    yield from (f"{what} (at {', '.join(dict.fromkeys(labels))})" for what, labels in told.items())
+                told.setdefault(f"{one.name}: {reason}", {})[label] = None
+            elif apart:
+                told.setdefault(f"{one.name}: {apart}", {})[f"{found.labels[i - 1]} to {label}"] = None
+    for what in [what for what in told if any(_says_no_more(what, other) for other in told)]:
+        del told[what]
+    yield from (f"{what} (at {', '.join(labels)})" for what, labels in told.items())
     forces = [one for one in found.series if one.tolerance.quantity == "forces"]
     if forces and all(np.nanmax(one.values, initial=0.0) < _NO_FORCE for one in forces) and walk.points:
         yield "all forces are zero by symmetry, so that their agreement says nothing"
+
+
+def _says_no_more(what: str, other: str) -> bool:
+    """Whether a doubt on the difference of two orders is that on one of them."""
+    name, _, reason = what.partition(": ")
+    own, _, same = other.partition(": ")
+    structure, _, orders = name.partition(" ")
+    return " - " in orders and " - " not in own and reason == same and own.startswith(f"{structure} ")

@@ -151,10 +151,16 @@ class Finished:
     ----------
     runs
         Folder of all runs.
+
+    Attributes
+    ----------
+    failures
+        Why each calculation that was asked for and failed did so, by its path.
     """
 
     def __init__(self, runs: Path):
         self.runs = runs
+        self.failures: dict[str, str] = {}
         self._results: dict[str, Result] = {}
 
     def result(self, request: Request) -> Result | None:
@@ -183,7 +189,10 @@ class Finished:
                 return None
         except ReaderError:
             return None
-        return None if data.get("interrupted") else str(data.get("reason", "it failed"))
+        if data.get("interrupted"):
+            return None
+        self.failures[request.path] = str(data.get("reason", "it failed"))
+        return self.failures[request.path]
 
     def chain_failure(self, chain: Chain) -> str | None:
         """Return the path and the reason of the first failed step of a chain."""
@@ -235,6 +244,8 @@ class Summary:
         Plain JSON data with ``ended``, ``converged`` (None where it means nothing) and ``recommended`` at the top.
     figures
         By the name of the file they go to, which is that of the table they show.
+    shown
+        Narrower tables for a window, by their titles; those of `tables` where there are none.
     """
 
     title: str
@@ -242,6 +253,7 @@ class Summary:
     words: tuple[str, ...]
     data: dict[str, Any]
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    shown: Mapping[str, DataFrame] = field(default_factory=dict)
 
 
 class Strategy(Protocol):

@@ -63,7 +63,8 @@ def asked_scan(campaign: Campaign) -> tuple[HubbardScanSpec, dict[str, UScan]]:
     if not shells:
         where = _WHERE if campaign.converge.hubbard is not None else ()
         raise campaign.error(
-            where, "no U to scan; write converge: {hubbard: {Cr-3d: {start: 0, stop: 5, step: 1}}}, or hubbard:"
+            where,
+            "no U to scan; write converge: {hubbard: {Cr-3d: {start: 0, stop: 5, step: 1}}}, or a hubbard section",
         )
     return spec, dict.fromkeys(shells, _DEFAULT)
 

@@ -120,6 +120,7 @@ class _Scan:
             words=tuple(words),
             data=data | scan.to_dict(),
             figures={file: scan.plot(name) for file, name in drawn} if figures else {},
+            shown=scan.narrow_frames(),
         )
 
 

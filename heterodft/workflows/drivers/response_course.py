@@ -158,7 +158,7 @@ def _over_meshes(driver: Driver, finished: Finished, number: int, course: Course
             )
             return replace(course, meshes=(*found, measured), rounds=(found[-1],), words=words, mesh_converged=True)
         found.append(measured)
-    words, converged = f"U on the one q-mesh {_text(found[-1].mesh)}", None
+    words, converged = f"U on the one q-mesh {_text(found[-1].mesh)}, beside no other", None
     if len(found) > 1:
         change, converged = _change(found[-2], found[-1]), False
         words = f"not converged with the q-mesh: U still changes by {change:.3f} eV to {_text(found[-1].mesh)}"

@@ -112,8 +112,10 @@ def _check_presence(campaign: Campaign, elements: dict[str, str]) -> None:
 def _with_shell(text: str) -> str:
     """Name the shell of an element that has one d or f shell."""
     shells = [shell for shell in known_shells(text) if shell[-1] in "df"]
-    if "-" in text or not known_shells(text):
+    if "-" in text:
         return text
+    if not known_shells(text):
+        raise InputError(f"'{text}' has no shell for a U; name an element with a d or f shell, such as Ti-3d")
     if len(shells) != 1:
         has = " and ".join(f"{text}-{shell}" for shell in known_shells(text))
         raise InputError(f"'{text}' has no one d or f shell; write one of {has}")

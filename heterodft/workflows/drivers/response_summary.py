@@ -45,7 +45,21 @@ def summarize(driver: Driver, finished: Finished, *, figures: bool = False) -> S
         words=tuple(words for course in courses for words in _words(driver, course)),
         data=data,
         figures={"response_U": _figure(courses)} if figures else {},
+        shown={"U of each inequivalent site (eV)": _narrow(courses)},
     )
+
+
+def _narrow(courses: Sequence[Course]) -> DataFrame:
+    """Return the table of U with what fits a window."""
+    heads = {
+        "structure": "structure", "order": "order", "round": "round", "q_mesh": "q-mesh", "sites": "sites",
+        "layer": "layer", "U_in_eV": "U put in", "U_out_eV": "U found", "state": "state",
+    }  # fmt: skip
+    table = _table(courses)
+    if not len(table):
+        return table
+    found = table[list(heads)].rename(columns=heads)
+    return found.drop(columns=[name for name in ("round", "layer") if found[name].nunique() == 1])
 
 
 def _converged(courses: Sequence[Course], *, asked: bool) -> bool | None:

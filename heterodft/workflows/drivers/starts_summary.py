@@ -47,6 +47,7 @@ def found_states(driver: Driver, family: str, finished: Finished, *, count: int 
 def summarize_starts(driver: Driver, finished: Finished, *, ended: bool, figures: bool = False) -> Summary:
     """Return what the starts of a driver found so far."""
     tables: dict[str, DataFrame] = {}
+    shown: dict[str, DataFrame] = {}
     drawn: dict[str, Figure] = {}
     words: list[str] = []
     data: dict[str, Any] = {}
@@ -55,6 +56,8 @@ def summarize_starts(driver: Driver, finished: Finished, *, ended: bool, figures
         found = found_states(driver, family, finished)
         name = family.replace(" ", "-")
         tables |= {f"states-{name}": found.to_frame(), f"starts-{name}": found.starts_frame()}
+        states, starts = found.narrow_frames()
+        shown |= {f"States of {family} (energies of the cell)": states, f"Starts of {family}": starts}
         data[family] = found.to_dict()
         words += [f"{family}: {line}" for line in found.words]
         if found.states:
@@ -73,6 +76,7 @@ def summarize_starts(driver: Driver, finished: Finished, *, ended: bool, figures
             "structures": data,
         },
         figures=drawn,
+        shown=shown,
     )
 
 
