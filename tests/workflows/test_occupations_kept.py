@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -50,8 +51,6 @@ def finish(request, runs, down, *, moment=3.7):
     folder = runs / request.path
     write_request(request, folder)
     record = state_record(request, result, folder)
-    import json
-
     data = json.loads(request.to_text()) | {"state": record}
     replace(result, request=data).save(folder)
     return record
@@ -68,8 +67,8 @@ def test_the_record_holds_the_electrons_of_each_shell(chain, tmp_path):
     ("before", "after", "words"),
     [
         (IN_XY, IN_XY, None),
-        (IN_XY, SPREAD, "its Hubbard occupations are not those of the relax step whose density it starts from, though "
-         "the moments agree: Fe1, Fe3"),
+        (IN_XY, SPREAD, "its Hubbard occupations are not those of the relax step whose density it starts from, "
+         "though the moments agree: Fe1, Fe3"),
         (IN_XY, IN_Z2, "its occupied orbitals are turned against those of the relax step whose density it starts "
          "from, though the moments agree"),
     ],
