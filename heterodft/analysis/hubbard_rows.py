@@ -147,7 +147,7 @@ def _row(
     state: str,
 ) -> ScanRow:
     units = max(round(result.structure.composition.get_reduced_composition_and_factor()[1]), 1)
-    iterations, cpu = cost if cost is not None else (_iterations(result), result.cpu_seconds or 0.0)
+    iterations, cpu = cost if cost is not None else (_iterations(result), result.all_cpu_seconds or 0.0)
     a, b, c = result.structure.lattice.abc
     return ScanRow(
         branch=branch,
@@ -167,8 +167,8 @@ def _row(
 
 
 def _iterations(result: Result) -> int | None:
-    """Return the SCF iterations; of a relaxation only those of its last cycle are told."""
-    return None if result.step.startswith("relax") else result.iterations
+    """Return the SCF iterations; of a relaxation of an earlier version only those of its last cycle are told."""
+    return None if result.step.startswith("relax") and not result.spent else result.all_iterations
 
 
 def _with_lowest(rows: Sequence[ScanRow]) -> list[ScanRow]:

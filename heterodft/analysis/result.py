@@ -237,6 +237,9 @@ class Result:
         Of each site with a Hubbard U, in the structure's order; empty where none is told.
     response
         Hubbard U by linear response; None where none was computed.
+    spent
+        ``runs`` of programs, ``iterations`` of all SCF cycles and ``cpu_seconds`` of all runs, also those before a
+        correction or an interruption; empty for a folder of others and of results of earlier versions.
     """
 
     code: str
@@ -266,6 +269,17 @@ class Result:
     notes: tuple[str, ...] = ()
     occupations: tuple[HubbardOccupations, ...] = ()
     response: ResponseU | None = None
+    spent: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def all_iterations(self) -> int | None:
+        """SCF iterations of all runs and all steps of a relaxation; of the last cycle where no more is known."""
+        return self.spent.get("iterations", self.iterations)
+
+    @property
+    def all_cpu_seconds(self) -> float | None:
+        """CPU time of all runs; of the last one where no more is known."""
+        return self.spent.get("cpu_seconds", self.cpu_seconds)
 
     @property
     def id(self) -> str | None:
@@ -319,6 +333,7 @@ class Result:
             "structure": self.structure.as_dict(),
             "request": self.request,
             "corrections": self.corrections,
+            **({"spent": self.spent} if self.spent else {}),
             **({} if self.response is None else {"response": self.response.to_data()}),
         }
 
@@ -382,6 +397,7 @@ class Result:
             method=data.get("method", {}),
             ended=data.get("ended", "finished"),
             notes=tuple(data.get("notes", ())),
+            spent=data.get("spent", {}),
             occupations=tuple(
                 HubbardOccupations(site, shell, _matrices(matrices))
                 for site, shell, matrices in data.get("occupations", ())

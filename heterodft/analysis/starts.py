@@ -147,7 +147,7 @@ class Starts:
             states = _states(alike, found, called, own)
         starts = []
         for i, (name, result) in enumerate(zip(called, results, strict=True)):
-            energy, iterations = (None, None) if result is None else (result.energy, result.iterations)
+            energy, iterations = (None, None) if result is None else (result.energy, result.all_iterations)
             relative = energy - states[0].energy if energy is not None and i in numbers else None
             starts.append(Start(name, numbers.get(i), energy, relative, iterations, why[i]))
         return cls(tuple(starts), states)

@@ -58,6 +58,7 @@ def command(file: Path, as_json: bool) -> None:
     click.echo(f"{campaign.name}: {', '.join(counts)}")
     if report.queued:
         click.echo("Run them with: heterodft run")
+    tell(report.notes)
     if report.orphaned:
         click.echo(_orphans(report.orphaned, file), err=True)
 

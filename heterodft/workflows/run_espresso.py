@@ -26,6 +26,7 @@ from heterodft.workflows.continuation import (
     starting_text,
 )
 from heterodft.workflows.custodians.diagnosis import diagnose
+from heterodft.workflows.custodians.last_structure import read_last_structure
 from heterodft.workflows.handover import filled_moment, hand_over, has_density, relaxed_structure
 from heterodft.workflows.inputs import prepare_inputs
 from heterodft.workflows.orphans import settle_orphan
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.continuation import Start
     from heterodft.workflows.settings import Settings
 
-__all__ = ["run_programs"]
+__all__ = ["other_start_is_left", "run_programs"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,28 +61,51 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
         write_text(folder / name, deck.files[name])
     settle_orphan(folder, [each.asked for each in inputs], settings)
     done = [ended_well(folder, each) for each in inputs]
-    if request.step in (*RELAXATIONS, "static") and (
-        not has_density(folder) or _other_start_due(request, folder, settings)
-    ):
+    another = _take_other_start(request, inputs[0], folder, settings)
+    if another or (request.step in (*RELAXATIONS, "static") and not has_density(folder)):
         done = [False]
     for index, each in enumerate(inputs):
         if not all(done[: index + 1]):
-            _run_program(request, each, folder, settings, first=index == 0)
+            _run_program(request, each, folder, settings, first=index == 0, another=another and index == 0)
 
 
-def _other_start_due(request: Request, folder: Path, settings: Settings) -> bool:
-    """Tell whether a worker died between a cycle that ended in another state and the next start."""
+def other_start_is_left(request: Request, folder: Path) -> bool:
+    """Tell whether a cycle ended in another state, and its user wants a start that was not tried yet."""
     from heterodft.workflows.custodians.espresso_state import state_handler
 
-    handler = state_handler(request, "pw.in", reseed=settings.reseed)
-    return handler is not None and handler.is_due(folder)
+    handler = state_handler(request, "pw.in", reseed=False)
+    return handler is not None and (handler.is_chosen(folder) or handler.is_left(folder))
 
 
-def _run_program(request: Request, each: WantedInput, folder: Path, settings: Settings, *, first: bool) -> None:
+def _take_other_start(request: Request, each: WantedInput, folder: Path, settings: Settings) -> bool:
+    """Take the next other start of a cycle whose worker died before, or that was to be left as it is then."""
+    from heterodft.workflows.custodians.espresso_state import state_handler
+    from heterodft.workflows.custodians.watch import note_correction
+
+    handler = state_handler(request, each.name, reseed=settings.reseed)
+    if handler is None or handler.is_chosen(folder):
+        return handler is not None
+    if not ended_well(folder, each):
+        return False
+    asked = starting_text(folder, each, "scratch")
+    if not handler.is_left(folder, asked):
+        return False
+    write_text(folder / each.name, asked)
+    note_correction(folder, handler, handler.correct(str(folder)))
+    return True
+
+
+def _other_start(folder: Path, each: WantedInput) -> Start:
+    return "scratch" if read_last_structure(folder, each.name) is None else "positions"
+
+
+def _run_program(
+    request: Request, each: WantedInput, folder: Path, settings: Settings, *, first: bool, another: bool
+) -> None:
     """Run one program to a valid end; where its start turns out to be unusable, from an earlier one."""
-    start: Start | None = choose_start(folder, each)
+    start: Start | None = _other_start(folder, each) if another else choose_start(folder, each)
     while start is not None:
-        if first and start == "scratch":
+        if first and start == "scratch" and not another:
             hand_over(request, folder)
         try:
             return _attempt(request, each, folder, settings, start=start)

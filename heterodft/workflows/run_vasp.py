@@ -24,6 +24,7 @@ from heterodft.errors import (
 from heterodft.files import read_json, write_text
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.workflows.calculation import REQUEST_FILE
+from heterodft.workflows.custodians.spent import note_vasp_run
 from heterodft.workflows.custodians.vasp_inputs import SEED_FILE
 from heterodft.workflows.handover import relaxed_structure
 from heterodft.workflows.handover_vasp import hand_over
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.settings import Settings
 
-__all__ = ["run_programs", "vasp_command"]
+__all__ = ["other_start_is_left", "run_programs", "vasp_command"]
 
 _CORRECTED = ("INCAR", "KPOINTS", "POSCAR")
 """Inputs that handlers may change; what was asked stays beside them as ``INCAR.orig`` …"""
@@ -85,7 +86,7 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
         raise InputError(f"VASP needs POTCARs to run ({symbols}): set PMG_VASP_PSP_DIR to the folder of its library")
     begun = _same_inputs(folder, files)
     again = vasp_state_handler(request)
-    if begun and _why_unfinished(folder) is None and not (again is not None and again.check(str(folder))):
+    if begun and _why_unfinished(folder) is None and not (again is not None and again.take_up(folder)):
         return
     command = vasp_command(request, settings)
     if begun and not _diverged(folder):
@@ -102,6 +103,14 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
         explain=lambda: _why_unfinished(folder),
     )
     _check_end(folder)
+
+
+def other_start_is_left(request: Request, folder: Path) -> bool:
+    """Tell whether a cycle ended in another state, and its user wants a start that was not tried yet."""
+    from heterodft.workflows.custodians.vasp_state import vasp_state_handler
+
+    again = vasp_state_handler(request)
+    return again is not None and (again.is_chosen(folder) or again.check(str(folder)))
 
 
 def vasp_command(request: Request, settings: Settings) -> list[str]:
@@ -163,6 +172,7 @@ def _text(path: Path) -> str | None:
 
 def _begin(request: Request, folder: Path, files: dict[str, str]) -> None:
     """Start from what is handed on; the mark of what was asked comes last, so that a kill in between is told."""
+    note_vasp_run(folder)
     for name in (*_OUTPUTS, SEED_FILE, *(f"{name}.orig" for name in _CORRECTED)):
         (folder / name).unlink(missing_ok=True)
     hand_over(request, folder, request.to_setup().takes)

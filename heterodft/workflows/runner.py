@@ -17,8 +17,18 @@ from heterodft.errors import CalculationError, HeterodftError, InterruptedCalcul
 from heterodft.files import write_json
 from heterodft.workflows import run_espresso, run_vasp
 from heterodft.workflows.calculation import FAILURE_FILE, finished_id, read_request
+from heterodft.workflows.custodians.spent import spent_in
 from heterodft.workflows.disk import clean, enough_space
 from heterodft.workflows.processes import exclusive, refuse_cancelled
+from heterodft.workflows.state.before import refuse_other_state
+from heterodft.workflows.state.changed import (
+    SET_ASIDE,
+    begin_anew,
+    has_set_aside,
+    is_outdated,
+    set_aside,
+    what_is_to_be_done,
+)
 from heterodft.workflows.state.contract import state_record, write_mark
 from heterodft.workflows.state.seeds import seeds_taken
 
@@ -59,9 +69,14 @@ def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:
         raise CalculationError(f"{folder} now holds the request {request.id}, not {identity}; submit again")
     try:
         with exclusive(folder):
+            if is_outdated(folder):
+                _log.info("%s: the step before ended in another state since; computed again", folder)
+                begin_anew(folder)
             found = _finished(folder, identity)
-            if found is not None:
+            if found is not None and what_is_to_be_done(request, folder) != "run":
                 return found
+            if found is not None:
+                set_aside(folder)
             refuse_cancelled(folder)
             (folder / FAILURE_FILE).unlink(missing_ok=True)
             return _run_programs(request, folder, settings)
@@ -110,12 +125,15 @@ def _write_failure(folder: Path, reason: str, *, interrupted: bool) -> None:
 
 
 def _run_programs(request: Request, folder: Path, settings: Settings) -> Result:
-    lack = enough_space(request, settings)
-    if lack is not None:
-        raise StorageError(lack)
-    engine: Any = run_vasp if request.code == "vasp" else run_espresso
-    engine.run_programs(request, folder, settings)
+    refuse_other_state(request, folder)
+    if not has_set_aside(request, folder):
+        lack = enough_space(request, settings)
+        if lack is not None:
+            raise StorageError(lack)
+        engine: Any = run_vasp if request.code == "vasp" else run_espresso
+        engine.run_programs(request, folder, settings)
     result = _record(request, folder)
+    (folder / SET_ASIDE).unlink(missing_ok=True)
     with suppress(OSError):  # the result is there
         clean(request, folder, settings.keep_files)
     return result
@@ -141,7 +159,7 @@ def _record(request: Request, folder: Path) -> Result:
             f"{words_of(record, str(request.about.get('order', '')))}; with unreached: stop nothing starts from it: "
             f"give other starting moments, or unreached: reseed, flag or accept [{folder}]"
         )
-    result = replace(result, corrections=corrections)
+    result = replace(result, corrections=corrections, spent=spent_in(folder, request.code))
     result.save(folder)
     return result
 

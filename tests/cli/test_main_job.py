@@ -161,6 +161,8 @@ def one_static(heterodft, tiny_text, *changes):
 
 
 SLOW = ("cutoff: 20 Ry, kspacing: 1.7", "cutoff: 60 Ry, kspacing: 0.4")
+LASTING = ("cutoff: 20 Ry, kspacing: 1.7", "cutoff: 40 Ry, kspacing: 0.8")
+"""Long enough to be killed in the midst, short enough to be waited for."""
 
 
 def test_a_cycle_that_cannot_converge_fails_with_its_reason(heterodft, tiny_text, pw):
@@ -220,8 +222,8 @@ def processes_below(folder):
     return found
 
 
-def start_slow_run(heterodft, tiny_text):
-    one_static(heterodft, tiny_text, SLOW)
+def start_slow_run(heterodft, tiny_text, changes=SLOW):
+    one_static(heterodft, tiny_text, changes)
     run = subprocess.Popen(
         [sys.executable, "-m", "heterodft", "run"],
         cwd=heterodft.folder,
@@ -271,7 +273,7 @@ def test_control_c_in_the_first_moments_of_a_calculation_keeps_it(heterodft, tin
 
 
 def test_killed_workers_leave_no_second_program_and_lose_nothing(heterodft, tiny_text, pw):
-    run = start_slow_run(heterodft, tiny_text)
+    run = start_slow_run(heterodft, tiny_text, LASTING)
     worker = next(p for p in psutil.Process(run.pid).children() if "worker" in " ".join(p.cmdline()))
     os.kill(run.pid, signal.SIGKILL)
     os.kill(worker.pid, signal.SIGKILL)

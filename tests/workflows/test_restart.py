@@ -184,10 +184,11 @@ def output(folder):
     return path.read_text() if path.is_file() else ""
 
 
-def test_control_c_leaves_a_checkpoint_from_which_the_next_run_goes_on(prepared, heterodft):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_control_c_leaves_a_checkpoint_from_which_the_next_run_goes_on(prepared, heterodft, number):
     folder = prepared("static", **SLOW) / "static"
     process = started(folder)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     process.communicate(timeout=60)
     assert programs_in(folder) == []
     assert (folder / "pwscf.restart_scf").is_file()

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from heterodft.analysis.energies import ConfigurationEnergies
 from heterodft.analysis.result import Result
-from heterodft.errors import CalculationError
+from heterodft.errors import CalculationError, InterruptedCalculation
 from heterodft.workflows.calculation import write_request
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import campaign_chains
-from heterodft.workflows.custodians import espresso_state
+from heterodft.workflows.custodians import espresso, espresso_state
+from heterodft.workflows.custodians.last_structure import outputs_of
 from heterodft.workflows.drivers.variants import as_variant, start_from
 from heterodft.workflows.runner import run_calculation
 from heterodft.workflows.settings_file import load_settings
 from heterodft.workflows.state import asked_state
 from heterodft.workflows.state.contract import state_record
+from heterodft.workflows.state.seeds import seeds_taken
 
 CAMPAIGN = """\
 name: crn
@@ -113,7 +116,7 @@ def test_nothing_starts_from_a_wrong_state_where_it_is_to_stop(site):
     chain = wrong_start(site, "stop", choice="stop")
     with pytest.raises(CalculationError, match=r"not in the state asked for \(FM\): flipped at Cr3, which is AFM-A"):
         run(chain[:1], site[0])
-    with pytest.raises(CalculationError, match="does not hold the step that this one starts from"):
+    with pytest.raises(CalculationError, match=r"the step before, .*static, failed; heterodft retry"):
         run(chain[1:2], site[0])
 
 
@@ -147,3 +150,107 @@ def test_every_other_start_is_one_that_pw_takes(site):
     assert state_of(result)["seeds"] == 4
     text = (site[0].runs / chain[0].path / "pw.in").read_text()
     assert "starting_ns_eigenvalue" not in text
+
+
+def dying(monkeypatch, place):
+    """Let the worker die once for each other start: before it is chosen, after, or as pw.x is about to start."""
+    died = set()
+
+    def once(folder, seed):
+        if seed and seed not in died:
+            died.add(seed)
+            raise KeyboardInterrupt
+
+    if place == "before it is chosen":
+        real = espresso_state.StateHandler.correct
+
+        def correct(handler, directory="./"):
+            once(Path(directory), seeds_taken(Path(directory)) + 1)
+            return real(handler, directory)
+
+        monkeypatch.setattr(espresso_state.StateHandler, "correct", correct)
+    elif place == "after it was chosen":
+        run_job = espresso.EspressoJob.run
+
+        def run_it(job, directory="./"):
+            once(Path(directory), seeds_taken(Path(directory)))
+            return run_job(job, directory)
+
+        monkeypatch.setattr(espresso.EspressoJob, "run", run_it)
+    else:
+        start = espresso.start_program
+
+        def start_it(command, folder, **options):
+            once(folder, seeds_taken(folder))
+            return start(command, folder, **options)
+
+        monkeypatch.setattr(espresso, "start_program", start_it)
+    return died
+
+
+@pytest.mark.parametrize("place", ["before it is chosen", "after it was chosen", "as pw.x starts"])
+def test_a_worker_that_dies_between_two_starts_neither_loses_nor_repeats_one(site, monkeypatch, place):
+    chain = wrong_start(site, place.replace(" ", "-"), choice="reseed", reseeds=4)
+    wanted = replace(asked_state(chain[0]), moments=(3.0, 3.0, -3.0, 3.0))  # never reached
+    monkeypatch.setattr(espresso_state, "asked_state", lambda request: wanted)
+    died = dying(monkeypatch, place)
+    for _ in range(4):
+        with pytest.raises(InterruptedCalculation):
+            run(chain[:1], site[0])
+    result = run(chain[:1], site[0])["static"]
+    folder = site[0].runs / chain[0].path
+    assert died == {1, 2, 3, 4}
+    told = [one["errors"][0].rpartition("; again ")[2] for one in result.corrections]
+    assert told == [
+        "from scratch", "with larger moments", "from the occupations of its moments", "with smaller moments",
+    ]  # fmt: skip
+    texts = [path.read_text() for path in reversed(outputs_of(folder, "pw.in"))]
+    assert len(texts) == 5
+    assert "from the density" in first_potential(texts[0])
+    assert all("superposition of free atom" in first_potential(text) for text in texts[1:])
+    assert result.spent["runs"] == 5
+    assert result.spent["iterations"] == sum(text.count("iteration #") for text in texts) > result.iterations
+    assert result.spent["cpu_seconds"] == pytest.approx(result.cpu_seconds, abs=0.02)
+
+
+def first_potential(text):
+    if "Initial potential from superposition of free atoms" in text:
+        return "superposition of free atoms"
+    return "from the density" if "The initial density is read from file" in text else text
+
+
+def test_a_reseed_chosen_after_the_end_goes_on_and_so_do_the_steps_after_it(site):
+    settings, _ = site
+    flagged = run(wrong_start(site, "later")[:2], settings)
+    assert [state_of(one)["verdict"] for one in flagged.values()] == ["flipped", "flipped"]
+    chain = wrong_start(site, "later", choice="reseed", reseeds=1)
+    results = run(chain[:2], settings)
+    assert [one.id for one in results.values()] == [one.id for one in flagged.values()]
+    assert [state_of(one)["verdict"] for one in results.values()] == ["kept", "kept"]
+    assert [one["before"]["same"] for one in map(state_of, results.values())][1] is True
+    assert len(outputs_of(settings.runs / chain[0].path, "pw.in")) == 2
+    assert len(outputs_of(settings.runs / chain[1].path, "pw.in")) == 2
+    run(chain[:2], settings)
+    assert len(outputs_of(settings.runs / chain[1].path, "pw.in")) == 2, "once"
+
+
+def test_the_ladder_is_taken_up_after_a_stop(site):
+    chain = wrong_start(site, "stopped", choice="stop")
+    with pytest.raises(CalculationError, match="flipped at Cr3"):
+        run(chain[:1], site[0])
+    result = run(wrong_start(site, "stopped", choice="reseed", reseeds=1)[:1], site[0])["static"]
+    assert (state_of(result)["verdict"], state_of(result)["seeds"]) == ("kept", 1)
+    assert result.spent["runs"] == 2
+
+
+def test_stop_chosen_after_the_end_computes_nothing_even_without_its_density(site):
+    chain = wrong_start(site, "stop-later")
+    run(chain[:1], site[0])
+    folder = site[0].runs / chain[0].path
+    (folder / "pwscf.save/charge-density.dat").unlink()
+    with pytest.raises(CalculationError, match="with unreached: stop nothing starts from it"):
+        run(wrong_start(site, "stop-later", choice="stop")[:1], site[0])
+    assert not (folder / "result.json").exists()
+    accepted = run(wrong_start(site, "stop-later", choice="accept")[:1], site[0])["static"]
+    assert state_of(accepted)["choice"] == "accept"
+    assert len(outputs_of(folder, "pw.in")) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +79,25 @@ class StateHandler(EspressoHandler):
         found = self._judge(ending)
         return found is not None and found.verdict in self.verdicts and self._next(ending, folder) is not None
 
-    def is_due(self, folder: Path) -> bool:
-        """Return whether another start is to be tried, or was chosen and not run yet."""
-        return self.check(str(folder)) or (bool(self.tried(folder)) and self.corrected(folder))
+    def is_chosen(self, folder: Path) -> bool:
+        """Return whether another start was chosen and not run yet: a worker died in between."""
+        output = folder / f"{self.file.removesuffix('.in')}.out"
+        return bool(self.tried(folder)) and (self.corrected(folder) or not output.is_file())
+
+    def is_left(self, folder: Path, asked: str | None = None) -> bool:
+        """Return whether a cycle that ended well is in another state and another start is left.
+
+        Parameters
+        ----------
+        folder
+            Where it ran.
+        asked
+            Its input as it was before a correction that was not written down; by default what is in the folder.
+        """
+        ending = read_ending(folder, self.file)
+        if ending is None:
+            return False
+        return self.concerns(ending if asked is None else replace(ending, asked=asked), folder)
 
     def correct(self, directory: str = "./") -> dict[str, Any]:
         """Correct the input, and say which other start it is."""

@@ -16,6 +16,7 @@ from custodian.custodian import Job
 
 from heterodft.errors import InterruptedCalculation
 from heterodft.files import write_text
+from heterodft.workflows.custodians.spent import note_vasp_run
 from heterodft.workflows.custodians.vasp_inputs import end_of_file, restore_request
 from heterodft.workflows.processes import (
     end_programs,
@@ -85,6 +86,7 @@ class VaspProcess(Job):
         if lost:
             _log.warning("a correction had changed %s in %s; put back", ", ".join(lost), folder)
         (folder / _STOP).unlink(missing_ok=True)
+        note_vasp_run(folder)
         record = {"file": "INCAR", "asked": self.asked}
         self._process = start_program(
             self.command, folder, output=OUTPUT, errors=ERRORS, environment=mpi_environment(), record=record

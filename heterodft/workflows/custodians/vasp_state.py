@@ -23,7 +23,7 @@ from heterodft.workflows.custodians.vasp_inputs import (
     restore_request,
     tag_words,
 )
-from heterodft.workflows.custodians.watch import attempts_in
+from heterodft.workflows.custodians.watch import attempts_in, note_correction
 from heterodft.workflows.state.asked import AskedState, asked_state
 from heterodft.workflows.state.choice import unreached_of
 from heterodft.workflows.state.seeds import ladder
@@ -69,12 +69,32 @@ class VaspStateHandler(ErrorHandler):
             return {"errors": ["state"], "actions": None}
         tags = self._tags(folder, seed)
         write_json(folder / SEED_FILE, tags)
-        for name in ("CHGCAR", "WAVECAR"):
-            (folder / name).unlink(missing_ok=True)
+        self._forget_density(folder)
         self._keep_structure(folder)
         restore_request(folder)
         words = f"not in the state asked for: {found.words}; again {seed.words}"
         return {"errors": [words], "actions": [{"dict": "INCAR", "action": {"_set": tags}}]}
+
+    def is_chosen(self, folder: Path) -> bool:
+        """Return whether another start was chosen and VASP not started with it: a worker died in between."""
+        try:
+            return (folder / SEED_FILE).stat().st_mtime_ns > (folder / "OUTCAR").stat().st_mtime_ns
+        except OSError:
+            return False
+
+    def take_up(self, folder: Path) -> bool:
+        """Prepare the start that was chosen and not run, or else the next one; return whether there is one."""
+        if self.is_chosen(folder):
+            self._forget_density(folder)
+            return True
+        if not self.check(str(folder)):
+            return False
+        note_correction(folder, self, self.correct(str(folder)))
+        return True
+
+    def _forget_density(self, folder: Path) -> None:
+        for name in ("CHGCAR", "WAVECAR"):
+            (folder / name).unlink(missing_ok=True)
 
     def _judge(self, folder: Path) -> Judgement | None:
         """Return what became of the state of a cycle that ended well; None of others."""

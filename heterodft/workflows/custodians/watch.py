@@ -15,12 +15,12 @@ from heterodft.errors import CalculationError, InterruptedCalculation, StorageEr
 from heterodft.files import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from custodian.custodian import ErrorHandler, Job, Validator
 
-__all__ = ["LOG_FILE", "attempts_in", "forget_attempts", "run_watched"]
+__all__ = ["LOG_FILE", "attempts_in", "forget_attempts", "note_correction", "run_watched"]
 
 LOG_FILE = "custodian.json"
 _COPY_FILE = ".custodian.json"
@@ -46,6 +46,18 @@ def forget_attempts(folder: Path) -> None:
     """Remove the history of a folder, so that the next attempt begins anew."""
     for name in (LOG_FILE, _COPY_FILE):
         (folder / name).unlink(missing_ok=True)
+
+
+def note_correction(folder: Path, handler: ErrorHandler, done: Mapping[str, Any]) -> None:
+    """Add to the last attempt a correction that was made between two runs, as Custodian does after one."""
+    attempts = attempts_in(folder)
+    attempts[-1].setdefault("corrections", []).append(dict(done) | {"handler": handler})
+    _write_attempts(folder, attempts)
+
+
+def _write_attempts(folder: Path, attempts: Sequence[Mapping[str, Any]]) -> None:
+    for name in (_COPY_FILE, LOG_FILE):
+        write_text(folder / name, json.dumps(attempts, indent=4, cls=MontyEncoder) + "\n")
 
 
 def _keep_copy(folder: Path) -> None:
@@ -90,9 +102,7 @@ def run_watched(
         If the folder cannot be written.
     """
     earlier = attempts_in(folder)
-    started = [*earlier, {"job": job.as_dict(), "corrections": []}]
-    for name in (_COPY_FILE, LOG_FILE):
-        write_text(folder / name, json.dumps(started, indent=4, cls=MontyEncoder) + "\n")
+    _write_attempts(folder, [*earlier, {"job": job.as_dict(), "corrections": []}])
     custodian = Custodian(
         list(handlers),
         [job],

@@ -85,12 +85,12 @@ def _point_row(driver: Driver, point: Point, chains: Sequence[Chain], finished: 
     """Return the cost of a point: calculations, SCF iterations, CPU time, and what they started from."""
     results = [result for chain in chains for r in chain if (result := finished.result(r)) is not None]
     meshes = dict.fromkeys("x".join(map(str, compared(chain).settings.kpoints)) for chain in chains)
-    seconds = [result.cpu_seconds for result in results if result.cpu_seconds is not None]
+    seconds = [one.all_cpu_seconds for one in results if one.all_cpu_seconds is not None]
     return {
         driver.kind: point.label,
         "calculations": sum(map(len, chains)),
         "from a density": sum(chain[0].parent is not None for chain in chains),
-        "iterations": sum(result.iterations or 0 for result in results),
+        "iterations": sum(result.all_iterations or 0 for result in results),
         "cpu_seconds": sum(seconds) if seconds else None,
         "k-mesh": ", ".join(meshes),
     }

@@ -154,11 +154,11 @@ def _gap(chain: Chain, finished: Finished) -> Gap | None:
 
 
 def _cost(chain: Chain, finished: Finished) -> tuple[int | None, float]:
-    """Return SCF iterations and CPU seconds of all steps; a relaxation tells only those of its last cycle."""
+    """Return SCF iterations and CPU seconds of all runs; the iterations of a relaxation are not always told."""
     results = [result for request in chain if (result := finished.result(request)) is not None]
-    relaxed = any(request.step in RELAXATIONS for request in chain)
-    iterations = None if relaxed else sum(one.iterations or 0 for one in results)
-    return iterations, sum(one.cpu_seconds or 0.0 for one in results)
+    told = all(one.spent or one.step not in RELAXATIONS for one in results)
+    iterations = sum(one.all_iterations or 0 for one in results) if told else None
+    return iterations, sum(one.all_cpu_seconds or 0.0 for one in results)
 
 
 def _pressure_left(chains: Sequence[Chain], finished: Finished) -> list[str]:

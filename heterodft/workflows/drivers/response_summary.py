@@ -220,7 +220,7 @@ def _cost(courses: Sequence[Course], finished: Finished) -> dict[str, Any]:
     spent = _spent(courses, finished)
     return {
         "calculations": len(spent),
-        "cpu_seconds": round(sum(result.cpu_seconds or 0.0 for _, result in spent), 1),
+        "cpu_seconds": round(sum(result.all_cpu_seconds or 0.0 for _, result in spent), 1),
     }
 
 
@@ -232,8 +232,8 @@ def _cost_table(courses: Sequence[Course], finished: Finished) -> DataFrame:
             {
                 "path": request.path,
                 "step": request.step,
-                "scf_iterations": result.iterations,
-                "cpu_seconds": result.cpu_seconds,
+                "scf_iterations": result.all_iterations,
+                "cpu_seconds": result.all_cpu_seconds,
                 "wall_seconds": result.wall_seconds,
             }
             for request, result in _spent(courses, finished)

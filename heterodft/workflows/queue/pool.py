@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import resources
@@ -162,8 +163,26 @@ def _kill_tree(pid: int) -> None:
 def running_workers(settings: Settings, jobs: int) -> Iterator[WorkerPool]:
     """Run a pool for the length of a block; on the way out, by whatever road, the workers are stopped."""
     pool = WorkerPool(settings, jobs)
+    with _stopped_by_signals():
+        try:
+            pool.start()
+            yield pool
+        finally:
+            pool.stop()
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Take SIGTERM and a closed terminal as Ctrl-C, unless they are ignored, as under nohup."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heard = {number: old for number, old in before.items() if old != signal.SIG_IGN}
+    for number in heard:
+        signal.signal(number, signal.default_int_handler)
     try:
-        pool.start()
-        yield pool
+        yield
     finally:
-        pool.stop()
+        for number, old in heard.items():
+            signal.signal(number, old)

@@ -7,6 +7,7 @@ launchpad can do so. A submission that is refused or killed can be repeated and 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,14 @@ from heterodft.workflows.queue.entries import Entries, Entry
 from heterodft.workflows.queue.firetasks import RunCalculation
 from heterodft.workflows.queue.launchpad import add_workflows, exclusive, open_launchpad, queue_errors
 from heterodft.workflows.queue.orphans import find_orphans
+from heterodft.workflows.state.changed import (
+    is_in_other_state,
+    is_released,
+    mark_again,
+    set_aside,
+    what_is_to_be_done,
+)
+from heterodft.workflows.state.choice import unreached_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +67,8 @@ class Submission:
         Older calculations in the way, moved aside.
     orphaned
         In the queue or finished, but no longer asked for.
+    notes
+        What must be known besides, in words.
     """
 
     queued: list[str] = field(default_factory=list)
@@ -67,6 +78,7 @@ class Submission:
     shared: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     orphaned: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def submit(chains: Sequence[Sequence[Request]], settings: Settings, *, command: str | None = None) -> Submission:
@@ -114,6 +126,7 @@ class Submitter:
         self._groups: list[tuple[int | None, list[Request]]] = []  # new steps, below an entry of the queue or none
         self._group_of: dict[str, list[Request]] = {}
         self._asked: list[str] = []  # identities
+        self._again: set[str] = set()  # identities of steps that are to reach another state than they did
         self._links: dict[Path, list[Path]] | None = None  # of shared calculations, by the folder they show
 
     def decide(self, chains: Sequence[Sequence[Request]]) -> None:
@@ -166,7 +179,7 @@ class Submitter:
             if entry is not None and entry.folder != self._stored(request.path):
                 self._share(request, folder, entry, later)
                 queued[request.id] = entry
-            elif finished_id(folder) == request.id and self._is_complete(request, folder, later):
+            elif self._is_done(request, folder, later):
                 self.report.done.append(request.path)
             elif entry is None:
                 write_request(request, folder)
@@ -286,9 +299,36 @@ class Submitter:
             self.report.failed.append(request.path)
             return
         self.report.shared.append(request.path)
+        self._tell_other_choice(request, owner)
         lost = finished_id(owner) != request.id or not self._is_complete(request, owner, later)
         if entry.state == "COMPLETED" and lost:
             rerun(self.launchpad, entry.fw_id or 0)
+
+    def _tell_other_choice(self, request: Request, owner: Path) -> None:
+        """Note where a calculation shared with another campaign is not dealt with as this campaign asks."""
+        with suppress(CalculationError):
+            theirs, ours = unreached_of(read_request(owner)), unreached_of(request)
+            if theirs != ours and (is_in_other_state(owner) or finished_id(owner) != request.id):
+                self.report.notes.append(
+                    f"{request.path} is a calculation of {owner}, where unreached: {theirs.choice} holds; "
+                    f"the unreached: {ours.choice} of this campaign does not change it"
+                )
+
+    def _is_done(self, request: Request, folder: Path, later: Sequence[Request]) -> bool:
+        """Tell whether a step is finished, also by what its user wants done about its state now."""
+        if finished_id(folder) != request.id:
+            return False
+        todo = what_is_to_be_done(request, folder)
+        if todo == "mark":
+            write_request(request, folder)
+            mark_again(request, folder)
+        elif todo == "run":
+            write_request(request, folder)
+            set_aside(folder)
+        if todo == "run" or request.parent in self._again:  # the worker finds out what is outdated
+            self._again.add(request.id)
+            return False
+        return self._is_complete(request, folder, later)
 
     def _is_complete(self, request: Request, folder: Path, later: Sequence[Request]) -> bool:
         """Tell whether a finished step still has what a later, unfinished one needs; if not, it must run again."""
@@ -308,9 +348,9 @@ class Submitter:
         """Deal with a calculation that is queued here already."""
         if _text_in(folder) != request.to_text():
             write_request(request, folder)
-        if entry.state == "FIZZLED":
+        if entry.state == "FIZZLED" and not is_released(request, folder):
             self.report.failed.append(request.path)
-        elif entry.state in ("COMPLETED", *_TAKEN_OUT):  # its result or its folder was taken away
+        elif entry.state in ("COMPLETED", "FIZZLED", *_TAKEN_OUT):  # its result or its folder was taken away
             self._revive(entry)
             self.report.queued.append(request.path)
         else:
@@ -320,7 +360,7 @@ class Submitter:
         """Make an entry that ended or was taken out run again."""
         if entry.state == "ARCHIVED":  # from which FireWorks brings none back
             self.launchpad.fireworks.update_one({"fw_id": entry.fw_id}, {"$set": {"state": "DEFUSED"}})
-        state = "COMPLETED" if entry.state == "COMPLETED" else "DEFUSED"
+        state = entry.state if entry.state in ("COMPLETED", "FIZZLED") else "DEFUSED"
         spec = {"folder": entry.folder, "calculation": entry.identity}
         put_back(self.launchpad, self.settings, {"fw_id": entry.fw_id, "state": state, "spec": spec})
         entry.state = "WAITING"

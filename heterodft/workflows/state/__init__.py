@@ -2,7 +2,8 @@
 
 ``comparison`` tells two sets of moments apart, ``asked`` what a request wants and whether a run has it, ``naming``
 which order that is, ``before`` whether a step carries the state of the one it starts from, ``contract`` writes all of
-it down with the result, ``choice`` is what the user wants done about it, ``seeds`` how a lost state is tried again.
+it down with the result, ``choice`` is what the user wants done about it, ``seeds`` how a lost state is tried again,
+``changed`` what becomes of a finished result when the choice changes.
 """
 
 from heterodft.workflows.state.asked import AskedState, Judgement, asked_state

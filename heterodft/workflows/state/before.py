@@ -13,21 +13,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.analysis.energies.occupation_states import (
+    OTHER_U_TOLERANCE,
+    SAME_U_TOLERANCE,
+    compare_occupations,
+)
 from heterodft.analysis.energies.states import same_state
-from heterodft.analysis.result import RESULT_FILE
-from heterodft.errors import ReaderError
+from heterodft.analysis.result import RESULT_FILE, Result
+from heterodft.analysis.state_marks import is_other, words_of
+from heterodft.errors import CalculationError, ReaderError
 from heterodft.files import read_json
 from heterodft.templates.espresso import PREFIX
+from heterodft.workflows.calculation import finished_id
 from heterodft.workflows.state.asked import said
+from heterodft.workflows.state.choice import unreached_of
 from heterodft.workflows.state.naming import NONE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from heterodft.analysis.result import Result
     from heterodft.workflows.calculation import Request
 
-__all__ = ["Before", "compare_with_parent", "keeps_density"]
+__all__ = ["Before", "compare_with_parent", "keeps_density", "refuse_other_state"]
 
 _FIXED = {"espresso": ("dos", "bands", "potential", "charge"), "vasp": ("dos", "bands")}
 _HANDED_ON = {"charge-density.dat": "density", "occup.txt": "Hubbard occupations"}
@@ -49,6 +57,8 @@ class Before:
         What was compared: ``density``, ``Hubbard occupations``, ``moments``.
     differs
         What is not the same, in words.
+    energy
+        eV, by which it is told when that step was computed again.
     """
 
     step: str
@@ -56,6 +66,7 @@ class Before:
     state: dict[str, Any]
     checked: tuple[str, ...]
     differs: tuple[str, ...]
+    energy: float | None = None
 
     def to_data(self) -> dict[str, Any]:
         """Return plain JSON data; `same` is None where nothing could be compared."""
@@ -64,6 +75,8 @@ class Before:
             "id": self.identity,
             "verdict": self.state.get("verdict", ""),
             "order": self.state.get("order", ""),
+            "seeds": self.state.get("seeds", 0),
+            "energy": self.energy,
             "same": None if not self.checked else not self.differs,
             "checked": list(self.checked),
             "differs": list(self.differs),
@@ -87,6 +100,8 @@ def compare_with_parent(request: Request, result: Result, folder: Path) -> Befor
     if data.get("id") != request.parent:
         return None
     checked, differs = _moments(request, result, data)
+    if checked and not differs and not keeps_density(request):
+        checked, differs = _orbitals(request, result, data, parent)
     if keeps_density(request) and request.code == "espresso":
         for name, what in _HANDED_ON.items():
             same = _same_file(folder / f"{PREFIX}.save" / name, parent / f"{PREFIX}.save" / name)
@@ -94,7 +109,31 @@ def compare_with_parent(request: Request, result: Result, folder: Path) -> Befor
                 checked.append(what)
                 differs += [] if same else [f"its {what} are not those of the {data['step']} step"]
     state = (data.get("request") or {}).get("state") or {}
-    return Before(str(data["step"]), request.parent, state, tuple(checked), tuple(differs))
+    return Before(str(data["step"]), request.parent, state, tuple(checked), tuple(differs), energy=data.get("energy"))
+
+
+def refuse_other_state(request: Request, folder: Path) -> None:
+    """Let nothing start from a state that was not asked for where the user wants to stop then.
+
+    The step before may be of another campaign, which goes on from such a state.
+
+    Raises
+    ------
+    CalculationError
+        If the step before is in another state.
+    """
+    if request.parent is None or unreached_of(request).choice != "stop":
+        return
+    parent = folder / request.about.get("parent_folder", "")
+    if finished_id(parent) != request.parent:
+        return
+    data = read_json(parent / RESULT_FILE)
+    state = (data.get("request") or {}).get("state") or {}
+    if is_other(state):
+        words = words_of(state, str(request.about.get("order", "")))
+        raise CalculationError(
+            f"the step before, {parent.resolve()}, is {words}; with unreached: stop nothing starts from it"
+        )
 
 
 def _same_file(mine: Path, theirs: Path) -> bool | None:
@@ -124,6 +163,33 @@ def _moments(request: Request, result: Result, parent: dict[str, Any]) -> tuple[
     wrong = [i for i in range(len(own)) if not _carried(own[i], theirs[i], sizes=sizes)]
     words = f"its moments are not those of its {parent['step']} step"
     return ["moments"], [f"{words}: {said(wrong, elements)}"] if wrong else []
+
+
+def _orbitals(request: Request, result: Result, data: dict[str, Any], parent: Path) -> tuple[list[str], list[str]]:
+    """Return whether occupations were compared too, of runs whose moments agree, and how they differ."""
+    if not result.occupations or not data.get("occupations"):
+        return ["moments"], []
+    theirs = Result.load(parent).occupations
+    first, second = ({one.site: one for one in shells} for shells in (result.occupations, theirs))
+    same_u = data["request"]["request"]["hubbard"] == [u.to_data() for u in request.hubbard]
+    tolerance = SAME_U_TOLERANCE if same_u else OTHER_U_TOLERANCE
+
+    def compared(sites: Iterable[int]) -> str:
+        mine = {site: first[site] for site in sites}
+        return compare_occupations(mine, second, result.structure, code=request.code, tolerance=tolerance)
+
+    verdict = compared(first)
+    if verdict == "unknown":
+        return ["moments"], []
+    whose = f"those of the {data['step']} step whose density it starts from, though the moments agree"
+    told = []
+    if verdict == "other":
+        elements = [site.specie.symbol for site in result.structure]
+        where = said([site for site in first if compared([site]) == "other"], elements)
+        told = [f"its Hubbard occupations are not {whose}{f': {where}' if where else ''}"]
+    elif verdict == "turned":
+        told = [f"its occupied orbitals are turned against {whose}"]
+    return ["moments", "Hubbard occupations"], told
 
 
 def _numbers(values: dict[str, Any] | None) -> Any:
