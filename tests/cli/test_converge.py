@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from heterodft.cli import converge
+from heterodft.workflows.calculation import write_request
 from heterodft.workflows.drivers import KINDS
+from heterodft.workflows.drivers.driver import read_driver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,11 +168,12 @@ def test_what_is_only_queued_claims_no_savings(heterodft_inside: Any) -> None:
 def test_failed_calculations_are_named_with_exit_code_3(heterodft_inside: Any) -> None:
     write(heterodft_inside.folder, QUICK)
     heterodft_inside("converge", "tiny.yaml")
-    folder = heterodft_inside.folder / "runs" / "tiny.cutoff" / "bulk" / "NM"
-    for cutoff in (20, 25):
-        step = folder / f"Ti-3d-4eV.{cutoff}Ry" / "static"
-        step.mkdir(parents=True)
-        (step / "failure.json").write_text(json.dumps({"reason": "no convergence\nin 100 iterations"}))
+    runs = heterodft_inside.folder / "runs"
+    for point in read_driver(runs / "tiny.cutoff").points:
+        (request,) = point.chains[0]
+        write_request(request, runs / request.path)
+        failure = {"reason": "no convergence\nin 100 iterations"}
+        (runs / request.path / "failure.json").write_text(json.dumps(failure))
     done = heterodft_inside("converge", "tiny.yaml", code=3)
     for cutoff in (20, 25):
         assert f"heterodft: tiny.cutoff/bulk/NM/Ti-3d-4eV.{cutoff}Ry/static failed: no convergence\n" in done.stderr
