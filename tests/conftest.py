@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # A shell starts what runs in the background with Ctrl-C ignored, and every program started here would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "examples" / "demo" / "campaign.yaml"

@@ -137,7 +137,7 @@ def test_a_cell_that_moves_goes_on_from_its_last_structure(prepared):
     """Each start has another basis, and so ends elsewhere at these cutoffs; what counts is where it begins."""
     folder = prepared("relax", "c", **STRAINED) / "relax"
     _, took = whole(folder)
-    result, pieces = in_pieces(folder, max(3, 0.6 * took))
+    result, pieces = in_pieces(folder, max(4, 0.75 * took))  # few: each start has another basis
     assert result.converged
     starts = [entry["job"]["start"] for entry in attempts(folder)]
     assert (len(starts), starts[0], starts[-1]) == (pieces, "scratch", "positions")
@@ -159,7 +159,8 @@ def test_bands_go_on_from_the_last_k_point(prepared):
     reference, took = whole(folders / "dos")
     result, pieces = in_pieces(folders / "dos", max(3, took / 2))
     assert pieces > 1
-    assert "Calculation restarted from kpoint" in (folders / "dos" / "pw.out").read_text()
+    restarted = r"Calculation restarted from (kpoint|end of k-point loop)"  # stopped at the last one
+    assert re.search(restarted, (folders / "dos" / "pw.out").read_text())
     np.testing.assert_allclose(result.bands.energies, reference.bands.energies, atol=2e-3)
 
 
