@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from vasp_library import write_library
 
 from heterodft.analysis.linear_response import LinearResponse
 from heterodft.analysis.shifted_results import read_shifted
@@ -25,7 +25,6 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 FAKE = f"{sys.executable} {Path(__file__).parents[1] / 'fake_vasp.py'}"
-VALENCES = {"La": 11.0, "Fe_pv": 14.0, "O": 6.0}
 CAMPAIGN = """\
 name: v
 code: vasp
@@ -50,29 +49,10 @@ class Asked:
     orders: tuple[str, ...] = ()
 
 
-def potcar(symbol, valence):
-    return (
-        f"  PAW_PBE {symbol} 07Sep2000                 \n   {valence:.14f}     \n parameters from PSCTR are:\n"
-        f"   VRHFIN ={symbol.split('_')[0]}: invented\n   LEXCH  = PE\n   EATOM  =  1.0000 eV,    0.1000 Ry\n\n"
-        f"   TITEL  = PAW_PBE {symbol} 07Sep2000\n   LULTRA =        F    use ultrasoft PP ?\n"
-        f"   POMASS =    1.000; ZVAL   = {valence:8.3f}    mass and valenz\n"
-        "   ENMAX  =  280.000; ENMIN  =  210.000 eV\n   ICORE  =        2    local potential\n"
-        "END of PSCTR-controll parameters\n local part\n   91.3863681\n  0.11725571E+02  0.11716586E+02\n"
-        " End of Dataset\n"
-    )
-
-
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
     """The folder of runs after the driver ended, and the driver."""
-    for symbol, valence in VALENCES.items():
-        folder = tmp_path / "psp" / "potpaw_PBE.54" / symbol
-        folder.mkdir(parents=True)
-        (folder / "POTCAR").write_text(potcar(symbol, valence))
-    for key in [key for key in os.environ if key.startswith(("PMG_", "VASP_"))]:
-        monkeypatch.delenv(key)
-    monkeypatch.setenv("PMG_VASP_PSP_DIR", str(tmp_path / "psp"))
-    monkeypatch.setattr("heterodft.workflows.custodians.watch._POLL_SECONDS", 0.02)
+    write_library(tmp_path, monkeypatch)
     (tmp_path / "c.yaml").write_text(CAMPAIGN)
     settings = Settings("sqlite:///nowhere", "x", tmp_path / "runs", cores=1, vasp_command=FAKE, grace=2.0)
     driver = shifts.build(load_campaign(tmp_path / "c.yaml"), Asked(), notes=[])

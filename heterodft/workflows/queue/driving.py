@@ -28,7 +28,7 @@ from heterodft.workflows.drivers.decisions import write_decision
 from heterodft.workflows.drivers.driver import Finished, read_driver, write_driver
 from heterodft.workflows.handover import has_density
 from heterodft.workflows.queue.control import rerun
-from heterodft.workflows.queue.entries import Entries, is_look
+from heterodft.workflows.queue.entries import UNFINISHED, Entries, is_look
 from heterodft.workflows.queue.firetasks import Drive
 from heterodft.workflows.queue.identity import worker_name
 from heterodft.workflows.queue.launchpad import add_workflows, exclusive, open_launchpad, queue_errors
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["DriverState", "drive", "run_ready_drivers", "submit_driver"]
 
 _log = logging.getLogger(__name__)
-_LIVE = ("WAITING", "READY", "RESERVED", "RUNNING", "PAUSED")
 _NAME = "driver"
 _REPLACED = "asked for otherwise since; nothing more is computed for this one"
 
@@ -84,7 +83,7 @@ def submit_driver(driver: Driver, settings: Settings, *, command: str | None = N
         write_driver(driver, settings.runs)
         _take_out_older(launchpad, driver, entries.in_folder(folder))
         looks = _looks(driver.id, entries)
-        if any(look.state in _LIVE for look in looks):
+        if any(look.state in UNFINISHED for look in looks):
             return "waiting"
         decision = strategy_of(driver).decide(driver, Finished(settings.runs))
         write_decision(decision, driver, settings.runs)
@@ -219,7 +218,7 @@ class _Look:
             looks, own = _looks(driver.id, entries), entries.find(self.identity)
             if own is None or own.fw_id is None or read_driver(self.folder).id != driver.id:
                 return True  # taken out of the queue, or replaced
-            if any(look.state in _LIVE and _number(look) > _number(own) for look in looks):
+            if any(look.state in UNFINISHED and _number(look) > _number(own) for look in looks):
                 return True  # after a retry or a death: that one will see what this one saw
             last = _next_look(driver, own.folder, looks, self.command)
             submitter = Submitter(self.launchpad, self.settings, self.command)

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
     from fireworks.core.launchpad import LaunchPad
 
-__all__ = ["Entries", "Entry", "is_look"]
+__all__ = ["UNFINISHED", "Entries", "Entry", "is_look"]
+
+UNFINISHED = ("WAITING", "READY", "PAUSED", "RESERVED", "RUNNING")
+"""States of an entry that runs or will, as FireWorks calls them."""
 
 _WANTED = {"_id": 0, "fw_id": 1, "state": 1, "name": 1, "spec.folder": 1, "spec.calculation": 1}
 

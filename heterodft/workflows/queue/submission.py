@@ -19,7 +19,7 @@ from heterodft.files import make_folder
 from heterodft.workflows.calculation import REQUEST_FILE, finished_id, read_request, write_request
 from heterodft.workflows.handover import has_density
 from heterodft.workflows.queue.control import put_back, rerun
-from heterodft.workflows.queue.entries import Entries, Entry
+from heterodft.workflows.queue.entries import UNFINISHED, Entries, Entry
 from heterodft.workflows.queue.firetasks import RunCalculation
 from heterodft.workflows.queue.launchpad import add_workflows, exclusive, open_launchpad, queue_errors
 from heterodft.workflows.queue.orphans import find_orphans
@@ -44,7 +44,6 @@ __all__ = ["Submission", "Submitter", "submit"]
 
 _BUSY = ("RUNNING", "RESERVED")
 _TAKEN_OUT = ("DEFUSED", "ARCHIVED")
-_TO_COME = ("WAITING", "READY", "PAUSED", *_BUSY)
 
 
 @dataclass
@@ -210,7 +209,7 @@ class Submitter:
     def _to_come(self, identity: str | None) -> Entry | None:
         """Return the entry of a step of another configuration that is in the queue and not finished."""
         entry = self._entries.find(identity)
-        return entry if entry is not None and entry.fw_id is not None and entry.state in _TO_COME else None
+        return entry if entry is not None and entry.fw_id is not None and entry.state in UNFINISHED else None
 
     def enqueue(self) -> None:
         """Add the new steps to the queue."""
@@ -227,7 +226,7 @@ class Submitter:
         """Return an entry of what was asked for that runs, or will."""
         entries = Entries(self.launchpad)
         asked = [entry for identity in self._asked if (entry := entries.find(identity)) is not None]
-        return next((e for e in asked if e.state in _TO_COME and not self._is_stuck(e)), None)
+        return next((e for e in asked if e.state in UNFINISHED and not self._is_stuck(e)), None)
 
     def _is_stuck(self, entry: Entry) -> bool:
         """Tell whether an entry waits for one that failed or was taken out of the queue."""

@@ -14,6 +14,7 @@ from heterodft.errors import QueueError, ReaderError
 from heterodft.files import read_json
 from heterodft.templates.steps import NEED_A_STATIC_STEP
 from heterodft.workflows.drivers.decisions import DRIVER_FILE, read_decision
+from heterodft.workflows.queue.entries import is_look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -137,7 +138,7 @@ def _rows_of_server(settings: Settings) -> list[tuple[str, str, str, str]]:
 
 def _is_replaced(entry: QueueEntry) -> bool:
     """Tell whether an entry is of the past: moved aside, or a look of a driver that has been made."""
-    if "-" in entry.identity and entry.state in ("done", "cancelled"):
+    if is_look(entry.identity) and entry.state in ("done", "cancelled"):
         return True
     return entry.state in ("done", "cancelled") and entry.folder.name == f"{entry.step}-{entry.identity}"
 
