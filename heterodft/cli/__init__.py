@@ -14,6 +14,8 @@ from heterodft.errors import HeterodftError, did_you_mean
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "init": "Write a commented campaign file to start from.",
+    "schema": "Print the JSON schema of the campaign file, for editors.",
     "build": "Build the structures of a campaign: POSCAR, JSON and a table.",
     "plan": "List every calculation with its size and cost; write nothing.",
     "inputs": "Write every input file, as it would be run.",
