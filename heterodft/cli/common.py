@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
     from heterodft.templates.setup import Deck
     from heterodft.workflows.calculation import Request
@@ -102,8 +103,31 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=None if stream.isatty() else _WIDTH_OF_A_FILE, highlight=False)
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; columns whose name starts with ``>`` are set to the right."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, spare: Sequence[str] = ()
+) -> None:
+    """Print a table; columns whose name starts with ``>`` are set to the right.
+
+    In a window too narrow for all, the columns of `spare` are left out, the first ones first, and that is said.
+    """
+    screen, kept, left_out = console(), list(rows), []
+    names = list(columns)
+    for name in (None, *spare):
+        if name is not None:
+            left_out.append(name)
+        places = [i for i, column in enumerate(names) if column.lstrip(">") not in left_out]
+        table = _table(title, [names[i] for i in places], [[row[i] for i in places] for row in kept])
+        if (
+            screen.measure(table, options=screen.options.update(max_width=10 * _WIDTH_OF_A_FILE)).maximum
+            <= screen.width
+        ):
+            break
+    screen.print(table)
+    if left_out:
+        click.echo(f"Left out in this narrow window: {', '.join(left_out)}; --json has them.", err=True)
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -114,7 +138,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
         table.add_column(escape(column.lstrip(">")), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
-    console().print(table)
+    return table
 
 
 def echo_json(data: Any) -> None:

@@ -137,6 +137,7 @@ def _print(name: str, requests: list[Request], costs: list[Cost], reused: list[b
             ]
             for r, c, done in zip(requests, costs, reused, strict=True)
         ],
+        spare=("waves", "kinds", "bands", "electrons", "GB", "id"),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The JSON schema of the campaign file, which editors complete and check it with; made from the models that read it."""
+"""The JSON schema of the campaign file, which editors complete and check it with; made from its models."""
 
 from __future__ import annotations
 
