@@ -12,7 +12,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.command("completion")
 @click.argument("shell", type=click.Choice(_SHELLS))
 def command(shell: str) -> None:
-    """Print the completion script of a SHELL. To install it, write it where the shell looks; new windows then have it:
+    """Print the completion script of a SHELL. Written where the shell looks for it, new windows have it:
 
     \b
       bash  mkdir -p ~/.local/share/bash-completion/completions
