@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from heterodft.cli.progress import working
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -16,11 +18,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from heterodft.templates.setup import Deck
+    from heterodft.workflows.built_structures import BuiltStructure
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.settings import Settings
 
 __all__ = [
+    "build_all",
     "campaign_file",
     "check_inputs",
     "code_option",
@@ -76,7 +80,9 @@ def check_inputs(
     from heterodft.workflows.inputs import prepare_all
 
     try:
-        return deck_notes(requests, prepare_all(campaign, requests, settings, version=version))
+        with working("checking input", len(requests)) as step:
+            decks = prepare_all(campaign, requests, settings, version=version, on_each=step)
+        return deck_notes(requests, decks)
     except ProgramNotFoundError:
         return ["the inputs are not checked, since pw.x is not here to be asked for its version; give --pw-version"]
 
@@ -161,12 +167,24 @@ def settings_for(campaign: Campaign) -> Settings:
     return load_settings(command=campaign.run.command)
 
 
+def build_all(campaign: Campaign, notes: list[str]) -> list[BuiltStructure]:
+    """Build the structures of a campaign, showing progress; what the user should hear of is added to the notes."""
+    from heterodft.workflows.built_structures import build_structures
+
+    with working("building") as step:
+        return build_structures(campaign, notes=notes, on_each=step)
+
+
 def request_chains(campaign: Campaign, settings: Settings, *, notes: list[str] | None = None) -> list[list[Request]]:
     """Return the requests of a campaign, a list for each configuration; what the user should hear of is told."""
     from heterodft.workflows.chains import campaign_chains
 
     notes = [] if notes is None else notes
-    chains = campaign_chains(campaign, pseudo_dir=settings.pseudo_dir, notes=notes)
+    structures = build_all(campaign, notes)
+    with working("planning") as step:
+        chains = campaign_chains(
+            campaign, structures=structures, pseudo_dir=settings.pseudo_dir, notes=notes, on_each=step
+        )
     tell(notes)
     return chains
 

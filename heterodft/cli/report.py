@@ -16,6 +16,7 @@ from heterodft.cli.common import (
     request_chains,
     settings_for,
 )
+from heterodft.cli.progress import quiet_option, working
 
 if TYPE_CHECKING:
     from heterodft.analysis.report import ConfigurationReport
@@ -37,6 +38,7 @@ _MOST_NOTES = 20
     show_default=True,
     help="The order whose energy is zero, if reached.",
 )
+@quiet_option
 @json_option
 def command(source: Path, output: Path, reference: str, as_json: bool) -> None:
     """Report on the campaign FILE, or on the folder of its runs; the folders alone are read, not the queue.
@@ -54,8 +56,11 @@ def command(source: Path, output: Path, reference: str, as_json: bool) -> None:
         settings = settings_for(campaign)
         root = settings.runs / campaign.name
         order, expected = _expected(campaign, settings)
-    reports = collect(root, order, expected=expected, reference=reference)
-    page = write_report(root.name, reports, output)
+    with working("report:") as step:
+        step("reading the folders")
+        reports = collect(root, order, expected=expected, reference=reference)
+        step("drawing")
+        page = write_report(root.name, reports, output)
     missing = [path for path in order or [] if path not in {report.path for report in reports}]
     unfinished = [step for report in reports for step in report.steps if step.state != "done"]
     if as_json:
