@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
+from heterodft.analysis.plots.figure import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

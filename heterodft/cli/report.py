@@ -56,10 +56,10 @@ def command(source: Path, output: Path, reference: str, as_json: bool) -> None:
         settings = settings_for(campaign)
         root = settings.runs / campaign.name
         order, expected = _expected(campaign, settings)
-    with working("report:") as step:
-        step("reading the folders")
+    with working("report:") as tell_step:
+        tell_step("reading the folders")
         reports = collect(root, order, expected=expected, reference=reference)
-        step("drawing")
+        tell_step("drawing")
         page = write_report(root.name, reports, output)
     missing = [path for path in order or [] if path not in {report.path for report in reports}]
     unfinished = [step for report in reports for step in report.steps if step.state != "done"]

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
 
+    from heterodft.workflows.campaign_results import CampaignResults
+
 __all__ = [
     "Campaign",
     "MethodSpec",
@@ -395,6 +397,38 @@ class Campaign(Spec):
 
     _path: Path = PrivateAttr(default=Path("campaign.yaml"))
     _lines: Any = PrivateAttr(default=None)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Campaign:
+        """Read and check a campaign file.
+
+        Raises
+        ------
+        CampaignError
+            One line with the file, the line, the key and the remedy.
+        """
+        from heterodft.workflows.campaign_file import load_campaign
+
+        return load_campaign(Path(path))
+
+    def results(self, *, runs: str | Path | None = None, reference: str = "FM") -> CampaignResults:
+        """Read what its calculations found so far, see `heterodft.workflows.campaign_results`.
+
+        Parameters
+        ----------
+        runs
+            Folder of all runs; by default that of the settings.
+        reference
+            The order whose energy is zero.
+
+        Raises
+        ------
+        ReaderError
+            If nothing was submitted.
+        """
+        from heterodft.workflows.campaign_results import read_results
+
+        return read_results(self, runs=None if runs is None else Path(runs), reference=reference)
 
     @property
     def folder(self) -> Path:
