@@ -48,14 +48,14 @@ def test_the_list_names_every_template_in_one_line(heterodft):
 
 @pytest.mark.parametrize("code", ["espresso", "vasp"])
 @pytest.mark.parametrize("name", GENERAL)
-def test_every_template_builds_plans_and_writes_inputs_in_both_codes(name, code, heterodft):
+def test_every_template_builds_plans_and_writes_inputs_in_both_codes(name, code, heterodft_inside):
     version = ("--pw-version", "7.2") if code == "espresso" else ()
-    heterodft("init", "trial", "--template", name)
-    heterodft("build", "trial.yaml")
-    heterodft("plan", "trial.yaml", "--code", code, *version)
-    heterodft("inputs", "trial.yaml", "--code", code, *version)
+    heterodft_inside("init", "trial", "--template", name)
+    heterodft_inside("build", "trial.yaml")
+    heterodft_inside("plan", "trial.yaml", "--code", code, *version)
+    heterodft_inside("inputs", "trial.yaml", "--code", code, *version)
     wanted = "pw.in" if code == "espresso" else "INCAR"
-    assert list((heterodft.folder / "inputs" / "trial").glob(f"*/*/*/*/{wanted}"))
+    assert list((heterodft_inside.folder / "inputs" / "trial").glob(f"*/*/*/*/{wanted}"))
 
 
 @pytest.mark.parametrize("name", sorted(known_starters()))
