@@ -7,8 +7,10 @@ import pytest
 from heterodft.templates.potcars import potcar_library
 from heterodft.workflows.settings_file import load_settings
 
-_OURS = ("HETERODFT_SETTINGS", "HETERODFT_HOST", "ESPRESSO_PSEUDO", "VASP_CMD", "VASP_COMMAND", "ASE_VASP_COMMAND",
-         "FW_CONFIG_FILE", "ASE_CONFIG_PATH", "PMG_VASP_PSP_DIR", "PMG_DEFAULT_FUNCTIONAL", "VASP_PP_PATH")  # fmt: skip
+_OURS = (
+    "HETERODFT_SETTINGS", "HETERODFT_HOST", "ESPRESSO_PSEUDO", "VASP_CMD", "VASP_COMMAND", "ASE_VASP_COMMAND",
+    "FW_CONFIG_FILE", "ASE_CONFIG_PATH", "PMG_VASP_PSP_DIR", "PMG_DEFAULT_FUNCTIONAL", "VASP_PP_PATH",
+)  # fmt: skip
 
 
 @pytest.fixture
