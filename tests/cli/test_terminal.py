@@ -25,7 +25,7 @@ def commands():
             yield from ((f"{name} {inner}", one) for inner, one in command.commands.items())
 
 
-@pytest.mark.parametrize(("name", "command"), commands(), ids=lambda x: x if isinstance(x, str) else "")
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda x: x if isinstance(x, str) else "")
 def test_every_help_text_has_an_example(name, command):
     assert re.search(rf"^\s*(Example: )?heterodft {name}\b", command.help or "", re.MULTILINE)
 
