@@ -37,9 +37,9 @@ def test_results_of_a_campaign_are_frames_that_a_notebook_shows(tiny_file, tmp_p
     campaign = Campaign.from_file(tiny_file)
     settings = replace(load_settings(), runs=tmp_path / "runs", cores=1)
     chains = campaign_chains(campaign)
-    request = chains[0][0]  # NM, static
-    write_request(request, settings.runs / request.path)
-    run_calculation(settings.runs / request.path, request.id, settings)
+    for request in chains[0]:  # NM: static, dos
+        write_request(request, settings.runs / request.path)
+        run_calculation(settings.runs / request.path, request.id, settings)
     results = campaign.results(runs=settings.runs)
     assert len(results.summary()) == 1
     assert results.missing == ("tiny/bulk/FM/Ti-3d-4eV",)
