@@ -2,8 +2,10 @@
 
 The arrays are rounded in binary, so that they take less space compressed: band energies to 2^-23 eV, densities of
 states to 12 of their 24 significant bits, 1 in 4096, where codes print three or four digits. What is below 1e-5 of
-the largest density is nothing. The archive is packed with LZMA, which numpy reads as well, and is the same each time. Of the bands of a path the parts on the layers are not kept, nor are grids, so that a
-potential, a spin density between planes, and bands coloured by layer are not drawn again.
+the largest density is nothing. The archive is packed with LZMA, which numpy reads as well, and is the same each time.
+
+Of the bands of a path the parts on the layers are not kept, nor are grids, so that a potential, a spin density
+between planes, and bands coloured by layer are not drawn again.
 """
 
 from __future__ import annotations
@@ -136,4 +138,4 @@ def _told(path: Path) -> str:
     text = path.read_text(encoding="utf-8", errors="replace")
     last = text[max(0, text.rfind("iteration #")) :].splitlines()
     told = [line for line in last if "negative rho" in line or "not converged" in line]
-    return "\n".join(["what a report tells of the last iteration:", *told, ""])
+    return "\n".join(["what a report tells of the last iteration #:", *told, ""])

@@ -51,7 +51,9 @@ _MOST_NOTES = 20
     help="Copy there what a report can be written from again, without the rest of the runs.",
 )
 @json_option
-def command(source: Path, output: Path, reference: str, runs: Path | None, keep: Path | None, as_json: bool) -> None:
+def command(
+    *, source: Path, output: Path, reference: str, runs: Path | None, keep: Path | None, as_json: bool
+) -> None:
     """Report on the campaign FILE, or on the folder of its runs; the folders alone are read, not the queue.
 
     The page, its tables (CSV) and figures (PDF, SVG, PNG, and CSV with their numbers) are written into a folder.

@@ -18,10 +18,7 @@ __all__ = ["FigureSpec", "LimitSpec", "OursSpec", "PublishedSpec", "SelectionSpe
 
 _ELEMENT = re.compile(r"[A-Z][a-z]?")
 _SELECTION = ("structure", "order", "hubbard")
-_PER = {
-    "energy": ("cell", "f.u.", "atom", "magnetic ion"),
-    "moment": ("cell", "f.u.", "atom", "magnetic ion"),
-}
+_PER = ("cell", "f.u.", "atom", "magnetic ion")
 
 
 def _text(value: Any) -> Any:
@@ -110,13 +107,8 @@ class OursSpec(SelectionSpec):
         return self
 
     def _check_per(self) -> None:
-        if self.per is None:
-            return
-        known = _PER[self.quantity]
-        element = self.quantity == "moment" and _ELEMENT.fullmatch(self.per)
-        if self.per not in known and not element:
-            more = " or an element" if self.quantity == "moment" else ""
-            raise ValueError(f"per: '{self.per}'; give {', '.join(known)}{more}")
+        if self.per is not None and self.per not in _PER and not _ELEMENT.fullmatch(self.per):
+            raise ValueError(f"per: '{self.per}'; give {', '.join(_PER)} or an element")
 
     def to_ours(self) -> Ours:
         """Return it as analysis takes it."""

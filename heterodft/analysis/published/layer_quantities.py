@@ -55,10 +55,8 @@ def find_moment(report: ConfigurationReport, ours: Ours, _every: Configurations)
     kind, values = next(iter(kinds.items()))
     along = -1.0 if total is not None and total < -_NO_MOMENT else 1.0
     moment = along * float(np.asarray(values.moments)[sites].sum())
-    notes = (
-        "moments in spheres" if kind == "sphere" else "moments by Löwdin",
-        f"{len(sites)} site{'s' * (len(sites) != 1)}",
-    )
+    made = "moments in spheres" if kind == "sphere" else "moments by Löwdin"
+    notes = (made, f"{len(sites)} site{'s' * (len(sites) != 1)}")
     if ours.share:
         if total is None or abs(total) < _NO_MOMENT:
             raise ReaderError("the cell has no moment of which this could be a part")
