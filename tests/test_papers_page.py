@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.keeping import keep_results
-from heterodft.analysis.result import Result
+from heterodft.analysis.result import Bands, Result
+from heterodft.files import read_json
+from heterodft.structures import build_material
+from heterodft.workflows.calculation import write_request
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.queue.submission import submit
@@ -39,8 +44,6 @@ ENERGY, MOMENT, GAP = 1e-3, 0.02, 0.02
 def papers():
     spec = importlib.util.spec_from_file_location("papers", ROOT / "tools" / "papers.py")
     module = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules["papers"] = module
     spec.loader.exec_module(module)
     return module
@@ -83,46 +86,61 @@ def test_the_committed_page_is_what_the_committed_results_give(papers, tmp_path)
     assert page.read_text() == (ROOT / "docs" / "papers.md").read_text(), "run: make papers-page"
 
 
-@pytest.mark.usefixtures("pw")
-@pytest.mark.espresso
-def test_results_that_are_kept_make_a_section_and_a_second_run_gives_the_same(
-    papers, tmp_path, tiny_text, heterodft, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    system = tmp_path / "examples" / "sto"
-    system.mkdir(parents=True)
-    (system / "small.yaml").write_text(tiny_text + "published: published.yaml\n")
-    (system / "published.yaml").write_text(
+@pytest.fixture
+def system(tmp_path, tiny_text):
+    """The example of a paper, of which one calculation is to be kept."""
+    folder = tmp_path / "examples" / "sto"
+    folder.mkdir(parents=True)
+    (folder / "small.yaml").write_text(tiny_text + "published: published.yaml\n")
+    (folder / "published.yaml").write_text(
         "source: A paper\nfigures:\n"
         "  - {what: insulator, theirs: insulator, ours: {quantity: gap, order: NM}}\n"
         "  - {what: 'moment | of it', theirs: 1.0, ours: {quantity: moment, order: FM}}\n"
     )
-    (static,) = rerun(system / "small.yaml", "bulk/NM/Ti-3d-4eV", ("static",), heterodft)
+    (tmp_path / "docs").mkdir()
+    return folder
+
+
+def made_up(cell):
+    bands = Bands(np.array([[[-1.0, 2.0]]]), np.array([[[1.0, 0.0]]]), np.zeros((1, 3)), np.ones(1))
+    return Result("espresso", "6.7", "static", cell, 2.0, -1.0, (0.0,), 1.0, 1.0, {}, True, 1, 0.0, 90.0, 1.0, bands)
+
+
+def test_what_is_kept_makes_a_section_that_says_what_is_missing(papers, tmp_path, system):
+    chains = campaign_chains(load_campaign(system / "small.yaml"))
+    request = next(chain[0] for chain in chains if chain[0].about["order"] == "NM")
+    folder = tmp_path / "runs" / request.path
+    write_request(request, folder)
+    told = read_json(folder / "request.json") | {"state": {"verdict": "kept"}}
+    replace(made_up(request.to_structure()), request=told).save(folder)
     keep_results(tmp_path / "runs" / "tiny", system / "results" / "runs")
     (system / "results" / "gap.svg").write_text("<svg/>")
-    (tmp_path / "docs").mkdir()
     text = papers.write_page(tmp_path / "examples", tmp_path / "docs" / "papers.md").read_text()
-    assert "| [sto](#sto) | 0 | 1 | 1 | 0." in text
-    assert "trend only | the protocol fast is a demonstration" in text
+    assert "| [sto](#sto) | 0 | 1 | 1 | 1.5 min |" in text
+    assert "| trend only | the mesh does not resolve the gap; the protocol fast is a demonstration" in text
     assert "| moment \\| of it | 1.0 μB | – | – | bulk FM Ti-3d-4eV | not reached | not run yet |" in text
     assert "Not finished: `bulk/FM/Ti-3d-4eV`." in text
     assert "![sto, gap](../examples/sto/results/gap.svg)" in text
-    kept = Result.load(system / "results" / "runs" / static.relative_to(tmp_path / "runs"))
-    assert differences(Result.load(static), kept) == []
 
 
-def test_a_calculation_that_came_out_otherwise_is_noticed(papers):
-    from dataclasses import replace
+@pytest.mark.usefixtures("pw")
+@pytest.mark.espresso
+def test_a_single_configuration_of_a_campaign_runs_again_to_the_same_numbers(
+    tmp_path, system, heterodft_in, monkeypatch
+):
+    found = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        (folder,) = rerun(system / "small.yaml", "bulk/NM/Ti-3d-4eV", ("static",), heterodft_in(tmp_path / name))
+        found.append(Result.load(folder))
+    assert differences(*found) == []
+    assert found[0].id == found[1].id
 
-    import numpy as np
 
-    from heterodft.analysis.result import Bands
-    from heterodft.structures import build_material
-
-    bands = Bands(np.array([[[-1.0, 2.0]]]), np.array([[[1.0, 0.0]]]), np.zeros((1, 3)), np.ones(1))
-    cell = build_material("SrTiO3").cell
-    kept = Result("espresso", "6.7", "static", cell, 2.0, -1.0, (0.0,), 1.0, 1.0, {}, True, 1, 0.0, 1.0, 1.0, bands)
-    wider = replace(bands, energies=np.array([[[-1.0, 2.1]]]))
+def test_a_calculation_that_came_out_otherwise_is_noticed():
+    kept = made_up(build_material("SrTiO3").cell)
+    wider = replace(kept.bands, energies=np.array([[[-1.0, 2.1]]]))
     assert differences(kept, kept) == []
     assert differences(replace(kept, energy=-1.01, total_moment=0.9, bands=wider), kept) == [
         "energy -1.01 eV, not -1.0",
