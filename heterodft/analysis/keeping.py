@@ -1,8 +1,8 @@
 """What a report can be written from again, without what the calculations left besides: request, result, arrays.
 
 The arrays are rounded in binary, so that they take less space compressed: band energies to 2^-23 eV, densities of
-states to 12 of their 24 significant bits, 1 in 4096, where codes print three or four digits. What is below 1e-5 of
-the largest density is nothing. The archive is packed with LZMA, which numpy reads as well, and is the same each time.
+states to 12 of their 24 significant bits, 1 in 4096, where codes print three or four digits. What is below 1e-7
+states per eV is nothing. The archive is packed with LZMA, which numpy reads as well, and is the same each time.
 
 Of the bands of a path the parts on the layers are not kept, nor are grids, so that a potential, a spin density
 between planes, and bands coloured by layer are not drawn again.
@@ -37,7 +37,8 @@ _SPACING = 2.0**-23
 """eV between band energies."""
 _BITS = 12
 """Of the significand of a density of states in single precision, which has 24."""
-_NOTHING = 1e-5
+_NOTHING = 1e-7
+"""States per eV. Sums over layers, and band edges found by counting few states, feel what is far below the peaks."""
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -130,7 +131,7 @@ def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return densities rounded to `_BITS` significant bits."""
     mantissa, exponent = np.frexp(values)
     rounded = np.ldexp(np.round(mantissa * 2.0**_BITS) / 2.0**_BITS, exponent)
-    return np.asarray(np.where(np.abs(values) < _NOTHING * np.abs(values).max(initial=0.0), 0.0, rounded))
+    return np.asarray(np.where(np.abs(values) < _NOTHING, 0.0, rounded))
 
 
 def _told(path: Path) -> str:
