@@ -18,6 +18,7 @@ from heterodft.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from heterodft.analysis.published.comparison import PublishedTable
     from heterodft.analysis.report import ConfigurationReport
     from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.settings import Settings
@@ -37,8 +38,22 @@ _MOST_NOTES = 20
     show_default=True,
     help="The order whose energy is zero, if reached.",
 )
+@click.option(
+    "--runs",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where the runs are, or were kept; by default as in the settings.",
+)
+@click.option(
+    "--keep",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Copy there what a report can be written from again, without the rest of the runs.",
+)
 @json_option
-def command(source: Path, output: Path, reference: str, as_json: bool) -> None:
+def command(
+    *, source: Path, output: Path, reference: str, runs: Path | None, keep: Path | None, as_json: bool
+) -> None:
     """Report on the campaign FILE, or on the folder of its runs; the folders alone are read, not the queue.
 
     The page, its tables (CSV) and figures (PDF, SVG, PNG, and CSV with their numbers) are written into a folder.
@@ -47,28 +62,52 @@ def command(source: Path, output: Path, reference: str, as_json: bool) -> None:
     """
     from heterodft.analysis.report import collect, write_report
 
+    published = None
     if source.is_dir():
         root, order, expected = source.resolve(), None, None
     else:
         campaign = read_campaign(source)
         settings = settings_for(campaign)
-        root = settings.runs / campaign.name
+        root = (settings.runs if runs is None else runs.resolve()) / campaign.name
         order, expected = _expected(campaign, settings)
+        published = campaign.published
     reports = collect(root, order, expected=expected, reference=reference)
-    page = write_report(root.name, reports, output)
+    table = None
+    if published is not None:
+        from heterodft.analysis.published.comparison import compare_published
+
+        table = compare_published(published.to_published(), reports, paths=order, campaign=root.name)
+    page = write_report(root.name, reports, output, published=table)
     missing = [path for path in order or [] if path not in {report.path for report in reports}]
     unfinished = [step for report in reports for step in report.steps if step.state != "done"]
     if as_json:
-        echo_json({"configurations": [r.to_dict() for r in reports], "missing": missing, "page": str(page)})
+        data = {"configurations": [r.to_dict() for r in reports], "missing": missing, "page": str(page)}
+        echo_json(data | ({} if table is None else {"published": table.to_dict()}))
     else:
         _print(root.name, reports)
+        if table is not None:
+            _print_published(table)
         for path in missing:
             click.echo(f"Not submitted: {path}")
         for step in unfinished:
             click.echo(f"{step.folder}: {step.state}{f', {step.reason}' if step.reason else ''}")
         click.echo(f"Report: {page.resolve()}")
+    if keep is not None:
+        _keep(root, keep, order)
     if any(step.state == "failed" for step in unfinished):
         sys.exit(3)
+
+
+def _keep(root: Path, folder: Path, paths: list[str] | None) -> None:
+    """Keep the results of the configurations reported on, and say what they take."""
+    from heterodft.analysis.keeping import keep_results
+
+    kept = keep_results(root, folder, paths=paths)
+    click.echo(
+        f"Kept {kept.calculations} calculations, {kept.finished} of them finished, in {folder / root.name}: "
+        f"{kept.bytes / 1e6:.2f} MB",
+        err=True,
+    )
 
 
 def _expected(campaign: Campaign, settings: Settings) -> tuple[list[str], dict[str, str] | None]:
@@ -158,6 +197,19 @@ def _print_layers(report: ConfigurationReport) -> None:
     header = [name if i < table.words else f">{name}" for i, name in zip(shown, names, strict=True)]
     rows = [[row[i] for i in shown] for row in table.rows]
     print_table(about + (f"; charge: {kind}" if kind else ""), header, rows)
+
+
+def _print_published(table: PublishedTable) -> None:
+    """Print what was published beside what came out."""
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in table.counts.items())
+    print_table(
+        f"Published ({table.source}) and ours: {counts}",
+        ["figure", "published", ">ours", ">difference", "verdict", "of", "why"],
+        [
+            [row.what, row.theirs, row.ours, row.difference_text, row.verdict, row.configuration, row.why]
+            for row in table.rows
+        ],
+    )
 
 
 def _number(value: float | None, digits: int) -> str:

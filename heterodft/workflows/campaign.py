@@ -18,6 +18,7 @@ from heterodft.workflows.converge_spec import ConvergeSpec
 from heterodft.workflows.fields import Divisions, Energy, Force, Name, Spacing, Spec, reading
 from heterodft.workflows.hubbard_spec import Scan
 from heterodft.workflows.magnetism_spec import MagnetismSpec
+from heterodft.workflows.published_spec import PublishedSpec
 from heterodft.workflows.structure_spec import MaterialSpec, StackSpec
 
 __all__ = [
@@ -216,6 +217,7 @@ class Campaign(Spec):
     steps: Annotated[list[Step], Field(min_length=1)]
     converge: ConvergeSpec = ConvergeSpec()
     run: RunSpec = RunSpec()
+    published: PublishedSpec | None = None
 
     _path: Path = PrivateAttr(default=Path("campaign.yaml"))
     _lines: Any = PrivateAttr(default=None)

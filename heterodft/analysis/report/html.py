@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from heterodft.analysis.energies import ConfigurationEnergies
+    from heterodft.analysis.published.comparison import PublishedTable
     from heterodft.analysis.report.collect import ConfigurationReport
 
 __all__ = ["write_report"]
@@ -31,7 +32,9 @@ __all__ = ["write_report"]
 _CODES = {"espresso": "Quantum ESPRESSO", "vasp": "VASP"}
 
 
-def write_report(name: str, reports: Sequence[ConfigurationReport], folder: Path) -> Path:
+def write_report(
+    name: str, reports: Sequence[ConfigurationReport], folder: Path, *, published: PublishedTable | None = None
+) -> Path:
     """Write the report of a campaign.
 
     Parameters
@@ -42,6 +45,8 @@ def write_report(name: str, reports: Sequence[ConfigurationReport], folder: Path
         Of `collect`.
     folder
         Where to; made when missing.
+    published
+        What a paper published beside what came out.
 
     Returns
     -------
@@ -57,7 +62,9 @@ def write_report(name: str, reports: Sequence[ConfigurationReport], folder: Path
     pages = [_page(report, report.path.removeprefix(f"{name}/").replace("/", "_"), folder) for report in reports]
     write_text(folder / "summary.csv", summary_csv(reports))
     write_text(folder / "layers.csv", layers_csv(reports))
-    context = _context(name, reports, pages) | _energies(compared(reports), folder)
+    if published is not None:
+        write_text(folder / "published.csv", published.to_frame().to_csv(index=False, lineterminator="\n"))
+    context = _context(name, reports, pages) | _energies(compared(reports), folder) | {"published": published}
     template = _environment().get_template("page.html.j2")
     return write_text(folder / "report.html", template.render(context))
 
