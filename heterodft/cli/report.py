@@ -37,15 +37,24 @@ _MOST_NOTES = 20
     show_default=True,
     help="The order whose energy is zero, if reached.",
 )
+@click.option(
+    "--figures",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Of how many configurations figures are drawn, the lowest of each structure first; 40 by default.",
+)
 @json_option
-def command(source: Path, output: Path, reference: str, as_json: bool) -> None:
+def command(source: Path, output: Path, reference: str, figures: int | None, as_json: bool) -> None:
     """Report on the campaign FILE, or on the folder of its runs; the folders alone are read, not the queue.
 
-    The page, its tables (CSV) and figures (PDF, SVG, PNG, and CSV with their numbers) are written into a folder.
+    The page, its tables (CSV) and figures (PDF, SVG, PNG, and CSV with their numbers) are written into a folder. What
+    the questions of `heterodft converge` found is shown too.
 
     Example: heterodft report campaign.yaml -o report
     """
     from heterodft.analysis.report import collect, write_report
+    from heterodft.analysis.report.html import MOST_DRAWN
+    from heterodft.cli.report_drivers import driver_findings, pseudopotential_families
 
     if source.is_dir():
         root, order, expected = source.resolve(), None, None
@@ -54,14 +63,27 @@ def command(source: Path, output: Path, reference: str, as_json: bool) -> None:
         settings = settings_for(campaign)
         root = settings.runs / campaign.name
         order, expected = _expected(campaign, settings)
-    reports = collect(root, order, expected=expected, reference=reference)
-    page = write_report(root.name, reports, output)
+    drivers = driver_findings(root)
+    reports = [] if drivers and not root.is_dir() else collect(root, order, expected=expected, reference=reference)
+    page = write_report(
+        root.name,
+        reports,
+        output,
+        drivers=drivers,
+        families=pseudopotential_families(),
+        most_drawn=MOST_DRAWN if figures is None else figures,
+    )
     missing = [path for path in order or [] if path not in {report.path for report in reports}]
     unfinished = [step for report in reports for step in report.steps if step.state != "done"]
     if as_json:
-        echo_json({"configurations": [r.to_dict() for r in reports], "missing": missing, "page": str(page)})
+        answers = {driver.kind: {"state": driver.state, "words": list(driver.words)} for driver in drivers}
+        told = {"configurations": [r.to_dict() for r in reports], "missing": missing, "drivers": answers}
+        echo_json(told | {"page": str(page)})
     else:
-        _print(root.name, reports)
+        if reports:
+            _print(root.name, reports)
+        for driver in drivers:
+            click.echo(f"{driver.title} ({driver.state}){''.join(f'{chr(10)}  - {line}' for line in driver.words)}")
         for path in missing:
             click.echo(f"Not submitted: {path}")
         for step in unfinished:
