@@ -65,15 +65,16 @@ def command(source: Path, output: Path, reference: str, figures: int | None, as_
         order, expected = _expected(campaign, settings)
     drivers = driver_findings(root)
     reports = [] if drivers and not root.is_dir() else collect(root, order, expected=expected, reference=reference)
+    missing = [path for path in order or [] if path not in {report.path for report in reports}]
     page = write_report(
         root.name,
         reports,
         output,
         drivers=drivers,
+        missing=missing,
         families=pseudopotential_families(),
         most_drawn=MOST_DRAWN if figures is None else figures,
     )
-    missing = [path for path in order or [] if path not in {report.path for report in reports}]
     unfinished = [step for report in reports for step in report.steps if step.state != "done"]
     if as_json:
         answers = {driver.kind: {"state": driver.state, "words": list(driver.words)} for driver in drivers}

@@ -192,8 +192,11 @@ def test_the_page_shows_every_configuration_and_what_failed(written):
     assert rows[0][2:] == ["FM", "Ti-3d-4eV", "-100.0000", "–", "1.00", "1.25", "3.00 eV direct", "kept"]
     assert rows[1][-1] == "flipped"
     assert rows[2][4:] == ["–", "–", "–", "–", "", ""]
-    (failed,) = page.xpath("//div[@class='note bad']//li")
-    assert failed.text_content() == "demo/z/FM/Ti-3d-4eV/static: failed – pw.x <died> & left"
+    told = {note.xpath("string(strong)"): note.xpath(".//li") for note in page.xpath("//div[@class='note bad']")}
+    assert {title: [line.text_content() for line in lines] for title, lines in told.items()} == {
+        "Not finished": ["demo/z/FM/Ti-3d-4eV/static: failed – pw.x <died> & left"],
+        "Not in the magnetic state asked for": ["demo/sl-V_O_1/FM/Ti-3d-4eV: flipped"],
+    }
 
 
 def test_layer_tables_have_the_top_of_the_cell_first(written):
@@ -263,7 +266,7 @@ def test_figures_and_their_numbers_are_written_beside_the_page(written):
     stems = [f"{name}_FM_Ti-3d-4eV_{kind}" for name in ("sl-V_O_1", "sl") for kind in kinds]
     for suffix in ("svg", "pdf", "png"):
         assert sorted(path.stem for path in written.parent.glob(f"*.{suffix}")) == stems
-    assert {path.stem for path in written.parent.glob("*.csv")} == {*stems, "summary", "layers"}
+    assert {path.stem for path in written.parent.glob("*.csv")} == {*stems, "summary", "layers", "calculations"}
 
 
 def test_a_campaign_in_which_nothing_finished_still_makes_a_page(campaign, tmp_path):

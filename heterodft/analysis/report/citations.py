@@ -178,8 +178,9 @@ def _used(run: Run, families: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _hubbard(run: Run) -> Iterator[tuple[str, str]]:
-    shells = [shell for shell in run.request.get("hubbard") or [] if shell[2]]
-    with_j = [shell for shell in shells if len(shell) > 3 and shell[3].get("j") is not None]
+    told = [(shell[2], shell[3] if len(shell) > 3 else {}) for shell in run.request.get("hubbard") or []]
+    shells = [more for value, more in told if value or any(one for _, one in more.get("layers", ()))]
+    with_j = [more for more in shells if more.get("j") is not None]
     if with_j:
         yield "liechtenstein1995", "DFT+U with U and J"
     if len(with_j) < len(shells):

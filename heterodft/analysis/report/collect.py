@@ -103,6 +103,11 @@ class ConfigurationReport:
     corrections: list[str] = field(default_factory=list)
 
     @property
+    def setting(self) -> str:
+        """U as its folder is called, with what tells a variant: ``Ti-3d-4eV.up``."""
+        return self.path.rpartition("/")[2]
+
+    @property
     def gap_text(self) -> str:
         """The gap in words; empty when unknown."""
         return "" if self.gap is None else self.gap.text

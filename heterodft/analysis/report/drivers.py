@@ -80,14 +80,12 @@ def driver_page(driver: DriverFindings, folder: Path) -> dict[str, Any]:
 
 
 def _grid(frame: DataFrame) -> PageTable:
-    """Return a table with its columns of text first where they are; numbers are set to the right by their type."""
-    words = 0
-    for name in frame.columns:
-        if frame[name].dtype.kind in "if":
-            break
-        words += 1
+    """Return a table whose numbers are set to the right: by their type, or by ``>`` before the name of the column."""
+    names = [str(name) for name in frame.columns]
+    kinds = [frame.iloc[:, i].dtype.kind for i in range(len(names))]
+    numbers = {i for i, name in enumerate(names) if name.startswith(">") or kinds[i] in "if"}
     rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
-    return PageTable([str(name) for name in frame.columns], rows, words)
+    return PageTable([name.removeprefix(">") for name in names], rows, 0, numbers=frozenset(numbers))
 
 
 def _cell(value: Any) -> str:

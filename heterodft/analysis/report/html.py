@@ -49,6 +49,7 @@ def write_report(
     folder: Path,
     *,
     drivers: Sequence[DriverFindings] = (),
+    missing: Sequence[str] = (),
     families: Mapping[str, str] | None = None,
     most_drawn: int = MOST_DRAWN,
     progress: Callable[[int, int], None] | None = None,
@@ -65,6 +66,8 @@ def write_report(
         Where to; made when missing.
     drivers
         What its drivers found.
+    missing
+        Paths of the configurations asked for that have no folder.
     families
         Name of the published set that a pseudopotential belongs to, by checksum.
     most_drawn
@@ -97,7 +100,7 @@ def write_report(
     write_text(folder / "calculations.csv", provenance.runs_frame(runs).to_csv(index=False, lineterminator="\n"))
     context = _context(name, reports, pages) | {"drawn": len(chosen)} | _energies(compared(reports), folder)
     context |= _of_drivers(drivers, folder) | _of_runs(own, runs, families or {}, drivers, folder)
-    context |= _told(reports, drivers, own or runs)
+    context |= _told(reports, drivers, own or runs, missing)
     context["contents"] = _contents(context)
     page = _environment().get_template("page.html.j2").render(context | _code())
     return write_text(folder / "report.html", page)
@@ -173,7 +176,7 @@ def _context(name: str, reports: Sequence[ConfigurationReport], pages: list[dict
     shown: dict[str, Any] = {}
     for page in pages:
         for figure in page["side_views"]:
-            shown.setdefault(page["report"].name, {"name": page["report"].name, **figure})
+            shown.setdefault(page["report"].name, figure | {"name": page["report"].name})
     return {
         "name": name,
         "pages": pages,
@@ -191,7 +194,7 @@ def _layer_data(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     told = [(page["report"], page["layers"]) for page in pages if page["layers"] is not None]
     columns = list(dict.fromkeys(column for _, table in told for column in table.header))
     rows = [
-        [report.name, report.order, report.hubbard, *(cells.get(column, "–") for column in columns)]
+        [report.name, report.order, report.setting, *(cells.get(column, "–") for column in columns)]
         for report, table in told
         for cells in (dict(zip(table.header, row, strict=True)) for row in table.rows)
     ]
@@ -239,12 +242,15 @@ def _of_runs(
 
 
 def _told(
-    reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFindings], runs: Sequence[Run]
+    reports: Sequence[ConfigurationReport],
+    drivers: Sequence[DriverFindings],
+    runs: Sequence[Run],
+    missing: Sequence[str],
 ) -> dict[str, Any]:
     return {
-        "asked": summary.words_asked(reports, runs),
+        "asked": summary.words_asked(reports, drivers, runs),
         "found": summary.words_found(reports, drivers),
-        "problems": summary.find_problems(reports, drivers),
+        "problems": summary.find_problems(reports, drivers, missing),
         "caveats": summary.counted(reports),
     }
 

@@ -62,7 +62,8 @@ def run_table(runs: Sequence[Run]) -> PageTable | None:
 def _run_row(run: Run) -> list[str]:
     about, result = run.about, run.result
     state = (result.get("request") or {}).get("state") or {}
-    details = ", ".join(str(state[key]) for key in ("words", "order") if state.get(key))
+    told = (str(state.get(key) or "") for key in ("words", "order"))
+    details = ", ".join(words for words in told if words not in {"", "kept", about.get("order")})
     accuracy = result.get("accuracy")
     return [
         str(about.get("name", "")),

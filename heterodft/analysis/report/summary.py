@@ -33,7 +33,9 @@ class Problem:
     lines: tuple[str, ...]
 
 
-def words_asked(reports: Sequence[ConfigurationReport], runs: Sequence[Run]) -> list[str]:
+def words_asked(
+    reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFindings], runs: Sequence[Run]
+) -> list[str]:
     """Return in sentences what was asked for, and how far it is."""
     names = list(dict.fromkeys(report.name for report in reports))
     told = []
@@ -45,6 +47,8 @@ def words_asked(reports: Sequence[ConfigurationReport], runs: Sequence[Run]) -> 
             f"steps {_listed(_each(step.step for report in reports for step in report.steps))}",
         ]
         told.append("; ".join(parts) + ".")
+    if drivers:
+        told.append(f"Questions: {_listed([driver.kind.replace('_', ' ') for driver in drivers])}.")
     codes = _each(_code(run) for run in runs if run.result)
     functionals = _each(run.settings.get("xc") for run in runs)
     protocols = _each(run.about.get("protocol") for run in runs)
@@ -89,42 +93,42 @@ def words_found(reports: Sequence[ConfigurationReport], drivers: Sequence[Driver
 
 
 def _family(members: Sequence[ConfigurationReport]) -> str:
-    """Return what came out of one structure and U: the lowest order and how far the others are above it."""
-    told = [report for report in members if report.ranked is not None and report.ranked.relative is not None]
-    lowest = min(told, key=lambda r: r.ranked.relative if r.ranked and r.ranked.relative is not None else 0.0,
-                 default=members[0])  # fmt: skip
+    """Return what came out of one structure and U: the lowest configuration, and how far the others are above it."""
+    compared = sorted((r for r in members if _above(r) is not None), key=lambda r: _above(r) or 0.0)
+    lowest = compared[0] if compared else members[0]
     head = f"{lowest.name} ({lowest.label}), U {lowest.hubbard}: "
-    if len(told) > 1:
-        head += f"{lowest.order} is lowest ({'; '.join(_above(told, lowest))}); it is "
-    return head + ", ".join(_properties(lowest)) + "."
+    told = [f"{_order(r)} {_distance(lowest, r)}" for r in compared[1:] if r.ranked and not r.ranked.same_as]
+    if told:
+        more = f" and {len(told) - _FEW} more" if len(told) > _FEW else ""
+        head += f"lowest is {_order(lowest)} ({', '.join(told[:_FEW])}{more}), with "
+    return head + "; ".join(_properties(lowest)) + "."
 
 
-def _above(told: Sequence[ConfigurationReport], lowest: ConfigurationReport) -> Iterator[str]:
-    zero = _per_unit(lowest)
-    others = sorted((report for report in told if report is not lowest), key=_per_unit)
-    for report in others[:_FEW]:
-        yield f"{report.order} {number(_per_unit(report) - zero, 1)} meV per formula unit above"
-    if len(others) > _FEW:
-        yield f"{len(others) - _FEW} more above"
+def _above(report: ConfigurationReport) -> float | None:
+    return None if report.ranked is None else report.ranked.per_formula_unit
 
 
-def _per_unit(report: ConfigurationReport) -> float:
-    value = None if report.ranked is None else report.ranked.per_formula_unit
-    return 0.0 if value is None else value
+def _distance(lowest: ConfigurationReport, report: ConfigurationReport) -> str:
+    return f"{(_above(report) or 0.0) - (_above(lowest) or 0.0):+.1f} meV per formula unit"
+
+
+def _order(report: ConfigurationReport) -> str:
+    """Return the order asked for, and the one reached where it is another."""
+    reached = "" if report.ranked is None else report.ranked.state
+    return f"{report.order} (reached: {reached or report.state})" if report.state in OTHER else report.order
 
 
 def _properties(report: ConfigurationReport) -> Iterator[str]:
     """Return gap, moment and the plane that carries most of it; what makes them doubtful comes last."""
-    if report.gap_text:
-        gap = report.gap_text if report.gap is None or report.gap.metal else f"gap {report.gap_text}"
+    if report.gap is not None:
+        gap = report.gap_text if report.gap.metal else f"gap {report.gap_text}"
         yield gap + (f" ({report.path_gap_text} on the path of the bands)" if report.path_gap_text else "")
     if report.moment is not None:
-        yield f"{report.order}, moment of the cell {number(report.moment, 2)} μB"
-        yield from _largest_moment(report)
+        yield f"moment of the cell {number(report.moment, 2)} μB" + "".join(_largest_moment(report))
     if report.static is not None and report.static.converged is False:
-        yield "but its SCF cycle did not converge"
+        yield "the SCF cycle did not converge, so that these numbers mean nothing"
     if report.state in OTHER:
-        yield f"but it is not in the state asked for ({report.state})"
+        yield f"not in the state asked for ({report.state})"
 
 
 def _largest_moment(report: ConfigurationReport) -> Iterator[str]:
@@ -135,10 +139,13 @@ def _largest_moment(report: ConfigurationReport) -> Iterator[str]:
     values = [row.moment_sphere if kind == "sphere" else row.moment_lowdin for row in rows]
     largest, row = max(zip(values, rows, strict=True), key=lambda pair: abs(pair[0] or 0.0))
     if largest is not None and abs(largest) >= _LEAST_MOMENT:
-        yield f"most of it in {pretty(row.layer)} {pretty(row.formula)} ({number(largest, 2)} μB, {kind})"
+        plane = f"{pretty(row.layer)} {pretty(row.formula)}"
+        yield f", the largest of a plane {number(largest, 2)} μB ({kind}) in {plane}"
 
 
-def find_problems(reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFindings]) -> list[Problem]:
+def find_problems(
+    reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFindings], missing: Sequence[str] = ()
+) -> list[Problem]:
     """Return what failed, is not converged, not in the state asked for, or not comparable; only what there is."""
     unfinished = [
         f"{report.path}/{step.step}: {step.state}{f' – {step.reason}' if step.reason else ''}"
@@ -156,6 +163,7 @@ def find_problems(reports: Sequence[ConfigurationReport], drivers: Sequence[Driv
     ]  # fmt: skip
     found = [
         Problem("Not finished", tuple(unfinished)),
+        Problem("Not submitted", tuple(missing)),
         Problem("Questions without a sure answer", tuple(open_ones)),
         Problem("SCF cycle not converged: no number of these means anything", tuple(not_converged)),
         Problem("Not in the magnetic state asked for", tuple(others)),
