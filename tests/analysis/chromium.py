@@ -97,7 +97,9 @@ class Browser:
     def open(self, path):
         """Load a page and wait until its script ran."""
         self.ask("Page.navigate", url=Path(path).resolve().as_uri())
-        self.run("new Promise((done) => document.readyState === 'complete' ? done() : addEventListener('load', done))")
+        self.run(
+            "new Promise((done) => document.readyState === 'complete' ? done() : addEventListener('load', done))"
+        )
 
     def run(self, code):
         """Return the value of an expression in the page."""
@@ -120,7 +122,9 @@ class Browser:
                 "Input.dispatchMouseEvent", type="mouseMoved", x=x + part * right, y=y + part * down, button="left",
                 buttons=1,
             )  # fmt: skip
-        self.ask("Input.dispatchMouseEvent", type="mouseReleased", x=x + right, y=y + down, button="left", clickCount=1)
+        self.ask(
+            "Input.dispatchMouseEvent", type="mouseReleased", x=x + right, y=y + down, button="left", clickCount=1
+        )
 
     def middle(self, query, nth):
         """Bring an element into sight and return its middle."""
