@@ -35,7 +35,8 @@ def test_a_doi_of_the_physical_review_names_the_journal_the_volume_and_the_page(
 
 def test_only_what_was_used_is_cited():
     assert keys(run()) == {
-        "giannozzi2009", "giannozzi2017", "perdew1996", "marzari1999", "monkhorst1976", "ong2013", "togo2024", "jain2015",
+        "giannozzi2009", "giannozzi2017", "perdew1996", "marzari1999", "monkhorst1976", "ong2013", "togo2024",
+        "jain2015",
     }  # fmt: skip
     assert keys(run(finished=False)) == set()
     assert "jain2015" not in keys(run(watched=False))

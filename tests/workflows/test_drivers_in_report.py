@@ -49,13 +49,11 @@ def campaign(heterodft_inside):
     folder = heterodft_inside.folder
     (folder / "crn.yaml").write_text(CRN)
     driver = build_driver(load_campaign(folder / "crn.yaml"), "cutoff")
-    finished, _ = drive_made_up(driver, made_up)
+    finished, decisions = drive_made_up(driver, made_up)
     write_driver(driver, folder / "runs")
-    for request in (r for point in driver.points for chain in point.chains for r in chain):
-        result = finished.result(request)
-        if result is not None:
-            write_request(request, folder / "runs" / request.path)
-            result.save(folder / "runs" / request.path)
+    for request in (r for decision in decisions for chain in decision.chains for r in chain):
+        write_request(request, folder / "runs" / request.path)
+        finished.result(request).save(folder / "runs" / request.path)
     return heterodft_inside
 
 
