@@ -290,4 +290,9 @@ def test_what_handlers_changed_is_told_and_a_touched_energy_is_not_compared(camp
     assert [r.corrections for r in reports] == [[], [], told]
     assert reports[2].to_dict()["corrections"] == told
     text = write_report("demo", reports, tmp_path / "out").read_text()
-    assert all(text.count(note) == 1 for note in told)
+    page = html.fromstring(text)
+    (details,) = (
+        box for box in page.xpath("//details[@class='configuration']") if box.get("id").startswith("demo/c/")
+    )
+    assert [note.text_content() for note in details.xpath(".//div[@class='note']")] == told
+    assert "demo/c/FM/Ti-3d-4eV: static not comparable: smearing was widened" in page.text_content()
