@@ -18,7 +18,7 @@ demo: $(VENV)/.installed pseudos
 	$(BIN)/heterodft report $(CAMPAIGN) -o report
 
 test: $(VENV)/.installed-dev
-	@PYTHON=$(PYTHON) tools/install_system.sh --tests || [ -z "$$CI" ]  # elsewhere the tests without Slurm are skipped
+	@PYTHON=$(PYTHON) tools/install_system.sh --tests || [ -z "$$CI" ]  # elsewhere the tests without Slurm or Chromium are skipped
 	$(BIN)/heterodft pseudos install $(FAMILIES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -50,17 +50,33 @@ _MOST_NOTES = 20
     type=click.Path(path_type=Path, file_okay=False),
     help="Copy there what a report can be written from again, without the rest of the runs.",
 )
+@click.option(
+    "--figures",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Of how many configurations figures are drawn, the lowest of each structure first; 40 by default.",
+)
 @json_option
 def command(
-    *, source: Path, output: Path, reference: str, runs: Path | None, keep: Path | None, as_json: bool
+    *,
+    source: Path,
+    output: Path,
+    reference: str,
+    runs: Path | None,
+    keep: Path | None,
+    figures: int | None,
+    as_json: bool,
 ) -> None:
     """Report on the campaign FILE, or on the folder of its runs; the folders alone are read, not the queue.
 
-    The page, its tables (CSV) and figures (PDF, SVG, PNG, and CSV with their numbers) are written into a folder.
+    The page, its tables (CSV) and figures (PDF, SVG, PNG, and CSV with their numbers) are written into a folder. What
+    the questions of `heterodft converge` found is shown too.
 
     Example: heterodft report campaign.yaml -o report
     """
     from heterodft.analysis.report import collect, write_report
+    from heterodft.analysis.report.html import MOST_DRAWN
+    from heterodft.cli.report_drivers import driver_findings, pseudopotential_families
 
     published = None
     if source.is_dir():
@@ -71,20 +87,35 @@ def command(
         root = (settings.runs if runs is None else runs.resolve()) / campaign.name
         order, expected = _expected(campaign, settings)
         published = campaign.published
-    reports = collect(root, order, expected=expected, reference=reference)
+    drivers = driver_findings(root)
+    reports = [] if drivers and not root.is_dir() else collect(root, order, expected=expected, reference=reference)
     table = None
     if published is not None:
         from heterodft.analysis.published.comparison import compare_published
 
         table = compare_published(published.to_published(), reports, paths=order, campaign=root.name)
-    page = write_report(root.name, reports, output, published=table)
     missing = [path for path in order or [] if path not in {report.path for report in reports}]
+    page = write_report(
+        root.name,
+        reports,
+        output,
+        published=table,
+        drivers=drivers,
+        missing=missing,
+        families=pseudopotential_families(),
+        most_drawn=MOST_DRAWN if figures is None else figures,
+    )
     unfinished = [step for report in reports for step in report.steps if step.state != "done"]
     if as_json:
-        data = {"configurations": [r.to_dict() for r in reports], "missing": missing, "page": str(page)}
-        echo_json(data | ({} if table is None else {"published": table.to_dict()}))
+        answers = {driver.kind: {"state": driver.state, "words": list(driver.words)} for driver in drivers}
+        told = {"configurations": [r.to_dict() for r in reports], "missing": missing, "drivers": answers}
+        told |= {} if table is None else {"published": table.to_dict()}
+        echo_json(told | {"page": str(page)})
     else:
-        _print(root.name, reports)
+        if reports:
+            _print(root.name, reports)
+        for driver in drivers:
+            click.echo(f"{driver.title} ({driver.state}){''.join(f'{chr(10)}  - {line}' for line in driver.words)}")
         if table is not None:
             _print_published(table)
         for path in missing:
