@@ -111,7 +111,7 @@ def test_a_bulk_that_cannot_be_read_stops_before_anything_is_read(heterodft_insi
 def test_a_bulk_may_be_a_configuration_of_ours(superlattice, heterodft_inside):
     step = heterodft_inside.folder / "bulk" / "static"
     shutil.copytree(superlattice, step)
-    (step / "request.json").write_text('{"step": "static"}', encoding="utf-8")
+    (step / "request.json").write_text('{"request": {"step": "static"}}', encoding="utf-8")
     same = json.loads(
         heterodft_inside("analyze", str(superlattice), "--bulk", f"NiO={superlattice}", "--json").stdout
     )
