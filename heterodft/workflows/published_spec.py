@@ -139,7 +139,7 @@ class LimitSpec(Spec):
 
 
 class FigureSpec(Spec):
-    """One figure of a paper; without `ours` it is not computed, and `because` says why."""
+    """One figure of a paper; without `ours` it is not computed, and `because` says why. `campaign` says of which it is."""
 
     what: Text
     theirs: Any
@@ -148,6 +148,7 @@ class FigureSpec(Spec):
     limit: LimitSpec | None = None
     note: Text | None = None
     because: Text | None = None
+    campaign: Text = "*"
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> Self:
@@ -176,6 +177,7 @@ class FigureSpec(Spec):
             limit=None if limit is None else Limit(limit.to, limit.because, limit.campaign),
             note=self.note or "",
             because=self.because or "",
+            campaign=self.campaign,
         )
 
     def _statement(self, ours: Ours | None) -> Statement:

@@ -126,11 +126,12 @@ def compare_published(
     paths
         Of all configurations of the campaign, so that those not run are told; by default those of the reports.
     campaign
-        Its name, by which limits are chosen.
+        Its name, by which figures and limits are chosen.
     """
     told = [report.path for report in reports]
     every = Configurations(reports, list(dict.fromkeys([*(paths or ()), *told])))
-    rows = [row for figure in published.figures for row in _rows(figure, every, campaign)]
+    figures = [figure for figure in published.figures if fnmatchcase(campaign, figure.campaign)]
+    rows = [row for figure in figures for row in _rows(figure, every, campaign)]
     return PublishedTable(published.source, published.doi, published.asked, tuple(rows))
 
 

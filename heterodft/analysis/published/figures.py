@@ -107,6 +107,8 @@ class PublishedFigure:
         What the setting cannot tell.
     note, because
         Shown beside theirs and beside the verdict.
+    campaign
+        Of which campaigns it is a figure: their names, with ``*``.
     """
 
     what: str
@@ -116,6 +118,7 @@ class PublishedFigure:
     limit: Limit | None = None
     note: str = ""
     because: str = ""
+    campaign: str = "*"
 
 
 @dataclass(frozen=True)
