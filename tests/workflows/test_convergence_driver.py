@@ -479,6 +479,6 @@ def test_the_figure_has_a_part_for_each_quantity(tmp_path):
     finished, _ = drive_made_up(driver, _decaying(order=2.0))
     figure = _summary(driver, finished, figures=True).figures["convergence"]
     assert [axis.get_ylabel().replace("\n", " ") for axis in figure.axes] == [
-        "energy − last (meV/atom)", "order energy − last (meV/f.u.)", "moment − last (μB)",
+        "energy − last (meV/atom)", "order energy − last (meV/f.u.)", "|moment − last| (μB)",
     ]  # fmt: skip
     assert figure.axes[-1].get_xlabel() == "cutoff (Ry)"

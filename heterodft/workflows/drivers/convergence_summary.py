@@ -24,7 +24,7 @@ __all__ = ["summarize_walk"]
 
 _NO_FORCE = 1e-4
 """eV/Å."""
-_HEADS = {"iterations": "SCF iterations", "cpu_seconds": "CPU (s)"}
+_HEADS = {"iterations": "SCF iterations", "cpu_seconds": "CPU time (s)"}
 
 
 def summarize_walk(
@@ -42,7 +42,7 @@ def summarize_walk(
         drawn["convergence"] = found.plot()
     return Summary(
         title=f"Convergence of {driver.kind} in {driver.campaign}",
-        tables={"convergence": found.to_frame(), "points": DataFrame(rows)},
+        tables={"convergence": found.to_frame(), "points": DataFrame(rows).rename(columns=_HEADS)},
         words=tuple(_words(driver, walk, found, data)),
         data=data,
         figures=drawn,
