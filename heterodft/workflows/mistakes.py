@@ -52,19 +52,20 @@ def in_words(mistake: Any) -> str:
     kind, told, given = mistake["type"], mistake.get("ctx", {}), _shown(mistake["input"])
     if kind == "value_error":
         return str(told["error"])
-    if kind in _LENGTHS:
+    if kind == "too_short" and not told["actual_length"]:
+        return f"{given} is empty; give at least {_count(told['min_length'])}"
+    if kind == "literal_error":
+        remedy = f"give {told['expected']}"
+    elif kind in _LENGTHS:
         key, most = _LENGTHS[kind]
-        if kind == "too_short" and not told["actual_length"]:
-            return f"{given} is empty; give at least {_count(told[key])}"
-        return f"{given}; give {most} {_count(told[key])}"
-    if kind in _BOUNDS:
+        remedy = f"give {most} {_count(told[key])}"
+    elif kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         unit = " (eV, Å or hours)" if isinstance(mistake["input"], str) and told[key] else ""
-        return f"{given}; {words.format(f'{told[key]:.6g}')}{unit}"
-    if kind == "literal_error":
-        return f"{given}; give {told['expected']}"
-    words = _WORDS.get(kind)
-    return f"{given}; {words}" if words else f"{given} means nothing here: {mistake['msg']}"
+        remedy = words.format(f"{told[key]:.6g}") + unit
+    else:
+        remedy = _WORDS.get(kind, f"it means nothing here: {mistake['msg']}")
+    return f"{given}; {remedy}"
 
 
 def _shown(value: Any) -> str:

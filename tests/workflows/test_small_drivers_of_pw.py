@@ -1,4 +1,4 @@
-"""Smearing, layers, vacuum and several relaxed starts with the real pw.x, each at its end, at a cutoff for seconds."""
+"""Smearing, layers, vacuum and several relaxed starts with the real pw.x, each to its end."""
 
 from __future__ import annotations
 
