@@ -9,9 +9,12 @@ import pytest
 from drive_here import drive_here
 
 from heterodft.analysis.result import Result
+from heterodft.workflows.calculation import write_request
 from heterodft.workflows.campaign_file import load_campaign
+from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.drivers import build_driver, strategy_of
 from heterodft.workflows.drivers.driver import Finished
+from heterodft.workflows.runner import run_calculation
 from heterodft.workflows.settings_file import load_settings
 
 pytestmark = [pytest.mark.espresso, pytest.mark.slow]
@@ -75,6 +78,11 @@ def driven(pw, tmp_path):
     return drive
 
 
+def _anyhow(finished, request):
+    """The result at a point, from scratch or from the density of the one before, as it was computed there."""
+    return Result.load(finished.runs / request.path)
+
+
 def energies(finished, driver):
     """Energies from the folders themselves, one a point, of the first configuration."""
     folders = [finished.runs / point.chains[0][-1].path for point in driver.points]
@@ -83,30 +91,39 @@ def energies(finished, driver):
 
 def test_a_metal_is_converged_by_its_width_at_its_mesh(driven):
     driver, finished, summary = driven(METAL)
-    assert not finished.failures
-    first, *_ = summary.data["convergence"]["quantities"]
-    folders = [finished.runs / chain[-1].path for point in driver.points for chain in point.chains]
-    told = {
-        (r.request["about"]["variant"], r.request["about"]["order"]): r.energy for r in map(Result.load, folders[:4])
-    }
-    nm, fm = (told[f"width{0.5:g}eV", order] for order in ("NM", "FM"))
-    assert first["values"][0] == pytest.approx(nm - fm, abs=1e-6)
+    difference, moment = summary.data["convergence"]["quantities"]
+    assert (difference["configuration"], moment["configuration"]) == ("bulk NM - FM", "bulk FM")
+    for point, told, size in zip(driver.points, difference["values"], moment["values"], strict=True):
+        results = [_anyhow(finished, chain[-1]) for chain in point.chains]
+        collapsed = abs(results[1].sites["sphere"].moments[0]) < 0.1  # a wide smearing takes the moment away
+        assert (told is None) == (size is None) == collapsed
+        assert collapsed or told == pytest.approx(results[0].energy - results[1].energy, abs=1e-6)
+    assert [value is None for value in moment["values"]] == [True, False, False]
     mesh = "x".join(map(str, driver.points[0].chains[0][0].settings.kpoints))
     assert f"this holds for the mesh {mesh} alone" in "\n".join(summary.words)
     assert "converge kspacing at the smallest width in use" in "\n".join(summary.words)
 
 
-def test_layers_are_compared_by_the_energy_of_those_that_were_added(driven):
+def test_layers_are_compared_by_the_energy_of_those_that_were_added(driven, tmp_path):
     driver, finished, summary = driven(THIN)
     (found,) = summary.data["convergence"]["quantities"]
-    total = energies(finished, driver)
-    assert found["values"] == [
-        None,
-        *pytest.approx((np.diff(total) / 2).tolist(), abs=1e-9),
-    ]  # MgO: two atoms a layer
-    assert summary.data["ended"]
-    assert summary.data["converged"] is False
+    added = (np.diff(energies(finished, driver)) / 2).tolist()  # two atoms a layer of MgO
+    assert found["values"][0] is None
+    assert found["values"][1:] == pytest.approx(added, abs=1e-9)
+    assert (summary.data["ended"], summary.data["converged"]) == (True, False)
     assert "energies are those of the added layers" in "\n".join(summary.words)
+    (bulk,) = campaign_chains(load_campaign(_bulk(tmp_path)))[0]
+    write_request(bulk, finished.runs / bulk.path)
+    run_calculation(finished.runs / bulk.path, bulk.id, replace(load_settings(), cores=1, keep_free=0.0))
+    alone = Result.load(finished.runs / bulk.path).energy / len(bulk.structure["species"])
+    assert added[-1] == pytest.approx(alone, abs=0.3)  # eV an atom, at 20 Ry; CaO is hundreds of eV away
+
+
+def _bulk(folder):
+    """The material of the layers alone, as strained as in the superlattice."""
+    text = THIN.partition("converge:")[0].replace(", {material: CaO, layers: 1}", "").replace("sl:", "bulk:")
+    (folder / "bulk.yaml").write_text(text)
+    return folder / "bulk.yaml"
 
 
 def test_a_slab_with_a_dipole_is_corrected_at_every_vacuum(driven):
