@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from heterodft.errors import CampaignError, did_you_mean
@@ -204,10 +204,20 @@ class RunSpec(Spec):
     command: str | None = None
 
 
+def _not_of_a_driver(name: str) -> str:
+    campaign, _, kind = name.rpartition(".")
+    if campaign and kind in ConvergeSpec.model_fields:
+        raise ValueError(
+            f"'{name}' is where heterodft converge keeps {kind} of a campaign {campaign}; choose another, "
+            f"{campaign}-{kind}"
+        )
+    return name
+
+
 class Campaign(Spec):
     """A campaign file."""
 
-    name: Name
+    name: Annotated[Name, AfterValidator(_not_of_a_driver)]
     code: Literal["espresso", "vasp"] = "espresso"
     materials: Annotated[dict[str, MaterialSpec], Field(min_length=1)]
     structures: Annotated[dict[Name, StructureSpec], Field(min_length=1)]

@@ -12,6 +12,7 @@ from heterodft.errors import CampaignError, did_you_mean
 from heterodft.structures.defect_sites import PLACES
 from heterodft.templates.steps import NEED_A_STATIC_STEP
 from heterodft.workflows.campaign import Campaign, StepSpec, place_in_file
+from heterodft.workflows.mistakes import in_words
 from heterodft.workflows.published_spec import PublishedSpec
 
 if TYPE_CHECKING:
@@ -120,35 +121,11 @@ def _validation_message(model: type[BaseModel], path: Path, document: Any, error
         message = f"unknown key '{where[-1]}'{did_you_mean(str(where[-1]), _known_keys(model, where[:-1]))}"
     elif first["type"] == "missing":
         number = isinstance(where[-1], int)
-        message = f"a list of {where[-1]} is too short" if number else "is missing"
-    elif first["type"] == "value_error":
-        message = str(first["ctx"]["error"])
+        message = f"a list of {where[-1]} is too short" if number else "is missing; it has no default"
     else:
-        message = _in_words(first)
+        message = in_words(first)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{place_in_file(path, document, where)}: {message}{more}".replace("\n", "\\n")
-
-
-_WORDS = {
-    "model_type": "give keys and values, {key: value}",
-    "dict_type": "give keys and values, {key: value}",
-    "list_type": "give a list, [a, b]",
-    "tuple_type": "give a list, [a, b, c]",
-    "too_short": "is empty; give at least one",
-    "string_pattern_mismatch": "begin with a letter or digit, then letters, digits, '.', '_' or '-', 64 at most",
-    "string_type": "give a text",
-    "bool_type": "give true or false",
-    "bool_parsing": "give true or false",
-    "int_type": "give a whole number",
-    "float_type": "give a number",
-    "float_parsing": "give a number",
-}
-"""By pydantic's names of mistakes."""
-
-
-def _in_words(mistake: Any) -> str:
-    words = _WORDS.get(mistake["type"])
-    return f"{mistake['input']!r}; {words}" if words else f"{mistake['msg']}, got {mistake['input']!r}"
 
 
 def _known_keys(root: type[BaseModel], where: tuple[str | int, ...]) -> list[str]:
