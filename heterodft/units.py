@@ -12,7 +12,8 @@ from typing import Literal
 
 from heterodft.errors import did_you_mean
 
-__all__ = ["BOHR", "HARTREE", "KBAR", "RYDBERG", "Dimension", "Per", "parse_energy_per", "parse_quantity"]
+__all__ = ["BOHR", "HARTREE", "KBAR", "RYDBERG", "Dimension", "Per", "parse_energy_per", "parse_quantity",
+           "quantity_pattern"]  # fmt: skip
 
 HARTREE = 27.211386245988
 """eV."""
@@ -78,6 +79,18 @@ def parse_quantity(value: object, dimension: Dimension) -> float:
     if not math.isfinite(number):
         raise ValueError(f"expected a finite number, got {value!r}")
     return number
+
+
+def quantity_pattern(dimension: Dimension) -> str:
+    """Return the regular expression of a text that `parse_quantity` reads, as JSON schemas have it.
+
+    Examples
+    --------
+    >>> re.fullmatch(quantity_pattern("energy"), "60 Ry") is not None
+    True
+    """
+    units = "|".join(re.escape(unit) for unit in _UNITS[dimension])
+    return rf"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*({units})?\s*$"
 
 
 _PER: dict[str, Per] = {"atom": "atom", "f.u.": "f.u.", "fu": "f.u.", "formula unit": "f.u.", "cell": "cell"}

@@ -13,6 +13,8 @@ cd "$work"
 "$work/venv/bin/heterodft" build "$root/examples/demo/campaign.yaml" >/dev/null
 "$work/venv/bin/heterodft" plan "$root/examples/demo/campaign.yaml" >/dev/null
 test "$(ls structures/demo | wc -l)" -eq 16
+"$work/venv/bin/heterodft" init trial --template demo >/dev/null  # an example, which the wheel carries
+"$work/venv/bin/heterodft" plan trial.yaml >/dev/null
 # One import name: nothing but heterodft and its metadata is added.
 names=$("${PYTHON:-python3}" -m zipfile -l dist/*.whl | awk 'NR > 1 {split($1, part, "/"); print part[1]}' | sort -u | tr '\n' ' ')
 case "$names" in

@@ -181,6 +181,15 @@ class FolderOverview:
             }
         )
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the run in words and the layer table."""
+        from html import escape
+
+        result, gap = self.result, "" if self.gap is None else f", {self.gap.text}"
+        words = f"{result.structure.composition.reduced_formula}, {result.code} {result.version}{gap}"
+        table = self.to_frame().to_html(index=False) if self.source.layering is not None else ""
+        return f"<b>{escape(words)}</b>{table}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data, without arrays over energies or k-points; what is not known is None."""
         result, layering = self.result, self.source.layering

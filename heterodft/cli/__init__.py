@@ -5,15 +5,21 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from heterodft import __version__
 from heterodft.errors import HeterodftError, did_you_mean
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "init": "Write a commented campaign file to start from.",
+    "schema": "Print the JSON schema of the campaign file, for editors.",
     "build": "Build the structures of a campaign: POSCAR, JSON and a table.",
     "plan": "List every calculation with its size and cost; write nothing.",
     "inputs": "Write every input file, as it would be run.",
@@ -30,6 +36,9 @@ _COMMANDS = {
     "analyze": "Say what any finished VASP or Quantum ESPRESSO folder holds, by layer.",
     "report": "Tables, figures and one HTML page from the finished folders.",
     "pseudos": "Show and install pseudopotentials.",
+    "doctor": "Check this machine: programs, pseudopotentials, queue, disk; each problem with its remedy.",
+    "settings": "Show each setting and where it comes from.",
+    "completion": "Print the completion script of bash, zsh or fish.",
 }
 
 
@@ -44,6 +53,12 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"heterodft.cli.{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        commands = [CompletionItem(n, help=text) for n, text in _COMMANDS.items() if n.startswith(incomplete)]
+        return commands or super().shell_complete(ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -77,7 +92,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and turn every foreseen failure into one line and an exit code."""
     try:
-        sys.exit(cli.main(standalone_mode=False))
+        sys.exit(cli.main(prog_name="heterodft", standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

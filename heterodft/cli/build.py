@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heterodft.cli.common import campaign_file, echo_json, json_option, print_table, read_campaign
+from heterodft.cli.common import build_all, campaign_file, echo_json, json_option, print_table, read_campaign
+from heterodft.cli.progress import quiet_option, working
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from heterodft.structures import Moments, StructureReport
     from heterodft.workflows.built_structures import BuiltStructure
     from heterodft.workflows.campaign import Campaign
@@ -28,6 +31,7 @@ _FEW = 3
 @click.option("--planes/--no-planes", default=None, help="List the planes of each pristine structure.")
 @click.option("--matches", is_flag=True, help="List the ways in which unlike lattices fit on one another.")
 @click.option("--pictures", is_flag=True, help="Draw each pristine structure from the side, as SVG.")
+@quiet_option
 @json_option
 def command(  # noqa: PLR0917, click names them
     file: Path, output: Path, planes: bool | None, matches: bool, pictures: bool, as_json: bool
@@ -36,14 +40,14 @@ def command(  # noqa: PLR0917, click names them
 
     Example: heterodft build campaign.yaml -o structures
     """
-    from heterodft.workflows.built_structures import build_structures
     from heterodft.workflows.configurations import check_elements
 
     campaign = read_campaign(file)
     notes: list[str] = []
-    structures = build_structures(campaign, notes=notes)
+    structures = build_all(campaign, notes)
     check_elements(campaign, structures)
-    built = [(b, _describe(campaign, b)) for b in structures]
+    with working("describing", len(structures)) as step:
+        built = [(b, _describe(campaign, b, step)) for b in structures]
     folder = output / campaign.name
     data = _write(built, folder, pictures=pictures)
     for note in notes:
@@ -67,10 +71,11 @@ def _magnetism(campaign: Campaign, built: BuiltStructure) -> Any:
     return built.spec.magnetism or campaign.magnetism
 
 
-def _describe(campaign: Campaign, built: BuiltStructure) -> StructureReport:
+def _describe(campaign: Campaign, built: BuiltStructure, step: Callable[[str], None]) -> StructureReport:
     from heterodft.errors import StructureError
     from heterodft.structures import describe
 
+    step(built.name)
     try:
         return describe(built.structure, _moments(campaign, built))
     except StructureError as error:

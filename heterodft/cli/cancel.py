@@ -33,7 +33,9 @@ def command(paths: tuple[str, ...], campaign: str | None, orphaned: Path | None,
     """Cancel the calculations below PATHS (demo/sl, ids) and what starts from them.
 
     A running one's program is ended after writing its checkpoint; nothing on disk is deleted, and
-    heterodft retry --cancelled puts all of it back. Example: heterodft cancel demo/sl/FM
+    heterodft retry --cancelled puts all of it back.
+
+    Example: heterodft cancel demo/sl/FM
     """
     from heterodft.workflows.queue.control import cancel
     from heterodft.workflows.queue.selection import select

@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from heterodft.cli.progress import working
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
     from heterodft.templates.setup import Deck
+    from heterodft.workflows.built_structures import BuiltStructure
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.settings import Settings
 
 __all__ = [
+    "build_all",
     "campaign_file",
     "check_inputs",
     "code_option",
@@ -75,7 +80,9 @@ def check_inputs(
     from heterodft.workflows.inputs import prepare_all
 
     try:
-        return deck_notes(requests, prepare_all(campaign, requests, settings, version=version))
+        with working("checking input", len(requests)) as step:
+            decks = prepare_all(campaign, requests, settings, version=version, on_each=step)
+        return deck_notes(requests, decks)
     except ProgramNotFoundError:
         return ["the inputs are not checked, since pw.x is not here to be asked for its version; give --pw-version"]
 
@@ -102,8 +109,31 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=None if stream.isatty() else _WIDTH_OF_A_FILE, highlight=False)
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; columns whose name starts with ``>`` are set to the right."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, spare: Sequence[str] = ()
+) -> None:
+    """Print a table; columns whose name starts with ``>`` are set to the right.
+
+    In a window too narrow for all, the columns of `spare` are left out, the first ones first, and that is said.
+    """
+    screen, kept, left_out = console(), list(rows), []
+    names = list(columns)
+    for name in (None, *spare):
+        if name is not None:
+            left_out.append(name)
+        places = [i for i, column in enumerate(names) if column.lstrip(">") not in left_out]
+        table = _table(title, [names[i] for i in places], [[row[i] for i in places] for row in kept])
+        if (
+            screen.measure(table, options=screen.options.update(max_width=10 * _WIDTH_OF_A_FILE)).maximum
+            <= screen.width
+        ):
+            break
+    screen.print(table)
+    if left_out:
+        click.echo(f"Left out in this narrow window: {', '.join(left_out)}; --json has them.", err=True)
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -114,7 +144,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
         table.add_column(escape(column.lstrip(">")), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
-    console().print(table)
+    return table
 
 
 def echo_json(data: Any) -> None:
@@ -137,12 +167,24 @@ def settings_for(campaign: Campaign) -> Settings:
     return load_settings(command=campaign.run.command)
 
 
+def build_all(campaign: Campaign, notes: list[str]) -> list[BuiltStructure]:
+    """Build the structures of a campaign, showing progress; what the user should hear of is added to the notes."""
+    from heterodft.workflows.built_structures import build_structures
+
+    with working("building") as step:
+        return build_structures(campaign, notes=notes, on_each=step)
+
+
 def request_chains(campaign: Campaign, settings: Settings, *, notes: list[str] | None = None) -> list[list[Request]]:
     """Return the requests of a campaign, a list for each configuration; what the user should hear of is told."""
     from heterodft.workflows.chains import campaign_chains
 
     notes = [] if notes is None else notes
-    chains = campaign_chains(campaign, pseudo_dir=settings.pseudo_dir, notes=notes)
+    structures = build_all(campaign, notes)
+    with working("planning") as step:
+        chains = campaign_chains(
+            campaign, structures=structures, pseudo_dir=settings.pseudo_dir, notes=notes, on_each=step
+        )
     tell(notes)
     return chains
 

@@ -21,6 +21,7 @@ from heterodft.cli.common import (
     tell,
     version_options,
 )
+from heterodft.cli.progress import quiet_option, working
 
 if TYPE_CHECKING:
     from heterodft.templates.setup import Deck
@@ -36,6 +37,7 @@ __all__ = ["command"]
 @version_options
 @click.option("--only", metavar="PATTERN", help="Only calculations like this: '*/FM/*/static'.")
 @click.option("--explain", is_flag=True, help="Show where each value comes from, and write nothing.")
+@quiet_option
 @json_option
 def command(  # noqa: PLR0917, click calls it by name
     file: Path,
@@ -63,7 +65,8 @@ def command(  # noqa: PLR0917, click calls it by name
     if not chosen:
         raise click.BadParameter(f"no calculation is like '{only}'; see heterodft plan", param_hint="--only")
     # All texts before the first file, so that a mistake in the last leaves nothing half-written.
-    decks = prepare_all(campaign, chosen, settings, version=version)
+    with working("preparing input", len(chosen)) as step:
+        decks = prepare_all(campaign, chosen, settings, version=version, on_each=step)
     tell(deck_notes(chosen, decks))
     if as_json:
         echo_json(

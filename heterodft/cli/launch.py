@@ -42,7 +42,9 @@ def command(  # noqa: PLR0917, click names them
     """Run what is in the queue in jobs of a batch system: Slurm, PBS, Torque, SGE or LSF.
 
     The jobs are described by batch: in heterodft.yaml. By default each job takes whatever is ready until nothing is
-    left or its time is almost up. Example: heterodft launch --walltime 4h --max-jobs 10 --watch
+    left or its time is almost up.
+
+    Example: heterodft launch --walltime 4h --max-jobs 10 --watch
     """
     from heterodft.workflows.queue.batch_settings import read_batch_settings
     from heterodft.workflows.queue.launching import launch, preview

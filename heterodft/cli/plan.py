@@ -19,6 +19,7 @@ from heterodft.cli.common import (
     tell,
     version_options,
 )
+from heterodft.cli.progress import quiet_option, working
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,7 @@ __all__ = ["command"]
 @campaign_file
 @code_option
 @version_options
+@quiet_option
 @json_option
 def command(
     file: Path,
@@ -59,7 +61,11 @@ def command(
     tell(found)
     notes += found
     calibration = calibrate(settings)
-    costs = [estimate_cost(request, settings, calibration=calibration) for request in requests]
+    costs = []
+    with working("estimating", len(requests)) as step:
+        for request in requests:
+            step(request.path)
+            costs.append(estimate_cost(request, settings, calibration=calibration))
     disks = [estimate_disk(request, settings, cost=cost) for request, cost in zip(requests, costs, strict=True)]
     reused = [finished_id(settings.runs / request.path) == request.id for request in requests]
     hours = sum(cost.core_hours for cost, done in zip(costs, reused, strict=True) if not done)
@@ -137,6 +143,7 @@ def _print(name: str, requests: list[Request], costs: list[Cost], reused: list[b
             ]
             for r, c, done in zip(requests, costs, reused, strict=True)
         ],
+        spare=("waves", "kinds", "bands", "electrons", "GB", "id"),
     )  # fmt: skip
 
 

@@ -17,7 +17,10 @@ __all__ = ["command"]
 
 @click.group("pseudos")
 def command() -> None:
-    """Show and install pseudopotential families."""
+    """Show and install pseudopotential families.
+
+    Example: heterodft pseudos install
+    """
 
 
 @command.command("list")

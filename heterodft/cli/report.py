@@ -16,11 +16,13 @@ from heterodft.cli.common import (
     request_chains,
     settings_for,
 )
+from heterodft.cli.progress import quiet_option, working
 
 if TYPE_CHECKING:
     from heterodft.analysis.published.comparison import PublishedTable
     from heterodft.analysis.report import ConfigurationReport
     from heterodft.workflows.campaign import Campaign
+    from heterodft.workflows.published_spec import PublishedSpec
     from heterodft.workflows.settings import Settings
 
 __all__ = ["command"]
@@ -56,6 +58,7 @@ _MOST_NOTES = 20
     type=click.IntRange(min=0),
     help="Of how many configurations figures are drawn, the lowest of each structure first; 40 by default.",
 )
+@quiet_option
 @json_option
 def command(
     *,
@@ -87,24 +90,25 @@ def command(
         root = (settings.runs if runs is None else runs.resolve()) / campaign.name
         order, expected = _expected(campaign, settings)
         published = campaign.published
-    drivers = driver_findings(root)
-    reports = [] if drivers and not root.is_dir() else collect(root, order, expected=expected, reference=reference)
-    table = None
-    if published is not None:
-        from heterodft.analysis.published.comparison import compare_published
-
-        table = compare_published(published.to_published(), reports, paths=order, campaign=root.name)
-    missing = [path for path in order or [] if path not in {report.path for report in reports}]
-    page = write_report(
-        root.name,
-        reports,
-        output,
-        published=table,
-        drivers=drivers,
-        missing=missing,
-        families=pseudopotential_families(),
-        most_drawn=MOST_DRAWN if figures is None else figures,
-    )
+    with working("report:") as tell_step:
+        tell_step("reading the folders")
+        drivers = driver_findings(root)
+        reports = (
+            [] if drivers and not root.is_dir() else collect(root, order, expected=expected, reference=reference)
+        )
+        table = _published_table(published, reports, order, root.name)
+        missing = [path for path in order or [] if path not in {report.path for report in reports}]
+        page = write_report(
+            root.name,
+            reports,
+            output,
+            published=table,
+            drivers=drivers,
+            missing=missing,
+            families=pseudopotential_families(),
+            most_drawn=MOST_DRAWN if figures is None else figures,
+            progress=lambda count, total: tell_step(f"drawing {count} of {total}"),
+        )
     unfinished = [step for report in reports for step in report.steps if step.state != "done"]
     if as_json:
         answers = {driver.kind: {"state": driver.state, "words": list(driver.words)} for driver in drivers}
@@ -127,6 +131,17 @@ def command(
         _keep(root, keep, order)
     if any(step.state == "failed" for step in unfinished):
         sys.exit(3)
+
+
+def _published_table(
+    published: PublishedSpec | None, reports: list[ConfigurationReport], order: list[str] | None, name: str
+) -> PublishedTable | None:
+    """Put what a paper published beside what came out."""
+    if published is None:
+        return None
+    from heterodft.analysis.published.comparison import compare_published
+
+    return compare_published(published.to_published(), reports, paths=order, campaign=name)
 
 
 def _keep(root: Path, folder: Path, paths: list[str] | None) -> None:

@@ -22,7 +22,9 @@ __all__ = ["command"]
 def command(paths: tuple[str, ...], all_failed: bool, cancelled: bool, campaign: str | None) -> None:
     """Put failed calculations back into the queue, by PATHS (demo/sl, ids) as status shows them.
 
-    Each goes on from its checkpoint where it left one. Example: heterodft retry --all-failed --campaign demo
+    Each goes on from its checkpoint where it left one.
+
+    Example: heterodft retry --all-failed --campaign demo
     """
     from heterodft.errors import QueueError
     from heterodft.workflows.queue.control import retry

@@ -35,7 +35,9 @@ _NO_SPACE = 10_000_000
 def command(jobs: int, cores: int | None, quiet: bool) -> None:
     """Run everything in the queue on this machine, until nothing is left.
 
-    Stop with Ctrl-C: what runs goes back into the queue. Example: heterodft run -j 2
+    Stop with Ctrl-C: what runs goes back into the queue.
+
+    Example: heterodft run -j 2
     """
     from heterodft.workflows.settings_file import load_settings
 

@@ -16,6 +16,7 @@ from heterodft.cli.common import (
     settings_for,
     tell,
 )
+from heterodft.cli.progress import quiet_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,7 @@ _WORDS = {
 
 @click.command("submit")
 @campaign_file
+@quiet_option
 @json_option
 def command(file: Path, as_json: bool) -> None:
     """Put the calculations of the campaign FILE into the queue; the same one is never queued twice.

@@ -12,6 +12,9 @@ from heterodft.errors import ProgramNotFoundError
 
 __all__ = ["program_version"]
 
+_SECONDS = 60
+"""It takes a fraction of one."""
+
 
 @cache
 def program_version(path: str) -> tuple[int, int]:
@@ -42,10 +45,15 @@ def program_version(path: str) -> tuple[int, int]:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=_SECONDS,
                 check=False,
             )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise ProgramNotFoundError(
+            f"{found} does not say its version within {_SECONDS} s; try again when this machine is less busy, or "
+            "reinstall Quantum ESPRESSO"
+        ) from error
+    except OSError as error:
         raise ProgramNotFoundError(f"{found} does not start: {error}; reinstall Quantum ESPRESSO") from error
     match = re.search(r"Program PWSCF v\.(\d+)\.(\d+)", done.stdout)
     if match is None:

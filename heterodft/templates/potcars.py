@@ -1,6 +1,7 @@
 """VASP's POTCARs: found in the user's own library, their headers checked.
 
-The library is where pymatgen has it: ``PMG_VASP_PSP_DIR`` of the environment or of ``~/.config/.pmgrc.yaml``.
+The library is where pymatgen has it: ``PMG_VASP_PSP_DIR`` of the environment or of ``~/.config/.pmgrc.yaml``;
+else where ASE has it: ``VASP_PP_PATH``, its release by ``VASP_PP_VERSION``.
 Without one, inputs are still written, with POTCAR.spec in place of POTCAR.
 """
 
@@ -25,7 +26,8 @@ from heterodft.errors import PseudopotentialError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Potcar", "estimated_valence", "find_potcars", "potcar_spec", "potcar_text"]
+__all__ = ["Potcar", "estimated_valence", "find_potcars", "potcar_library", "potcar_spec",
+           "potcar_text"]  # fmt: skip
 
 DEFAULT_FUNCTIONAL = "PBE_54"
 
@@ -108,15 +110,11 @@ def find_potcars(
     PseudopotentialError
         If the library lacks one, or a file is not what its name says.
     """
-    settings = _pymatgen_settings()
-    library = str(functional or settings.get("PMG_DEFAULT_FUNCTIONAL") or DEFAULT_FUNCTIONAL).removesuffix("_W_HASH")
-    if library not in _FOLDERS:
-        raise PseudopotentialError(f"unknown POTCAR functional '{library}'{did_you_mean(library, _FOLDERS)}")
+    library, folder = potcar_library(functional)
     if library.split("_")[0] != "PBE" and xc in ("PBE", "PBEsol"):
         raise PseudopotentialError(
             f"POTCARs of {library} would turn {xc} into another functional; set PMG_DEFAULT_FUNCTIONAL to PBE_54"
         )
-    folder = _library_folder(library, settings)
     return {e: _find(e, _symbol(e, symbols, library), library, folder) for e in sorted(set(elements))}
 
 
@@ -148,7 +146,27 @@ def _pymatgen_settings() -> dict[str, Any]:
     settings = dict(_yaml(files[0], files[0].stat().st_mtime_ns)) if files else {}
     for key in {"VASP_PSP_DIR", "DEFAULT_FUNCTIONAL"} & os.environ.keys():
         settings[f"PMG_{key}"] = os.environ[key]
-    return settings | {key: value for key, value in os.environ.items() if key.startswith("PMG_")}
+    settings |= {key: value for key, value in os.environ.items() if key.startswith("PMG_")}
+    if not settings.get("PMG_VASP_PSP_DIR") and os.environ.get("VASP_PP_PATH"):
+        settings["PMG_VASP_PSP_DIR"] = os.environ["VASP_PP_PATH"]
+        if os.environ.get("VASP_PP_VERSION"):
+            settings.setdefault("PMG_DEFAULT_FUNCTIONAL", f"PBE_{os.environ['VASP_PP_VERSION']}")
+    return settings
+
+
+def potcar_library(functional: str | None = None) -> tuple[str, Path | None]:
+    """Return the release of the library (that of `functional` if given) and its folder; None where none is set.
+
+    Raises
+    ------
+    PseudopotentialError
+        If the folder is not there or holds no such release.
+    """
+    settings = _pymatgen_settings()
+    library = str(functional or settings.get("PMG_DEFAULT_FUNCTIONAL") or DEFAULT_FUNCTIONAL).removesuffix("_W_HASH")
+    if library not in _FOLDERS:
+        raise PseudopotentialError(f"unknown POTCAR functional '{library}'{did_you_mean(library, _FOLDERS)}")
+    return library, _library_folder(library, settings)
 
 
 @lru_cache(maxsize=8)

@@ -24,7 +24,7 @@ from heterodft.structures.defect_sites import PLACES
 from heterodft.workflows.orders import host_orders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pymatgen.core import Structure
 
@@ -64,7 +64,9 @@ class BuiltStructure:
     kept: tuple[int, ...] = ()
 
 
-def build_structures(campaign: Campaign, *, notes: list[str] | None = None) -> list[BuiltStructure]:
+def build_structures(
+    campaign: Campaign, *, notes: list[str] | None = None, on_each: Callable[[str], None] | None = None
+) -> list[BuiltStructure]:
     """Build every structure of a campaign, each pristine one followed by its defects.
 
     Parameters
@@ -73,6 +75,8 @@ def build_structures(campaign: Campaign, *, notes: list[str] | None = None) -> l
         The campaign.
     notes
         What the user should hear of is added here, such as two thicknesses that are the same number of layers.
+    on_each
+        Called with the name of each structure when it is built, to show progress.
 
     Raises
     ------
@@ -93,6 +97,8 @@ def build_structures(campaign: Campaign, *, notes: list[str] | None = None) -> l
                         other = built[one.name].key
                         raise StructureError(f"{one.name} is also the name of a structure of {other}; rename one key")
                     built[one.name] = one
+                    if on_each is not None:
+                        on_each(one.name)
         except HeterodftError as error:
             raise campaign.error(("structures", key), str(error)) from error
     return list(built.values())

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -15,11 +15,28 @@ from heterodft.errors import CampaignError, did_you_mean
 from heterodft.templates.protocols import PROTOCOLS
 from heterodft.units import RYDBERG, parse_quantity
 from heterodft.workflows.converge_spec import ConvergeSpec
-from heterodft.workflows.fields import Divisions, Energy, Force, Name, Spacing, Spec, reading
+from heterodft.workflows.fields import (
+    Divisions,
+    Energy,
+    Force,
+    Name,
+    Spacing,
+    Spec,
+    form,
+    quantity_form,
+    reading,
+)
 from heterodft.workflows.hubbard_spec import Scan
 from heterodft.workflows.magnetism_spec import MagnetismSpec
 from heterodft.workflows.published_spec import PublishedSpec
 from heterodft.workflows.structure_spec import MaterialSpec, StackSpec
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
+    from heterodft.workflows.campaign_results import CampaignResults
 
 __all__ = [
     "Campaign",
@@ -103,36 +120,144 @@ def _cutoff(value: Any) -> float:
     return cutoff
 
 
+_CUTOFF = quantity_form("energy", minimum=_LOWEST_CUTOFF)
+_CUTOFFS: dict[str, Any] = {
+    "anyOf": [
+        *_CUTOFF["anyOf"],
+        {"type": "object", "properties": dict.fromkeys(CODES, _CUTOFF), "additionalProperties": False},
+        {"type": "null"},
+    ]
+}
+_SETTING: dict[str, Any] = {"type": ["number", "string", "boolean"]}
+_RAW: dict[str, Any] = {
+    "type": "object",
+    "properties": {"force": {"type": "object", "additionalProperties": _SETTING}},
+    "additionalProperties": _SETTING,
+}
+
+
 class NumbersSpec(Spec):
     """What overrides the numbers of the protocol; `espresso` and `vasp` hold raw settings of pw.x and VASP."""
 
-    cutoff: Annotated[Any, reading(_cutoffs)] = None
-    density_cutoff: Annotated[Energy, Field(le=10000 * RYDBERG)] | None = None
-    kspacing: Spacing | None = None
-    kpoints: tuple[Divisions, Divisions, Divisions] | None = None
-    shift_mesh: bool | None = None
-    smearing: Literal["cold", "gaussian", "fermi-dirac", "methfessel-paxton"] | None = None
-    smearing_width: Annotated[Energy, Field(le=2)] | None = None
-    scf_tolerance: Annotated[Energy, Field(le=1)] | None = None
-    max_scf_steps: Annotated[int, Field(ge=1, le=10000, strict=True)] | None = None
-    mixing: Annotated[float, Field(gt=0, le=1)] | None = None
-    empty_bands: Annotated[float, Field(ge=0, le=20)] | None = None
-    dos_energy_step: Annotated[Energy, Field(le=1)] | None = None
-    spin_mixing: Annotated[float, Field(gt=0, le=2)] | None = None
-    screening: Literal["local", "none"] | None = None
-    precision: Literal["normal", "accurate"] | None = None
-    projectors: Literal["real", "reciprocal"] | None = None
-    moment_tolerance: Annotated[float, Field(ge=0, le=5)] | None = None
-    force_tolerance: Annotated[Force, Field(le=10)] | None = None
-    max_ion_steps: Annotated[int, Field(ge=1, le=10000, strict=True)] | None = None
-    cell: Literal["fixed", "c", "full"] | None = None
-    coarse_first: bool | None = None
-    path_spacing: Spacing | None = None
-    dipole: bool | None = None
-    qpoints: tuple[Divisions, Divisions, Divisions] | None = None
-    response_tolerance: Annotated[float, Field(gt=0, le=0.1)] | None = None
-    espresso: Annotated[RawSettings, reading(_raw)] = RawSettings()
-    vasp: Annotated[RawSettings, reading(_raw)] = RawSettings()
+    cutoff: Annotated[Any, reading(_cutoffs), form(**_CUTOFFS)] = Field(
+        default=None,
+        description="Wavefunction cutoff, eV, of both codes or of each; default: the protocol's",
+        examples=["60 Ry"],
+    )
+    density_cutoff: Annotated[Energy, Field(le=10000 * RYDBERG)] | None = Field(
+        default=None, description="Density cutoff of pw.x, eV; four times the cutoff by default", examples=["240 Ry"]
+    )
+    kspacing: Spacing | None = Field(
+        default=None,
+        description="Distance of k-points including 2π, 1/Å; default: the protocol's",
+        examples=[0.25],
+    )
+    kpoints: tuple[Divisions, Divisions, Divisions] | None = Field(
+        default=None, description="Mesh of k-points, in place of kspacing; none by default", examples=[[4, 4, 2]]
+    )
+    shift_mesh: bool | None = Field(
+        default=None,
+        description="Whether even divisions are shifted by half a step; default: the protocol's",
+        examples=[True],
+    )
+    smearing: Literal["cold", "gaussian", "fermi-dirac", "methfessel-paxton"] | None = Field(
+        default=None, description="Kind of smearing; default: the protocol's", examples=["cold"]
+    )
+    smearing_width: Annotated[Energy, Field(le=2)] | None = Field(
+        default=None, description="Width of the smearing, eV; default: the protocol's", examples=["0.01 Ry"]
+    )
+    scf_tolerance: Annotated[Energy, Field(le=1)] | None = Field(
+        default=None,
+        description="When the SCF cycle is converged, eV an atom; default: the protocol's",
+        examples=["1e-9 Ry"],
+    )
+    max_scf_steps: Annotated[int, Field(ge=1, le=10000, strict=True)] | None = Field(
+        default=None,
+        description="Iterations of the SCF cycle at most; default: the protocol's",
+        examples=[200],
+    )
+    mixing: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="Fraction of the new density; default: the protocol's", examples=[0.3]
+    )
+    empty_bands: Annotated[float, Field(ge=0, le=20)] | None = Field(
+        default=None,
+        description="Empty bands as a fraction of the filled ones; default: the protocol's",
+        examples=[0.2],
+    )
+    dos_energy_step: Annotated[Energy, Field(le=1)] | None = Field(
+        default=None,
+        description="Energy step of the density of states, eV; default: the protocol's",
+        examples=["0.02 eV"],
+    )
+    spin_mixing: Annotated[float, Field(gt=0, le=2)] | None = Field(
+        default=None,
+        description="Fraction of the new spin density, of VASP; default: the protocol's",
+        examples=[0.8],
+    )
+    screening: Literal["local", "none"] | None = Field(
+        default=None,
+        description="Mixing of slabs, whose charge sloshes into the vacuum; default: the protocol's",
+        examples=["local"],
+    )
+    precision: Literal["normal", "accurate"] | None = Field(
+        default=None, description="Grids of VASP; default: the protocol's", examples=["accurate"]
+    )
+    projectors: Literal["real", "reciprocal"] | None = Field(
+        default=None,
+        description="Where VASP applies its projectors; default: the protocol's",
+        examples=["reciprocal"],
+    )
+    moment_tolerance: Annotated[float, Field(ge=0, le=5)] | None = Field(
+        default=None,
+        description="Moments this near may share one of the ten species of pw.x, μB; default: the protocol's",
+        examples=[0.5],
+    )
+    force_tolerance: Annotated[Force, Field(le=10)] | None = Field(
+        default=None,
+        description="Largest force component of a relaxed structure, eV/Å; default: the protocol's",
+        examples=[0.01],
+    )
+    max_ion_steps: Annotated[int, Field(ge=1, le=10000, strict=True)] | None = Field(
+        default=None, description="Steps of a relaxation at most; default: the protocol's", examples=[100]
+    )
+    cell: Literal["fixed", "c", "full"] | None = Field(
+        default=None,
+        description="What a relaxation frees of the cell; c (its height) of superlattices, fixed of slabs by default",
+        examples=["c"],
+    )
+    coarse_first: bool | None = Field(
+        default=None,
+        description="Whether to relax on a coarse mesh first; default: the protocol's",
+        examples=[True],
+    )
+    path_spacing: Spacing | None = Field(
+        default=None,
+        description="Distance of k-points on the path of the bands, 1/Å; default: the protocol's",
+        examples=[0.03],
+    )
+    dipole: bool | None = Field(
+        default=None,
+        description="Dipole correction of slabs; where their two sides differ by default",
+        examples=[True],
+    )
+    qpoints: tuple[Divisions, Divisions, Divisions] | None = Field(
+        default=None, description="q-mesh of the response step; one q-point by default", examples=[[2, 2, 2]]
+    )
+    response_tolerance: Annotated[float, Field(gt=0, le=0.1)] | None = Field(
+        default=None,
+        description="Change of a response at which hp.x is converged, 1/eV; default: the protocol's",
+        examples=[1e-05],
+    )
+    espresso: Annotated[RawSettings, reading(_raw), form(**_RAW)] = Field(
+        default=RawSettings(),
+        description="Raw settings of pw.x, as they are; under force: also those that contradict the request",
+        examples=[{"nosym": True}],
+    )
+    vasp: Annotated[RawSettings, reading(_raw), form(**_RAW)] = Field(
+        default=RawSettings(),
+        description="Raw settings of VASP, as they are; under force: also those that contradict the request",
+        examples=[{"NCORE": 4}],
+    )
 
     @model_validator(mode="after")
     def _one_mesh(self) -> Self:
@@ -154,9 +279,19 @@ class NumbersSpec(Spec):
 class MethodSpec(NumbersSpec):
     """Functional, protocol and what overrides its numbers."""
 
-    xc: Literal["PBE", "PBEsol"] | None = None
-    protocol: str | None = None
-    potcars: dict[str, str] = Field(default={})
+    xc: Literal["PBE", "PBEsol"] | None = Field(
+        default=None, description="Functional; PBE by default", examples=["PBE"]
+    )
+    protocol: Annotated[str | None, form(enum=[*PROTOCOLS, None])] = Field(
+        default=None,
+        description="Table that numbers not given here are taken from; balanced by default",
+        examples=["balanced"],
+    )
+    potcars: dict[str, str] = Field(
+        default={},
+        description="POTCAR by element, in place of pymatgen's choice; none by default",
+        examples=[{"Ti": "Ti_sv"}],
+    )
 
     @field_validator("protocol")
     @classmethod
@@ -186,22 +321,47 @@ class StepSpec(Spec):
     method: NumbersSpec = NumbersSpec()
 
 
-Step = Annotated[StepSpec, BeforeValidator(_step)]
+class _StepForm:
+    """In the JSON schema, a step is its name or {name: {overrides of the method}}."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        names, numbers = get_args(CampaignStep), handler(NumbersSpec.__pydantic_core_schema__)
+        one = {"type": "object", "properties": dict.fromkeys(names, numbers), "additionalProperties": False}
+        return {"anyOf": [{"enum": [*names]}, one | {"minProperties": 1, "maxProperties": 1}]}
+
+
+Step = Annotated[StepSpec, BeforeValidator(_step), _StepForm()]
 
 
 class StructureSpec(StackSpec):
     """A stack, its defects, and what differs from the campaign for it."""
 
-    magnetism: MagnetismSpec | None = None
-    hubbard: dict[str, Scan] | None = None
-    method: MethodSpec | None = None
-    steps: Annotated[list[Step], Field(min_length=1)] | None = None
+    magnetism: MagnetismSpec | None = Field(
+        default=None,
+        description="Magnetism of this structure, in place of the campaign's",
+        examples=[{"orders": ["NM"]}],
+    )
+    hubbard: dict[str, Scan] | None = Field(
+        default=None, description="Hubbard U of this structure, in place of the campaign's", examples=[{}]
+    )
+    method: MethodSpec | None = Field(
+        default=None,
+        description="Numbers of this structure, which win over the campaign's",
+        examples=[{"protocol": "fast"}],
+    )
+    steps: Annotated[list[Step], Field(min_length=1)] | None = Field(
+        default=None, description="Steps of this structure, in place of the campaign's", examples=[["static"]]
+    )
 
 
 class RunSpec(Spec):
     """How to run, usually kept in the settings file instead."""
 
-    command: str | None = None
+    command: str | None = Field(
+        default=None,
+        description="How to start the DFT code, {cores} for the number of ranks; that of the settings by default",
+        examples=["mpirun -np {cores} pw.x"],
+    )
 
 
 def _not_of_a_driver(name: str) -> str:
@@ -217,20 +377,74 @@ def _not_of_a_driver(name: str) -> str:
 class Campaign(Spec):
     """A campaign file."""
 
-    name: Annotated[Name, AfterValidator(_not_of_a_driver)]
-    code: Literal["espresso", "vasp"] = "espresso"
-    materials: Annotated[dict[str, MaterialSpec], Field(min_length=1)]
-    structures: Annotated[dict[Name, StructureSpec], Field(min_length=1)]
-    magnetism: MagnetismSpec = MagnetismSpec()
-    hubbard: dict[str, Scan] = Field(default={})
-    method: MethodSpec = MethodSpec()
-    steps: Annotated[list[Step], Field(min_length=1)]
-    converge: ConvergeSpec = ConvergeSpec()
-    run: RunSpec = RunSpec()
-    published: PublishedSpec | None = None
+    name: Annotated[Name, AfterValidator(_not_of_a_driver)] = Field(
+        description="Name of the campaign and of its folder below runs", examples=["sto-lao"]
+    )
+    code: Literal["espresso", "vasp"] = Field(default="espresso", description="DFT code")
+    materials: Annotated[dict[str, MaterialSpec], Field(min_length=1)] = Field(
+        description="Bulk end members by formula or name",
+        examples=[{"SrTiO3": {"prototype": "perovskite", "a": 3.905}}],
+    )
+    structures: Annotated[dict[Name, StructureSpec], Field(min_length=1)] = Field(
+        description="Stacks by name, each with its defects",
+        examples=[{"sl": {"stack": [{"material": "SrTiO3", "layers": 2}]}}],
+    )
+    magnetism: MagnetismSpec = Field(default=MagnetismSpec(), description="Magnetic orders and starting moments")
+    hubbard: dict[str, Scan] = Field(
+        default={},
+        description="Effective Hubbard U by element and shell, eV; a list is scanned; none by default",
+        examples=[{"Ti-3d": 4.0}],
+    )
+    method: MethodSpec = Field(
+        default=MethodSpec(), description="Functional, protocol and what overrides its numbers"
+    )
+    steps: Annotated[list[Step], Field(min_length=1)] = Field(
+        description="Steps of every configuration, in the order they run", examples=[["static", "dos"]]
+    )
+    converge: ConvergeSpec = Field(
+        default=ConvergeSpec(),
+        description="Questions for heterodft converge; none by default",
+        examples=[{"cutoff": {}}],
+    )
+    run: RunSpec = Field(default=RunSpec(), description="How to run, usually kept in the settings of the machine")
+    published: PublishedSpec | None = Field(
+        default=None, description="What a paper published, put beside what comes out by heterodft report"
+    )
 
     _path: Path = PrivateAttr(default=Path("campaign.yaml"))
     _lines: Any = PrivateAttr(default=None)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Campaign:
+        """Read and check a campaign file.
+
+        Raises
+        ------
+        CampaignError
+            One line with the file, the line, the key and the remedy.
+        """
+        from heterodft.workflows.campaign_file import load_campaign
+
+        return load_campaign(Path(path))
+
+    def results(self, *, runs: str | Path | None = None, reference: str = "FM") -> CampaignResults:
+        """Read what its calculations found so far, see `heterodft.workflows.campaign_results`.
+
+        Parameters
+        ----------
+        runs
+            Folder of all runs; by default that of the settings.
+        reference
+            The order whose energy is zero.
+
+        Raises
+        ------
+        ReaderError
+            If nothing was submitted.
+        """
+        from heterodft.workflows.campaign_results import read_results
+
+        return read_results(self, runs=None if runs is None else Path(runs), reference=reference)
 
     @property
     def folder(self) -> Path:

@@ -16,7 +16,7 @@ from heterodft.workflows.configurations import expand
 from heterodft.workflows.state.choice import Unreached
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from heterodft.templates.protocols import StepSettings
@@ -254,11 +254,12 @@ def campaign_chains(
     structures: list[BuiltStructure] | None = None,
     pseudo_dir: Path | None = None,
     notes: list[str] | None = None,
+    on_each: Callable[[str], None] | None = None,
 ) -> list[list[Request]]:
     """Return the requests of every configuration of a campaign, each configuration once.
 
     `structures` are those of the campaign when they are built already; `notes` takes what the user should hear of, as
-    in `expand`.
+    in `expand`; `on_each` is called with the name of each configuration, to show progress.
 
     Raises
     ------
@@ -269,6 +270,8 @@ def campaign_chains(
     for configuration in expand(campaign, structures, notes=notes):
         chain = build_chain(campaign, configuration, pseudo_dir=pseudo_dir, notes=notes)
         known = chains.setdefault(chain[0].path, chain)
+        if on_each is not None:
+            on_each(chain[0].path.rpartition("/")[0])
         if [request.id for request in known] != [request.id for request in chain]:
             raise campaign.error(
                 ("structures", configuration.built.key),

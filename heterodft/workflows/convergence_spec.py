@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from heterodft.analysis.tolerances import Tolerance
+from heterodft.analysis.tolerances import QUANTITIES, Tolerance
 from heterodft.units import RYDBERG, parse_quantity
-from heterodft.workflows.fields import Name, Spec, as_list, reading
+from heterodft.workflows.fields import Name, Spec, as_list, form, one_or_more, reading
 
 if TYPE_CHECKING:
     from heterodft.units import Dimension
@@ -61,6 +61,20 @@ def _tolerances(value: Any) -> Any:
     return tuple(Tolerance.read(str(quantity), tolerance) for quantity, tolerance in value.items())
 
 
+Value = Annotated[Any, form(type=["number", "string", "null"])]
+_TOLERANCES: dict[str, Any] = {
+    "anyOf": [
+        {
+            "type": "object",
+            "properties": {name: {"type": ["number", "string"]} for name in QUANTITIES},
+            "additionalProperties": False,
+            "minProperties": 1,
+        },
+        {"type": "null"},
+    ]
+}
+
+
 class ConvergenceSpec(Spec):
     """A range of one number, and how much each quantity may change from one point to the next.
 
@@ -69,17 +83,33 @@ class ConvergenceSpec(Spec):
 
     kind: ClassVar[str] = ""
 
-    start: Any = None
-    stop: Any = None
-    step: Any = None
-    factor: Annotated[float, Field(gt=0)] | None = None
-    values: Annotated[list[Any], BeforeValidator(as_list)] | None = None
-    quantities: Annotated[Any, reading(_tolerances)] = None
-    agree: Annotated[int, Field(ge=2, le=10, strict=True)] = 2
-    structures: Annotated[list[Name], BeforeValidator(as_list), Field(min_length=1)] | None = None
-    orders: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] | None = None
-    start_from: Literal["previous", "scratch"] | None = None
-    material: str | None = None
+    start: Value = Field(default=None, description="First, coarsest value; that of the kind by default")
+    stop: Value = Field(default=None, description="Last, finest value; that of the kind by default")
+    step: Value = Field(default=None, description="Distance of two values; that of the kind by default")
+    factor: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Ratio of two values, in place of step"
+    )
+    values: Annotated[list[Value], BeforeValidator(as_list), one_or_more] | None = Field(
+        default=None, description="List of values from coarse to fine, in place of a range"
+    )
+    quantities: Annotated[Any, reading(_tolerances), form(**_TOLERANCES)] = Field(
+        default=None,
+        description="How much each quantity may change from one value to the next",
+        examples=[{"energy": "1 meV/atom"}],
+    )
+    agree: Annotated[int, Field(ge=2, le=10, strict=True)] = Field(
+        default=2, description="Values in a row that must agree"
+    )
+    structures: Annotated[list[Name], BeforeValidator(as_list), Field(min_length=1), one_or_more] | None = Field(
+        default=None, description="Structures to look at; the smallest pristine one by default"
+    )
+    orders: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1), one_or_more] | None = Field(
+        default=None, description="Orders to look at; those of the campaign by default"
+    )
+    start_from: Literal["previous", "scratch"] | None = Field(
+        default=None, description="Density that a value starts from"
+    )
+    material: str | None = Field(default=None, description="Material whose layers are varied; all by default")
 
     @field_validator("start", "stop", mode="before")
     @classmethod

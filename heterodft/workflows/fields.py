@@ -4,25 +4,63 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from heterodft.units import Dimension, parse_quantity
+from heterodft.units import Dimension, parse_quantity, quantity_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Divisions", "Energy", "Force", "Length", "MillerIndex", "Name", "Spacing", "Spec", "as_list",
-           "no_truth", "reading"]  # fmt: skip
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
+__all__ = ["Divisions", "Energy", "Force", "Length", "MillerIndex", "Name", "Spacing", "Spec", "as_list", "form",
+           "no_truth", "one_or_more", "or_word", "quantity_form", "reading"]  # fmt: skip
+
+
+def form(**schema: Any) -> WithJsonSchema:
+    """Return what the file may hold where a validator of our own reads it, as JSON schema."""
+    return WithJsonSchema(schema)
+
+
+def quantity_form(dimension: Dimension, **limits: Any) -> dict[str, Any]:
+    """Return the JSON schema of a number with an optional unit; `limits` are those of the bare number."""
+    return {"anyOf": [{"type": "number", **limits}, {"type": "string", "pattern": quantity_pattern(dimension)}]}
+
+
+class _OneOrMore:
+    """In the JSON schema, one value may stand for a list of one."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        return {"anyOf": [schema["items"], schema]}
+
+
+one_or_more = _OneOrMore()
+
+
+class or_word:  # noqa: N801, it stands among functions such as `reading`
+    """In the JSON schema, one of some words may stand for the value."""
+
+    def __init__(self, *words: str):
+        self._words = words
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"enum": [*self._words]}, handler(core)]}
 
 
 def _quantity(dimension: Dimension) -> BeforeValidator:
     return BeforeValidator(lambda value: None if value is None else parse_quantity(value, dimension))
 
 
-Energy = Annotated[float, _quantity("energy"), Field(gt=0)]
-Force = Annotated[float, _quantity("force"), Field(gt=0)]
-Length = Annotated[float, _quantity("length"), Field(gt=0)]
-Spacing = Annotated[float, _quantity("inverse length"), Field(gt=0)]
+_ABOVE_ZERO: dict[str, Any] = {"exclusiveMinimum": 0}
+Energy = Annotated[float, _quantity("energy"), Field(gt=0), form(**quantity_form("energy", **_ABOVE_ZERO))]
+Force = Annotated[float, _quantity("force"), Field(gt=0), form(**quantity_form("force", **_ABOVE_ZERO))]
+Length = Annotated[float, _quantity("length"), Field(gt=0), form(**quantity_form("length", **_ABOVE_ZERO))]
+Spacing = Annotated[
+    float, _quantity("inverse length"), Field(gt=0), form(**quantity_form("inverse length", **_ABOVE_ZERO))
+]
 Divisions = Annotated[int, Field(ge=1, le=60, strict=True)]
 MillerIndex = Annotated[int, Field(ge=-20, le=20, strict=True)]
 

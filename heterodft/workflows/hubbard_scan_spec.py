@@ -13,7 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from heterodft.errors import InputError, did_you_mean
 from heterodft.templates.hubbard import UChoice, parse_hubbard
 from heterodft.units import parse_quantity
-from heterodft.workflows.fields import Energy, Spec, as_list, no_truth, reading
+from heterodft.workflows.fields import Energy, Spec, as_list, form, no_truth, one_or_more, quantity_form, reading
 
 __all__ = ["Branch", "HubbardScanSpec", "UScan"]
 
@@ -130,7 +130,26 @@ def _range(given: dict[str, Any]) -> tuple[float, ...]:
 Starts = Annotated[
     list[Annotated[float, Field(gt=0, le=5), reading(no_truth)]], BeforeValidator(as_list), Field(min_length=1)
 ]
-_Names = Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)]
+_Names = Annotated[list[str], BeforeValidator(as_list), Field(min_length=1), one_or_more]
+
+
+_U: dict[str, Any] = quantity_form("energy")
+_LIST: dict[str, Any] = {"type": "array", "items": _U, "minItems": 2}
+_LAYERS: dict[str, Any] = {"type": "string", "pattern": ":"}
+_RANGES: dict[str, Any] = {**dict.fromkeys((*_RANGE, "rest", "J"), _U), "values": _LIST}
+_SCAN: dict[str, Any] = {
+    "anyOf": [
+        _LIST,
+        {
+            "type": "object",
+            "properties": _RANGES | {"layers": {"anyOf": [_LAYERS, {"type": "array", "items": _LAYERS}]}},
+            "patternProperties": {
+                ":": {"anyOf": [_LIST, {"type": "object", "properties": _RANGES, "additionalProperties": False}]}
+            },
+            "additionalProperties": False,
+        },
+    ]
+}
 
 
 class HubbardScanSpec(Spec):
@@ -152,14 +171,21 @@ class HubbardScanSpec(Spec):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Annotated[Any, reading(_read_scan)]]
+    __pydantic_extra__: dict[str, Annotated[Any, reading(_read_scan), form(**_SCAN)]]
 
-    branches: Annotated[list[Branch], Field(min_length=1)] = Field(default=["up", "down"])
-    starts: Starts = Field(default=[1.0])
-    structures: _Names | None = None
-    orders: _Names | None = None
-    together: bool = True
-    tolerance: Energy = 1e-3
+    branches: Annotated[list[Branch], Field(min_length=1), one_or_more] = Field(
+        default=["up", "down"],
+        description="cold: each U from the atoms; up, down: each from the density at the next lower or higher U",
+    )
+    starts: Starts = Field(default=[1.0], description="Factors on the starting moments of what starts from the atoms")
+    structures: _Names | None = Field(default=None, description="Structures to scan; all by default")
+    orders: _Names | None = Field(default=None, description="Orders to scan; all by default")
+    together: bool = Field(
+        default=True, description="Several shells step through their values together; else each value with each"
+    )
+    tolerance: Energy = Field(
+        default=1e-3, description="Difference of two branches in the same state, eV per formula unit"
+    )
 
     @property
     def scans(self) -> dict[str, UScan]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from heterodft.errors import did_you_mean
 from heterodft.templates.hubbard import StartingOccupations, UChoice
-from heterodft.workflows.fields import as_list, no_truth, reading
+from heterodft.workflows.fields import as_list, form, no_truth, reading
 
 __all__ = ["Scan"]
 
@@ -63,5 +63,34 @@ def _occupations(value: Any) -> StartingOccupations:
     return StartingOccupations(*spins)
 
 
-Scan = Annotated[list[Annotated[Any, reading(no_truth)]], reading(_scan), Field(min_length=1)]
+_BY_LAYER: dict[str, Any] = {
+    "type": "object",
+    "patternProperties": {"^rest$|:": {"type": "number"}},
+    "additionalProperties": False,
+    "minProperties": 1,
+}
+_EIGENVALUES: dict[str, Any] = {"type": "array", "items": {"type": ["number", "null"]}}
+_WITH_J: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "U": {"anyOf": [{"type": "number"}, _BY_LAYER]},
+        "J": {"type": "number"},
+        "occupations": {
+            "type": "object",
+            "properties": {"up": _EIGENVALUES, "down": _EIGENVALUES},
+            "required": ["up", "down"],
+            "additionalProperties": False,
+        },
+    },
+    "additionalProperties": False,
+    "minProperties": 1,
+}
+_CHOICES: list[dict[str, Any]] = [{"type": "number"}, _BY_LAYER, _WITH_J]
+
+Scan = Annotated[
+    list[Annotated[Any, reading(no_truth)]],
+    reading(_scan),
+    Field(min_length=1),
+    form(anyOf=[*_CHOICES, {"type": "array", "items": {"anyOf": _CHOICES}, "minItems": 1}]),
+]
 """One value a configuration: a number in eV or a `UChoice`."""

@@ -13,7 +13,7 @@ from heterodft.templates.vasp import write_vasp
 from heterodft.workflows.campaign import RawSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pymatgen.core import Structure
 
@@ -50,7 +50,12 @@ def find_files(request: Request, settings: Settings) -> dict[str, Pseudopotentia
 
 
 def prepare_all(
-    campaign: Campaign, requests: Sequence[Request], settings: Settings, *, version: tuple[int, int] | None = None
+    campaign: Campaign,
+    requests: Sequence[Request],
+    settings: Settings,
+    *,
+    version: tuple[int, int] | None = None,
+    on_each: Callable[[str], None] | None = None,
 ) -> list[Deck]:
     """Return the input files of every request of a campaign.
 
@@ -60,6 +65,8 @@ def prepare_all(
         Where a mistake is to be corrected.
     requests, settings, version
         As in `prepare_inputs`.
+    on_each
+        Called with the path of each, to show progress.
 
     Raises
     ------
@@ -72,6 +79,8 @@ def prepare_all(
         version = program_version(settings.program("pw.x"))
     decks = []
     for request in requests:
+        if on_each is not None:
+            on_each(request.path)
         try:
             decks.append(prepare_inputs(request, settings, version=version))
         except InputError as error:

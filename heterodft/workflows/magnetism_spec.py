@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from heterodft.errors import did_you_mean
 from heterodft.structures import ORDERS, BlockOrder, LayerOrder, Moments, Order
-from heterodft.workflows.fields import Spec, no_truth, reading
+from heterodft.workflows.fields import Spec, form, no_truth, reading
 from heterodft.workflows.state.choice import DEFAULT_RESEEDS, Choice, Unreached
 
 __all__ = ["Axis", "Enumerate", "MagnetismSpec", "OrderSpec"]
@@ -144,16 +144,78 @@ def _axes(value: Any) -> Any:
     return [value] if single else value
 
 
+_NAMES: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}
+_ORDER: dict[str, Any] = {
+    "anyOf": [
+        {"enum": [*ORDERS]},
+        {
+            "type": "object",
+            "properties": {"block": _NAMES, "interface": {"enum": ["parallel", "antiparallel"]}},
+            "required": ["block"],
+            "additionalProperties": False,
+        },
+        {"type": "object", "properties": {"layers": _NAMES}, "required": ["layers"], "additionalProperties": False},
+        {
+            "type": "object",
+            "properties": {
+                "enumerate": {
+                    "type": "object",
+                    "properties": {"up_to": {"type": "integer", "minimum": 1}},
+                    "required": ["up_to"],
+                    "additionalProperties": False,
+                }
+            },
+            "required": ["enumerate"],
+            "additionalProperties": False,
+        },
+    ]
+}
+_SIZE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": _LARGEST}
+_MOMENTS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "sites": {"type": "object", "patternProperties": {r"^\d+$": _SIZE}, "additionalProperties": False}
+    },
+    "additionalProperties": {"anyOf": [_SIZE, {"type": "object", "additionalProperties": _SIZE}]},
+}
+_VECTOR: dict[str, Any] = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
+_AXIS: list[dict[str, Any]] = [_VECTOR, {"type": "object", "additionalProperties": _VECTOR, "minProperties": 1}]
+Axes = Annotated[
+    list[Annotated[Any, reading(_axis)]],
+    BeforeValidator(_axes),
+    form(anyOf=[*_AXIS, {"type": "array", "items": {"anyOf": _AXIS}}]),
+]
+
+
 class MagnetismSpec(Spec):
     """Magnetic orders and starting moments (μB) by element, layer or site; what to do with states not asked for."""
 
-    orders: list[Annotated[Any, reading(_order)]] = Field(default=["NM"], min_length=1)
-    moments: Annotated[Any, reading(_moments)] = Moments()
-    unfit: Literal["auto", "stop", "skip"] = "auto"
-    axes: Annotated[list[Annotated[Any, reading(_axis)]], BeforeValidator(_axes)] = Field(default=[])
-    spin_orbit: bool = False
-    unreached: Choice | None = None
-    reseeds: Annotated[int, Field(ge=1, le=9, strict=True)] | None = None
+    orders: list[Annotated[Any, reading(_order), form(**_ORDER)]] = Field(
+        default=["NM"], min_length=1, description="Magnetic orders, a configuration each"
+    )
+    moments: Annotated[Any, reading(_moments), form(**_MOMENTS)] = Field(
+        default=Moments(),
+        description="Sizes of starting moments, μB, by element, layer or site; usual ones by default",
+        examples=[{"Ti": 1.0}],
+    )
+    unfit: Literal["auto", "stop", "skip"] = Field(
+        default="auto",
+        description="What becomes of an order that does not fit a cell; auto skips those by block where another fits",
+    )
+    axes: Axes = Field(
+        default=[],
+        description="Directions of the moments of noncollinear runs, a configuration each; collinear by default",
+        examples=[[0, 0, 1]],
+    )
+    spin_orbit: bool = Field(default=False, description="Spin-orbit coupling")
+    unreached: Choice | None = Field(
+        default=None, description="What becomes of a state that was not asked for; flag by default", examples=["flag"]
+    )
+    reseeds: Annotated[int, Field(ge=1, le=9, strict=True)] | None = Field(
+        default=None,
+        description="With unreached: reseed, how many other starts are tried at most; 2 by default",
+        examples=[2],
+    )
 
     @model_validator(mode="after")
     def _reseeds_of_a_reseed(self) -> Self:

@@ -139,7 +139,7 @@ class LimitSpec(Spec):
 
 
 class FigureSpec(Spec):
-    """One figure of a paper; without `ours` it is not computed, and `because` says why. `campaign` says of which it is."""
+    """One figure of a paper, or of some campaigns only; without `ours` it is not computed, and `because` says why."""
 
     what: Text
     theirs: Any

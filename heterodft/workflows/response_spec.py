@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from heterodft.workflows.fields import Energy, Name, Spec, as_list, reading
+from heterodft.workflows.fields import Energy, Name, Spec, as_list, form, one_or_more, reading
 
 __all__ = ["QMesh", "ResponseSpec"]
 
@@ -35,6 +35,14 @@ def _meshes(value: Any) -> Any:
     return [_mesh(one) for one in as_list(value)]
 
 
+_DIVISIONS: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": _MOST_DIVISIONS}
+_QMESH: list[dict[str, Any]] = [
+    _DIVISIONS,
+    {"type": "array", "items": _DIVISIONS, "minItems": 3, "maxItems": 3},
+]
+_QMESHES: dict[str, Any] = {"anyOf": [_DIVISIONS, {"type": "array", "items": {"anyOf": _QMESH}, "minItems": 1}]}
+
+
 class ResponseSpec(Spec):
     """What linear response is to find, and when it stops.
 
@@ -56,16 +64,33 @@ class ResponseSpec(Spec):
         Of the campaign; by default all.
     """
 
-    method: Literal["hp", "shifts"] = "hp"
-    elements: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] = Field(default=[])
-    qmeshes: Annotated[list[Any], reading(_meshes), Field(min_length=1)] = Field(default=[1, 2, 3])
-    tolerance: Annotated[Energy, Field(le=5)] = 0.1
-    self_consistent: bool = False
-    max_rounds: Annotated[int, Field(ge=1, le=50, strict=True)] = 6
-    damping: Annotated[float, Field(gt=0, le=1)] = 1.0
-    shifts: Annotated[list[float], BeforeValidator(as_list), Field(min_length=1)] = Field(default=[])
-    orders: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] = Field(default=[])
-    structures: Annotated[list[Name], BeforeValidator(as_list), Field(min_length=1)] = Field(default=[])
+    method: Literal["hp", "shifts"] = Field(
+        default="hp", description="hp (hp.x) or shifts (finite shifts of the potential of a shell)"
+    )
+    elements: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1), one_or_more] = Field(
+        default=[], description="Shells such as Ti-3d; those of hubbard by default"
+    )
+    qmeshes: Annotated[list[Any], reading(_meshes), Field(min_length=1), form(**_QMESHES)] = Field(
+        default=[1, 2, 3], description="q-meshes of hp.x from coarse to dense"
+    )
+    tolerance: Annotated[Energy, Field(le=5)] = Field(
+        default=0.1,
+        description="Difference of two meshes, of U put in and got out, of layers with a U of their own, eV",
+    )
+    self_consistent: bool = Field(default=False, description="Put U in again until it agrees")
+    max_rounds: Annotated[int, Field(ge=1, le=50, strict=True)] = Field(
+        default=6, description="Rounds of self-consistency at most"
+    )
+    damping: Annotated[float, Field(gt=0, le=1)] = Field(default=1.0, description="Part of the step that is taken")
+    shifts: Annotated[list[float], BeforeValidator(as_list), Field(min_length=1), one_or_more] = Field(
+        default=[], description="Shifts of the potential, eV, of method: shifts; its own by default"
+    )
+    orders: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1), one_or_more] = Field(
+        default=[], description="Orders of the campaign; all by default"
+    )
+    structures: Annotated[list[Name], BeforeValidator(as_list), Field(min_length=1), one_or_more] = Field(
+        default=[], description="Structures of the campaign; all by default"
+    )
 
     @field_validator("qmeshes")
     @classmethod

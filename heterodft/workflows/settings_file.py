@@ -3,7 +3,8 @@
 Read in this order, the later winning: the user's ``settings.yaml`` (in ``$XDG_CONFIG_HOME/heterodft``),
 ``heterodft.yaml`` in the working folder (or the one file that ``HETERODFT_SETTINGS`` names instead of both), the
 environment variables ``HETERODFT_HOST``, ``ESPRESSO_BIN_DIR``, ``ESPRESSO_PSEUDO``, ``VASP_CMD``,
-``VASP_GAMMA_CMD`` and ``VASP_NCL_CMD``.
+``VASP_GAMMA_CMD`` and ``VASP_NCL_CMD``. What none of them says is looked for where other programs of the
+field keep it, see `heterodft.workflows.ecosystem`.
 
     launchpad: {host: sqlite://runs/queue.sqlite, name: heterodft}   # or mongodb://user:password@server
     # launchpad: {file: my_launchpad.yaml}   # or FireWorks' own file of a MongoDB server
@@ -29,16 +30,17 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from heterodft.errors import SettingsError, did_you_mean
+from heterodft.workflows.ecosystem import ecosystem_values
 from heterodft.workflows.settings import HIDDEN, Settings
 
-__all__ = ["absolute_command", "load_settings"]
+__all__ = ["SECTIONS", "VARIABLES", "Given", "absolute_command", "load_settings", "read_given"]
 
-_SECTIONS: dict[str, dict[str, str]] = {
+SECTIONS: dict[str, dict[str, str]] = {
     "launchpad": {"host": "host", "name": "name", "file": "launchpad_file"},
     "espresso": {"command": "command", "bin_dir": "bin_dir", "pseudo_dir": "pseudo_dir"},
     "vasp": {
@@ -55,7 +57,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
     "grace": {},
 }
 """Sections of the file and the field that each of their keys fills; those without keys fill their own."""
-_VARIABLES = {
+VARIABLES = {
     "host": "HETERODFT_HOST",
     "bin_dir": "ESPRESSO_BIN_DIR",
     "pseudo_dir": "ESPRESSO_PSEUDO",
@@ -63,8 +65,48 @@ _VARIABLES = {
     "vasp_gamma_command": "VASP_GAMMA_CMD",
     "vasp_ncl_command": "VASP_NCL_CMD",
 }
-_TEXTS = ("host", "name", "launchpad_file", "runs", "command", "bin_dir", "pseudo_dir", "orphans", *_VARIABLES)
+_TEXTS = ("host", "name", "launchpad_file", "runs", "command", "bin_dir", "pseudo_dir", "orphans", *VARIABLES)
 _COMMANDS = ("command", "vasp_command", "vasp_gamma_command", "vasp_ncl_command")
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value of the settings and where it comes from: a file, an environment variable, or ``default``."""
+
+    value: Any
+    origin: str
+
+
+def read_given() -> tuple[dict[str, Given], Path]:
+    """Return what is given for the fields of `Settings`, and the folder that the queue file is relative to.
+
+    Raises
+    ------
+    SettingsError
+        If a file cannot be read or holds an unknown key.
+    """
+    defaults = {"host": "sqlite://runs/queue.sqlite", "name": "heterodft", "runs": "runs"}
+    given = {key: Given(value, "default") for key, value in defaults.items()}
+    given |= {key: Given(value, origin) for key, (value, origin) in ecosystem_values().items()}
+    if "launchpad_file" in given:
+        given["host"] = Given(HIDDEN, given["launchpad_file"].origin)
+    folder = Path.cwd()
+    for path in _files():
+        read = {key: Given(value, str(path)) for key, value in _read(path).items()}
+        if "host" in read:
+            folder = path.parent.resolve()
+            given.pop("launchpad_file", None)
+        given |= read
+        if "launchpad_file" in read and isinstance(read["launchpad_file"].value, str):
+            file = path.parent.resolve() / Path(read["launchpad_file"].value).expanduser()
+            given["launchpad_file"] = Given(str(file), str(path))
+            given["host"] = Given(HIDDEN, str(path))  # which the file knows
+    for key, variable in VARIABLES.items():
+        if os.environ.get(variable):
+            given[key] = Given(os.environ[variable], variable)
+            given.pop("launchpad_file" if key == "host" else "", None)
+            folder = Path.cwd() if key == "host" else folder
+    return given, folder
 
 
 def load_settings(**changes: Any) -> Settings:
@@ -80,22 +122,8 @@ def load_settings(**changes: Any) -> Settings:
     SettingsError
         On an unknown key or an impossible value.
     """
-    values: dict[str, Any] = {"host": "sqlite://runs/queue.sqlite", "name": "heterodft", "runs": "runs"}
-    folder = Path.cwd()
-    for path in _files():
-        read = _read(path)
-        if "host" in read:
-            folder = path.parent.resolve()
-            values.pop("launchpad_file", None)
-        values |= read
-        if isinstance(read.get("launchpad_file"), str):
-            values["launchpad_file"] = str(path.parent.resolve() / Path(read["launchpad_file"]).expanduser())
-            values["host"] = HIDDEN  # which the file knows
-    for key, variable in _VARIABLES.items():
-        if os.environ.get(variable):
-            values[key] = os.environ[variable]
-            values.pop("launchpad_file" if key == "host" else "", None)
-            folder = Path.cwd() if key == "host" else folder
+    given, folder = read_given()
+    values = {key: one.value for key, one in given.items()}
     _check(values)
     plain = (
         *_COMMANDS,
@@ -187,20 +215,20 @@ def _read(path: Path) -> dict[str, Any]:
         problem = str(getattr(error, "problem", None) or "this is no YAML").partition(" with value")[0]
         raise SettingsError(f"{path}{place}: {problem}") from None
     if not isinstance(data, dict):
-        raise SettingsError(f"{path}: expected keys such as {', '.join(_SECTIONS)}")
+        raise SettingsError(f"{path}: expected keys such as {', '.join(SECTIONS)}")
     flat: dict[str, Any] = {}
     for key, value in data.items():
-        if key not in _SECTIONS:
-            raise SettingsError(f"{path}: unknown key '{key}'{did_you_mean(str(key), _SECTIONS)}")
-        if not _SECTIONS[key]:
+        if key not in SECTIONS:
+            raise SettingsError(f"{path}: unknown key '{key}'{did_you_mean(str(key), SECTIONS)}")
+        if not SECTIONS[key]:
             flat[key] = value
             continue
         if not isinstance(value, dict):
-            raise SettingsError(f"{path}: {key}: expected keys {', '.join(_SECTIONS[key])}")
+            raise SettingsError(f"{path}: {key}: expected keys {', '.join(SECTIONS[key])}")
         for name in value:
-            if name not in _SECTIONS[key]:
-                raise SettingsError(f"{path}: {key}: unknown key '{name}'{did_you_mean(str(name), _SECTIONS[key])}")
-        flat |= {_SECTIONS[key][name]: item for name, item in value.items()}
+            if name not in SECTIONS[key]:
+                raise SettingsError(f"{path}: {key}: unknown key '{name}'{did_you_mean(str(name), SECTIONS[key])}")
+        flat |= {SECTIONS[key][name]: item for name, item in value.items()}
     return flat
 
 

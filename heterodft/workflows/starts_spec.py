@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from heterodft.units import parse_quantity
-from heterodft.workflows.fields import Energy, Spec, as_list, no_truth
+from heterodft.workflows.fields import Energy, Spec, as_list, form, no_truth, one_or_more, quantity_form
 
 __all__ = ["OccupationStart", "RandomStarts", "StartsSpec"]
 
@@ -64,19 +64,40 @@ def _length(value: Any) -> Any:
     return None if value is None else parse_quantity(value, "length")
 
 
-Factor = Annotated[float, BeforeValidator(_factor)]
-Distortion = Annotated[float, BeforeValidator(_distortion)]
+Factor = Annotated[float, BeforeValidator(_factor), Field(gt=0, le=_LARGEST_FACTOR)]
+Distortion = Annotated[float, BeforeValidator(_distortion), Field(ge=_STEEPEST, le=_WIDEST)]
 OccupationStart = Annotated[Any, BeforeValidator(_occupations)]
 """Eigenvalues of the occupation matrix, up and down, lowest first."""
-_Occupations = Annotated[list[OccupationStart], BeforeValidator(_several_occupations), Field(min_length=1)]
+_SPIN: dict[str, Any] = {"type": "array", "items": {"type": ["number", "null"], "minimum": 0, "maximum": 1}}
+_SPINS: list[dict[str, Any]] = [
+    {"type": "array", "items": _SPIN, "minItems": 2, "maxItems": 2},
+    {
+        "type": "object",
+        "properties": {"up": _SPIN, "down": _SPIN},
+        "required": ["up", "down"],
+        "additionalProperties": False,
+    },
+]
+_Occupations = Annotated[
+    list[OccupationStart],
+    BeforeValidator(_several_occupations),
+    Field(min_length=1),
+    form(anyOf=[*_SPINS, {"type": "array", "items": {"anyOf": _SPINS}, "minItems": 1}]),
+]
+Rattle = Annotated[
+    float,
+    BeforeValidator(_length),
+    Field(ge=0, le=_MOST_RATTLE),
+    form(**quantity_form("length", minimum=0, maximum=_MOST_RATTLE)),
+]
 Count = Annotated[int, BeforeValidator(no_truth), Field(strict=True)]
 
 
 class RandomStarts(Spec):
     """Starting moments with random signs and sizes."""
 
-    number: Annotated[Count, Field(ge=1, le=100)] = 2
-    seed: Annotated[Count, Field(ge=0)] = 1
+    number: Annotated[Count, Field(ge=1, le=100)] = Field(default=2, description="How many")
+    seed: Annotated[Count, Field(ge=0)] = Field(default=1, description="Of the random numbers")
 
 
 class StartsSpec(Spec):
@@ -104,16 +125,30 @@ class StartsSpec(Spec):
         eV of the cell: states with the same moments and structure whose energies are farther apart are two.
     """
 
-    structures: Annotated[list[str], Field(min_length=1)] | None = None
-    orders: Annotated[list[str], Field(min_length=1)] | None = None
-    moments: list[Factor] | None = None
-    random: RandomStarts | None = None
-    distortions: list[Distortion] | None = None
-    rattle: Annotated[float, BeforeValidator(_length), Field(ge=0, le=_MOST_RATTLE)] | None = None
-    occupations: dict[str, _Occupations] = Field(default={})
-    limit: Annotated[Count, Field(ge=2, le=1000)] = 12
-    patience: Annotated[Count, Field(ge=1, le=1000)] = 4
-    energy_tolerance: Annotated[Energy, Field(le=1)] = 0.005
+    structures: Annotated[list[str], Field(min_length=1), one_or_more] | None = Field(
+        default=None, description="Structures to try; those with a defect, or all where none has one, by default"
+    )
+    orders: Annotated[list[str], Field(min_length=1), one_or_more] | None = Field(
+        default=None, description="Orders to try; all but NM by default"
+    )
+    moments: list[Factor] | None = Field(default=None, description="Factors on the starting moments")
+    random: RandomStarts | None = Field(default=None, description="Random signs by site and sizes by element")
+    distortions: list[Distortion] | None = Field(
+        default=None, description="Factors by which bonds around the defect are longer; each relaxes from there"
+    )
+    rattle: Rattle | None = Field(
+        default=None, description="Standard deviation of random displacements in distorted starts, Å; 0.05 by default"
+    )
+    occupations: dict[str, _Occupations] = Field(default={}, description="Starting occupations by shell, several")
+    limit: Annotated[Count, Field(ge=2, le=1000)] = Field(
+        default=12, description="Starts of one structure and U at most"
+    )
+    patience: Annotated[Count, Field(ge=1, le=1000)] = Field(
+        default=4, description="So many starts in a row that find nothing new are the last"
+    )
+    energy_tolerance: Annotated[Energy, Field(le=1)] = Field(
+        default=0.005, description="States with the same moments and structure farther apart than this are two, eV"
+    )
 
     @field_validator("structures", "orders", mode="before")
     @classmethod

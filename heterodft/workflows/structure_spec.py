@@ -8,12 +8,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from heterodft.errors import did_you_mean
 from heterodft.structures import Interfaces, MatchLimits, Tilt, parse_tilt
 from heterodft.structures.defect_sites import PLACES
 from heterodft.units import parse_quantity
-from heterodft.workflows.fields import Length, MillerIndex, Spec, as_list, reading
+from heterodft.workflows.fields import (
+    Length,
+    MillerIndex,
+    Spec,
+    as_list,
+    form,
+    one_or_more,
+    or_word,
+    quantity_form,
+    reading,
+)
 
 __all__ = [
     "BlockSpec",
@@ -32,14 +43,36 @@ Supercell = tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 class MaterialSpec(Spec):
     """A bulk end member: a prototype with lattice constants (Å) and internal parameters, or a structure file."""
 
-    prototype: str | None = None
-    a: Length | None = None
-    c: Length | None = None
-    u: float | None = None
-    z_cation: float | None = None
-    x_anion: float | None = None
-    formula: str | None = None
-    file: Path | None = None
+    prototype: str | None = Field(
+        default=None, description="Structure type; that of the reference list by default", examples=["perovskite"]
+    )
+    a: Length | None = Field(
+        default=None, description="Lattice constant, Å; that of the reference list by default", examples=[3.905]
+    )
+    c: Length | None = Field(
+        default=None,
+        description="Lattice constant along the axis, Å; that of the reference list by default",
+        examples=[13.599],
+    )
+    u: float | None = Field(
+        default=None,
+        description="Inner parameter u of spinel or wurtzite; that of the reference list by default",
+        examples=[0.38],
+    )
+    z_cation: float | None = Field(
+        default=None,
+        description="Inner parameter z of the cation of corundum; that of the reference list by default",
+        examples=[0.3475],
+    )
+    x_anion: float | None = Field(
+        default=None,
+        description="Inner parameter x of the anion of corundum; that of the reference list by default",
+        examples=[0.3058],
+    )
+    formula: str | None = Field(default=None, description="Formula, where the name is none", examples=["SrTiO3"])
+    file: Path | None = Field(
+        default=None, description="Structure file in place of a prototype", examples=["Cr2O3.cif"]
+    )
 
     @model_validator(mode="after")
     def _file_or_prototype(self) -> MaterialSpec:
@@ -49,17 +82,28 @@ class MaterialSpec(Spec):
         return self
 
 
+_NUMBER: dict[str, Any] = {"type": "number"}
+_PAIR: dict[str, Any] = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
 Thickness = Annotated[Length, Field(le=2000)]
+
 Layers = Annotated[int, Field(ge=1, le=1000, strict=True)]
 
 
 class BlockSpec(Spec):
     """A run of one material; several numbers of layers, or thicknesses, make a structure each."""
 
-    material: str
-    layers: Annotated[list[Layers], BeforeValidator(as_list), Field(min_length=1)] | None = None
-    thickness: Annotated[list[Thickness], BeforeValidator(as_list), Field(min_length=1)] | None = None
-    same: Annotated[bool, Field(exclude=True)] = False
+    material: str = Field(description="Material of the block", examples=["SrTiO3"])
+    layers: Annotated[list[Layers], BeforeValidator(as_list), Field(min_length=1), one_or_more] | None = Field(
+        default=None, description="Number of layers; a list makes a structure each", examples=[2]
+    )
+    thickness: (
+        Annotated[list[Thickness], BeforeValidator(as_list), Field(min_length=1), one_or_more, or_word("same")] | None
+    ) = Field(
+        default=None,
+        description="Thickness, Å, rounded to whole layers; same goes with the first block",
+        examples=["1.0 nm"],
+    )
+    same: SkipJsonSchema[Annotated[bool, Field(exclude=True)]] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -129,13 +173,37 @@ def _shift(value: Any) -> Any:
     raise ValueError(f"shift: {value!r}; give auto, all, [u, v] in fractions of the in-plane cell, or one each")
 
 
+_GAPS: list[dict[str, Any]] = [*quantity_form("length", minimum=0.3, maximum=20)["anyOf"], {"enum": ["auto", None]}]
+_SHIFTS: dict[str, Any] = {
+    "anyOf": [
+        {"enum": ["auto", "all", None]},
+        _PAIR,
+        {"type": "array", "items": {"anyOf": [_PAIR, {"const": "auto"}]}, "minItems": 1},
+    ]
+}
+
+
 class InterfacesSpec(Spec):
     """How blocks meet, interface by interface from the bottom up."""
 
-    gap: Annotated[Any, reading(_gap)] = None
-    shift: Annotated[Any, reading(_shift)] = None
-    termination: list[str | None] = Field(default=[])
-    surfaces: tuple[str | None, str | None] = (None, None)
+    gap: Annotated[Any, reading(_gap), form(anyOf=[*_GAPS, {"type": "array", "items": {"anyOf": _GAPS}}])] = Field(
+        default=None,
+        description="Distance of the facing planes, Å; auto from the spacings of both materials",
+        examples=["auto"],
+    )
+    shift: Annotated[Any, reading(_shift), form(**_SHIFTS)] = Field(
+        default=None,
+        description="In-plane shift in fractions of the cell; auto, or all inequivalent registries",
+        examples=["auto"],
+    )
+    termination: Annotated[list[str | None], one_or_more] = Field(
+        default=[], description="Facing planes below and above; whole layers by default", examples=[["TiO2/LaO"]]
+    )
+    surfaces: tuple[str | None, str | None] = Field(
+        default=(None, None),
+        description="Lowest and highest plane of a slab; whole layers by default",
+        examples=[["SrO", "AlO2"]],
+    )
 
     @field_validator("termination", mode="before")
     @classmethod
@@ -156,12 +224,20 @@ class InterfacesSpec(Spec):
         return Interfaces(self.gap, shift, tuple(self.termination), self.surfaces)
 
 
+_FRACTION: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "maximum": 0.25}
+_PERCENT: dict[str, Any] = {"type": "string", "pattern": r"^\s*[\d.]+\s*%?\s*$"}
+
+
 class MatchSpec(Spec):
     """Limits for lattices that do not correspond vector by vector."""
 
-    strain: Annotated[float, Field(gt=0, le=0.25)] = 0.05
-    area: Annotated[float, Field(gt=0, le=2000)] = 200.0
-    candidate: Annotated[int, Field(ge=1, strict=True)] = 1
+    strain: Annotated[float, Field(gt=0, le=0.25), form(anyOf=[_FRACTION, _PERCENT])] = Field(
+        default=0.05, description="Largest strain of lattices that do not correspond vector by vector"
+    )
+    area: Annotated[float, Field(gt=0, le=2000)] = Field(default=200.0, description="Largest in-plane area, Å²")
+    candidate: Annotated[int, Field(ge=1, strict=True)] = Field(
+        default=1, description="Which of the matches, the smallest cell first"
+    )
 
     @field_validator("strain", mode="before")
     @classmethod
@@ -202,11 +278,37 @@ def _poisson(value: Any) -> Any:
     return {name: ratio(given) for name, given in value.items()} if isinstance(value, dict) else ratio(value)
 
 
+_GLAZER: dict[str, Any] = {"type": "string"}
+_TILT: dict[str, Any] = {
+    "anyOf": [
+        _GLAZER,
+        {
+            "type": "object",
+            "properties": {
+                "glazer": _GLAZER,
+                "angle": {"anyOf": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 3, "maxItems": 3}]},
+            },
+            "required": ["glazer"],
+            "additionalProperties": False,
+        },
+    ]
+}
+_RATIO: dict[str, Any] = {"type": "number", "exclusiveMinimum": -1, "maximum": 0.5}
+_POISSON: dict[str, Any] = {"anyOf": [_RATIO, {"type": "object", "additionalProperties": _RATIO}, {"type": "null"}]}
+
+
 class LayersOf(Spec):
     """Named layers of one material, or a place such as ``interface``."""
 
-    material: str
-    layers: Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(as_list), Field(min_length=1)] | None = None
+    material: str = Field(description="Material of the layers", examples=["SrTiO3"])
+    layers: (
+        Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(as_list), Field(min_length=1), one_or_more]
+        | None
+    ) = Field(
+        default=None,
+        description="Numbers of the layers within the block, 1 at the bottom; all by default",
+        examples=[[1, 2]],
+    )
 
 
 def _where(value: Any) -> Any:
@@ -217,15 +319,29 @@ def _where(value: Any) -> Any:
     return value
 
 
+Charges = Annotated[
+    list[Annotated[int, Field(ge=-20, le=20, strict=True)]],
+    BeforeValidator(as_list),
+    Field(min_length=1),
+    one_or_more,
+]
+
+
 class DefectSpec(Spec):
     """A point defect or a complex beside the pristine structure; a place stands for a material in `where`."""
 
-    kind: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)]
-    where: Annotated[LayersOf, BeforeValidator(_where)] = LayersOf(material="interface")
-    along: tuple[float, float, float] | None = None
-    charge: Annotated[
-        list[Annotated[int, Field(ge=-20, le=20, strict=True)]], BeforeValidator(as_list), Field(min_length=1)
-    ] = Field(default=[0])
+    kind: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1), one_or_more] = Field(
+        description="V_O a vacancy, Ti_Al an antisite or substitution, a list of them a complex", examples=["V_O"]
+    )
+    where: Annotated[LayersOf, BeforeValidator(_where), or_word(*PLACES)] = Field(
+        default=LayersOf(material="interface"),
+        description="Place of the defect: a plane beside an interface by default",
+        examples=["interface"],
+    )
+    along: tuple[float, float, float] | None = Field(
+        default=None, description="Direction of a complex in the crystal; any by default", examples=[[0, 0, 1]]
+    )
+    charge: Charges = Field(default=[0], description="Charge, e; several make a structure each")
 
     @model_validator(mode="after")
     def _layers_of_a_material(self) -> DefectSpec:
@@ -240,23 +356,63 @@ class DefectSpec(Spec):
         return self
 
 
+Vacuum = Annotated[
+    float,
+    BeforeValidator(lambda v: parse_quantity(v, "length")),
+    Field(ge=0, le=200),
+    form(**quantity_form("length", minimum=0, maximum=200)),
+]
+_INDICES: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": -20, "maximum": 20},
+    "minItems": 3,
+    "maxItems": 4,
+}
+_NORMAL: dict[str, Any] = {"anyOf": [_INDICES, {"type": "object", "additionalProperties": _INDICES}]}
+
+
 class StackSpec(Spec):
     """What decides a pristine structure."""
 
-    stack: Annotated[list[BlockSpec], Field(min_length=1)]
-    normal: Annotated[tuple[MillerIndex, ...] | dict[str, tuple[MillerIndex, ...]], reading(_normal)] = (0, 0, 1)
-    in_plane: str | Length | None = None
-    supercell: Annotated[Supercell, reading(_supercell)] = (
-        1,
-        1,
+    stack: Annotated[list[BlockSpec], Field(min_length=1)] = Field(
+        description="Blocks of one period, bottom to top", examples=[[{"material": "SrTiO3", "layers": 2}]]
     )
-    vacuum: Annotated[float, BeforeValidator(lambda v: parse_quantity(v, "length")), Field(ge=0, le=200)] = 0.0
-    symmetric: bool = False
-    interfaces: InterfacesSpec = InterfacesSpec()
-    tilts: dict[str, Annotated[Any, reading(_tilt)]] = Field(default={})
-    poisson: Annotated[float | dict[str, float] | None, reading(_poisson)] = None
-    match: MatchSpec = MatchSpec()
-    defects: list[DefectSpec] = Field(default=[])
+    normal: Annotated[
+        tuple[MillerIndex, ...] | dict[str, tuple[MillerIndex, ...]], reading(_normal), form(**_NORMAL)
+    ] = Field(default=(0, 0, 1), description="Miller indices along the stacking, for all blocks or by material")
+    in_plane: str | Length | None = Field(
+        default=None,
+        description="Whose in-plane lattice all take: a material, mean, or Å; the first material by default",
+        examples=["SrTiO3"],
+    )
+    supercell: Annotated[Supercell, reading(_supercell)] = Field(
+        default=(1, 1), description="In-plane repeats, or a 2x2 matrix"
+    )
+    vacuum: Vacuum = Field(default=0.0, description="Vacuum above the stack, Å; above 0 makes a slab")
+    symmetric: bool = Field(
+        default=False, description="Of a slab: the first block in the middle, the others on both sides"
+    )
+    interfaces: InterfacesSpec = Field(
+        default=InterfacesSpec(), description="How blocks meet; automatic by default", examples=[{"gap": "auto"}]
+    )
+    tilts: dict[str, Annotated[Any, reading(_tilt), form(**_TILT)]] = Field(
+        default={},
+        description="Octahedral rotations of perovskites (Glazer) by material; none by default",
+        examples=[{"SrTiO3": "a0a0c-"}],
+    )
+    poisson: Annotated[float | dict[str, float] | None, reading(_poisson), form(**_POISSON)] = Field(
+        default=None, description="Poisson ratio, of all or by material; constant volume by default", examples=[0.3]
+    )
+    match: MatchSpec = Field(
+        default=MatchSpec(),
+        description="Limits for lattices that do not correspond vector by vector",
+        examples=[{"strain": 0.05}],
+    )
+    defects: list[DefectSpec] = Field(
+        default=[],
+        description="Point defects, each a structure beside the pristine one; none by default",
+        examples=[[{"kind": "V_O", "where": "interface"}]],
+    )
 
     @field_validator("in_plane", mode="before")
     @classmethod

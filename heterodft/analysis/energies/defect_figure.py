@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from heterodft.analysis.plots.figure import Figure
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
+from heterodft.analysis.plots.figure import Figure
 
 if TYPE_CHECKING:
     from heterodft.analysis.energies.exchange_constants import ExchangeConstants

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from heterodft.analysis.plots.figure import Figure
 from heterodft.analysis.plots.style import (
     COLUMN,
     PALETTE,

@@ -6,8 +6,8 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from heterodft.analysis.plots.figure import Figure
 from heterodft.analysis.plots.style import COLUMN, PALETTE, SMALL, fold, legend_columns, style
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from heterodft.analysis.plots.figure import Figure
 from heterodft.analysis.plots.style import COLUMN, PAGE, PALETTE, fold, legend_columns, style
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from heterodft.analysis.plots.figure import Figure
 from heterodft.analysis.plots.style import COLUMN, PALETTE, SMALL, fold, legend_columns, pretty, pretty_orbital, style
 
 if TYPE_CHECKING:

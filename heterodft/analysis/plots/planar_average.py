@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-
+from heterodft.analysis.plots.figure import Figure
 from heterodft.analysis.plots.style import COLUMN, PALETTE, fold, shade_blocks, style
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from heterodft.analysis.plots.figure import Figure
 from heterodft.analysis.plots.style import (
     COLUMN,
     PAGE,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from heterodft.analysis.plots.figure import Figure
 from heterodft.analysis.plots.style import COLUMN, PALETTE, legend_columns, pretty, style
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from heterodft.analysis.layers import find_layering
+from heterodft.analysis.plots.figure import Figure
 from heterodft.analysis.plots.style import COLUMN, SMALL, layer_colors, pretty, style
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING, Protocol
 
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from heterodft.analysis.plots.figure import Figure
 from heterodft.analysis.plots.style import COLUMN, PALETTE, SMALL, fold, legend_columns, pretty, style
 
 if TYPE_CHECKING:

@@ -1,0 +1,119 @@
+"""What the calculations of a campaign found, as tables and figures; read from its folders, not from the queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from heterodft.analysis.report import collect, compared
+from heterodft.analysis.report.tables import layers_csv, summary_csv
+from heterodft.errors import CampaignError, PseudopotentialError, did_you_mean
+from heterodft.workflows.chains import campaign_chains
+from heterodft.workflows.settings_file import load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pandas import DataFrame
+
+    from heterodft.analysis.energies import ConfigurationEnergies
+    from heterodft.analysis.overview import FolderOverview
+    from heterodft.analysis.report import ConfigurationReport
+    from heterodft.workflows.campaign import Campaign
+
+__all__ = ["CampaignResults", "read_results"]
+
+
+@dataclass(frozen=True)
+class CampaignResults:
+    """What the calculations of a campaign found.
+
+    Attributes
+    ----------
+    name, runs
+        The campaign, and the folder of its runs.
+    configurations
+        One report each, in the order of the file: steps, energy, moments, gap, state, layers, caveats.
+    missing
+        Configurations that the file asks for and no folder has.
+    """
+
+    name: str
+    runs: Path
+    configurations: tuple[ConfigurationReport, ...]
+    missing: tuple[str, ...] = ()
+
+    def summary(self) -> DataFrame:
+        """Return one row a configuration: energies (eV), moments (μB), gap (eV), state reached."""
+        return _frame(summary_csv(self.configurations))
+
+    def layers(self) -> DataFrame:
+        """Return one row an atomic plane of each configuration, from the bottom up: moments, charge, edges."""
+        return _frame(layers_csv(self.configurations))
+
+    def energies(self) -> ConfigurationEnergies | None:
+        """Return the energies of the orders, ranked, with ``to_frame()`` and ``plot()``; None where none has two."""
+        return compared(self.configurations)
+
+    def overview(self, path: str) -> FolderOverview:
+        """Return all quantities by layer of one configuration, ``sl/FM/noU``, see `FolderOverview`.
+
+        Raises
+        ------
+        CampaignError
+            If there is no such configuration.
+        """
+        from heterodft.analysis.overview import FolderOverview
+
+        known = [report.path.partition("/")[2] for report in self.configurations]
+        wanted = path.removeprefix(f"{self.name}/")
+        if wanted not in known:
+            raise CampaignError(f"{self.name} has no finished configuration '{path}'{did_you_mean(wanted, known)}")
+        return FolderOverview.read(self.runs / wanted)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from html import escape
+
+        shown = ["configuration", "label", "energy_eV", "moment_muB", "gap_eV", "metal", "state", "converged"]
+        absent = f"<p>Not run: {escape(', '.join(self.missing))}</p>" if self.missing else ""
+        return f"<b>{escape(self.name)}</b>{self.summary()[shown].to_html(index=False)}{absent}"
+
+
+def _frame(text: str) -> DataFrame:
+    from pandas import read_csv
+
+    return read_csv(StringIO(text))
+
+
+def read_results(campaign: Campaign, *, runs: Path | None = None, reference: str = "FM") -> CampaignResults:
+    """Read what there is of a campaign.
+
+    Parameters
+    ----------
+    campaign
+        What was asked for; folders that hold other settings count as not run.
+    runs
+        Folder of all runs; by default that of the settings.
+    reference
+        The order whose energy is zero.
+
+    Raises
+    ------
+    ReaderError
+        If nothing was submitted.
+    """
+    settings = load_settings()
+    try:
+        chains = campaign_chains(campaign, pseudo_dir=settings.pseudo_dir)
+        order = [chain[0].path.rpartition("/")[0] for chain in chains]
+        expected = {request.path: request.id for chain in chains for request in chain}
+    except CampaignError as error:
+        if not isinstance(error.__cause__, PseudopotentialError):
+            raise
+        order, expected = None, None  # without the pseudopotentials the identities are not known
+    folder = (settings.runs if runs is None else runs.absolute()) / campaign.name
+    reports = collect(folder, order, expected=expected, reference=reference)
+    missing = set(order or []) - {report.path for report in reports}
+    return CampaignResults(campaign.name, folder, tuple(reports), tuple(sorted(missing)))

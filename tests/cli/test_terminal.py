@@ -1,0 +1,106 @@
+"""What every command owes to the one who types: help, completion, tables that fit, and Ctrl-C."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+
+from heterodft.cli import _COMMANDS
+from heterodft.cli.common import print_table
+
+
+def commands():
+    for name in _COMMANDS:
+        command = importlib.import_module(f"heterodft.cli.{name}").command
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", one) for inner, one in command.commands.items())
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda x: x if isinstance(x, str) else "")
+def test_every_help_text_has_an_example(name, command):
+    assert re.search(rf"^\s*(Example: )?heterodft {name}\b", command.help or "", re.MULTILINE)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_call_the_program(shell, heterodft):
+    assert f"_HETERODFT_COMPLETE={shell}_complete" in heterodft("completion", shell).stdout
+
+
+def test_completion_knows_commands_options_and_values(heterodft):
+    def complete(*words):
+        ask = {"_HETERODFT_COMPLETE": "bash_complete", "COMP_CWORD": str(len(words) - 1)}
+        return heterodft(environment=ask | {"COMP_WORDS": " ".join(words)}).stdout.split()
+
+    assert complete("heterodft", "se") == ["plain,settings"]
+    assert "plain,--code" in complete("heterodft", "plan", "--")
+    assert complete("heterodft", "plan", "--code", "v") == ["plain,vasp"]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("plann",), "plan"),
+        (("plan", "--jsno"), "--json"),
+        (("pseudos", "lst"), "list"),
+        (("init", "--lst"), "--list"),
+    ],
+)
+def test_a_slip_of_the_pen_is_answered_with_what_was_meant(words, meant, heterodft):
+    assert re.search(rf"[Dd]id you mean '{meant}'", heterodft(*words, code=2).stderr)
+
+
+def in_a_window(width, monkeypatch):
+    from rich.console import Console
+
+    monkeypatch.setattr("heterodft.cli.common.console", lambda: Console(file=sys.stdout, width=width))
+
+
+def test_a_table_leaves_out_spare_columns_until_it_fits(monkeypatch, capsys):
+    rows = [["a" * 20, "b" * 20, "c" * 20]]
+    in_a_window(60, monkeypatch)
+    print_table("", ["first", "second", "third"], rows, spare=("second",))
+    out, err = capsys.readouterr()
+    assert "b" * 20 not in out
+    assert "Left out in this narrow window: second" in err
+    assert max(map(len, out.splitlines())) <= 60
+    in_a_window(100, monkeypatch)
+    print_table("", ["first", "second", "third"], rows, spare=("second",))
+    assert "b" * 20 in capsys.readouterr().out
+
+
+def test_output_on_a_pipe_has_no_colours(heterodft):
+    heterodft("init", "-t", "u-scan")
+    for words in (("plan", "campaign.yaml"), ("init", "--list"), ("settings",)):
+        done = heterodft(*words, code=None)
+        assert "\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0.4, 1.0, 2.4])
+@pytest.mark.parametrize("name", ["build", "plan", "inputs", "report"])
+def test_ctrl_c_ends_in_one_line_and_the_same_command_goes_on(name, after, heterodft):
+    heterodft("init", "-t", "defects")
+    words = [sys.executable, "-m", "heterodft", name, "campaign.yaml"]
+    process = subprocess.Popen(
+        words, cwd=heterodft.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    time.sleep(after)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err, err
+    if process.returncode == 130:
+        assert err.splitlines()[-1] == "heterodft: stopped; nothing is lost, the same command goes on from here"
+    else:  # it was done before
+        assert process.returncode == (1 if name == "report" else 0), err
+    if name == "build":
+        heterodft("build", "campaign.yaml")
+        assert not [path for path in heterodft.folder.rglob("*") if path.name.startswith(".") or "tmp" in path.suffix]

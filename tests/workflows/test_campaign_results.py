@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import heterodft
+from heterodft import Campaign
+from heterodft.analysis.overview import FolderOverview
+from heterodft.analysis.plots.figure import Figure
+from heterodft.errors import CampaignError, ReaderError
+from heterodft.workflows.calculation import write_request
+from heterodft.workflows.chains import campaign_chains
+from heterodft.workflows.runner import run_calculation
+from heterodft.workflows.settings_file import load_settings
+
+
+def test_the_package_offers_the_campaign_and_nothing_unknown(demo_file):
+    assert Campaign.from_file(str(demo_file)).name == "demo"
+    with pytest.raises(AttributeError, match="no attribute 'Campagne'"):
+        heterodft.Campagne  # noqa: B018
+
+
+def test_without_a_run_the_results_say_so(demo_file, tmp_path):
+    with pytest.raises(ReaderError, match="holds no calculation"):
+        Campaign.from_file(demo_file).results(runs=tmp_path)
+
+
+def test_a_figure_shows_itself_in_a_notebook():
+    figure = Figure(figsize=(1, 1))
+    figure.add_subplot().plot([0, 1])
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.espresso
+def test_results_of_a_campaign_are_frames_that_a_notebook_shows(tiny_file, tmp_path, pw):
+    campaign = Campaign.from_file(tiny_file)
+    settings = replace(load_settings(), runs=tmp_path / "runs", cores=1)
+    chains = campaign_chains(campaign)
+    request = chains[0][0]  # NM, static
+    write_request(request, settings.runs / request.path)
+    run_calculation(settings.runs / request.path, request.id, settings)
+    results = campaign.results(runs=settings.runs)
+    assert len(results.summary()) == 1
+    assert results.missing == ("tiny/bulk/FM/Ti-3d-4eV",)
+    layers = results.layers()
+    assert list(layers["formula"]) == ["SrO", "TiO2"]
+    assert layers["charge_electrons"].sum() == pytest.approx(34, abs=1.5)  # Löwdin charges lose some
+    html = results._repr_html_()
+    assert "bulk/NM/Ti-3d-4eV" in html
+    assert "Not run: tiny/bulk/FM/Ti-3d-4eV" in html
+    assert "<table" in FolderOverview.read(settings.runs / request.path)._repr_html_()
+    assert isinstance(results.overview("bulk/NM/Ti-3d-4eV"), FolderOverview)
+    with pytest.raises(CampaignError, match="did you mean 'bulk/NM/Ti-3d-4eV'"):
+        results.overview("bulk/NM/Ti-3d-4")
