@@ -1,5 +1,7 @@
 # make demo   from nothing to a layer-resolved report of a real calculation
 # make test   every check: style, types, architecture, tests with a real pw.x, the built wheel
+# make papers        the small campaigns of the papers, hours; SYSTEM=… for one; goes on where it was stopped
+# make papers-page   docs/papers.md from the results that are kept in examples
 # make peers  the structure builder beside pymatgen, doped and icet, installed in an environment of their own
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +10,7 @@ CAMPAIGN := examples/demo/campaign.yaml
 # Of the tests with a real pw.x, which also run PBEsol and spin-orbit coupling.
 FAMILIES := $(addprefix pseudodojo-0.4-,pbe-sr-standard pbesol-sr-standard pbe-fr-standard)
 
-.PHONY: demo test system pseudos benchmarks peers clean
+.PHONY: demo test system pseudos benchmarks papers papers-page peers clean
 
 demo: $(VENV)/.installed pseudos
 	$(BIN)/heterodft submit $(CAMPAIGN)
@@ -16,7 +18,7 @@ demo: $(VENV)/.installed pseudos
 	$(BIN)/heterodft report $(CAMPAIGN) -o report
 
 test: $(VENV)/.installed-dev
-	@PYTHON=$(PYTHON) tools/install_system.sh --tests || [ -z "$$CI" ]  # elsewhere the tests without Slurm are skipped
+	@PYTHON=$(PYTHON) tools/install_system.sh --tests || [ -z "$$CI" ]  # elsewhere the tests without Slurm or Chromium are skipped
 	$(BIN)/heterodft pseudos install $(FAMILIES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -26,6 +28,12 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m espresso $(PYTEST_OPTIONS)  # pw.x itself takes two cores
 	$(BIN)/python benchmarks/startup.py
 	PYTHON=$(abspath $(BIN))/python tools/test_wheel.sh
+
+papers: $(VENV)/.installed pseudos
+	$(BIN)/python tools/papers.py run $(SYSTEM)
+
+papers-page: $(VENV)/.installed
+	$(BIN)/python tools/papers.py page
 
 benchmarks: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/startup.py

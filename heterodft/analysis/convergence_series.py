@@ -11,6 +11,7 @@ from heterodft.analysis.convergence_sites import match_sites
 from heterodft.analysis.energies.comparability import compare, faults
 from heterodft.analysis.energies.states import find_states, reached_moments, same_state, state_note
 from heterodft.analysis.gaps import find_gap
+from heterodft.analysis.state_marks import state_of
 from heterodft.analysis.tolerances import EXTENSIVE
 from heterodft.units import KBAR
 
@@ -179,7 +180,7 @@ def _fault(quantity: str, result: Result | None) -> str:
     """Return why a result has no value of a quantity that counts, empty where it has."""
     if result is None:
         return "not computed"
-    wrong = [*faults(result), *state_note(result)]
+    wrong = [*faults(result), *_own_notes(result)]
     if wrong:
         return "; ".join(wrong)
     missing = {
@@ -196,6 +197,17 @@ def _fault(quantity: str, result: Result | None) -> str:
             return "no gap can be told: no empty band was computed"
         return "a metal, which has no gap" if gap.metal else ""
     return ""
+
+
+def _own_notes(result: Result) -> list[str]:
+    """Return what is to be known of a state, but not that it differs from the point whose density it started from.
+
+    Another width, mesh or cutoff may change a moment by much; whether two points are in one state is asked of each
+    pair.
+    """
+    handed_on = result.request.get("about", {}).get("taken_over")
+    before = (state_of(result).get("before") or {}).get("differs", ()) if handed_on else ()
+    return [note for note in state_note(result) if note not in before]
 
 
 def _pair_reasons(results: Sequence[Result | None], absent: Sequence[str], *, growing: bool) -> list[list[str]]:

@@ -92,6 +92,7 @@ class FolderOverview:
         layers: str | None = None,
         axis: str | None = None,
         bulks: Mapping[str, Result] | None = None,
+        stoner: Mapping[str, float] | None = None,
     ) -> FolderOverview:
         """Read a folder and make every quantity that can be made.
 
@@ -106,13 +107,15 @@ class FolderOverview:
             Sites of each layer and the vector of the stacking, where they shall not be found; see `find_layering`.
         bulks
             Results of bulk materials by name, to compare layers with.
+        stoner
+            Stoner parameters in eV by element, for N(EF) of one spin; see `StonerProduct`.
 
         Raises
         ------
         ReaderError
             If the folder cannot be read. What cannot be made from it is told in `missing` instead.
         """
-        options: dict[str, Any] = {"by": by, "layers": layers, "axis": axis, "bulks": bulks}
+        options: dict[str, Any] = {"by": by, "layers": layers, "axis": axis, "bulks": bulks, "stoner": stoner}
         steps = find_steps(folder)
         if steps:
             return _read_steps(folder, steps, options)
@@ -146,6 +149,7 @@ class FolderOverview:
         layers: str | None = None,
         axis: str | None = None,
         bulks: Mapping[str, Result] | None = None,
+        stoner: Mapping[str, float] | None = None,
         grids: Sequence[VolumeGrid] = (),
         grids_alone: bool = False,
     ) -> FolderOverview:
@@ -154,7 +158,7 @@ class FolderOverview:
         layering = _layering(result, layers, axis, missing)
         if layering is None and result.bands is not None:  # bands without layers are bands all the same
             result = replace(result, bands=replace(result.bands, projections=None))
-        source = Source(folder, result, layering, by, bulks or {}, first_of_each(grids), grids_alone)
+        source = Source(folder, result, layering, by, bulks or {}, first_of_each(grids), grids_alone, stoner or {})
         gap = None
         try:
             gap = find_gap(result) if result.bands is not None else None

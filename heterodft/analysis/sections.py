@@ -50,6 +50,8 @@ class Source:
         The first grid of each quantity in the folder.
     grids_alone
         Whether there is nothing but grids.
+    stoner
+        Stoner parameters in eV by element, for N(EF) of one spin.
     """
 
     folder: Path
@@ -59,6 +61,7 @@ class Source:
     bulks: Mapping[str, Result] = field(default_factory=dict)
     grids: Mapping[str, VolumeGrid] = field(default_factory=dict)
     grids_alone: bool = False
+    stoner: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def groups(self) -> Sequence[SiteGroup]:
@@ -211,6 +214,28 @@ def _against_bulks(source: Source) -> Mapping[str, Mapping[str, Any]]:
     return {"": {"reference": source.bulks} if source.bulks else {}}
 
 
+def _parameters(source: Source) -> Mapping[str, Mapping[str, Any]]:
+    return {"": {"parameters": source.stoner}}
+
+
+def _stoner_columns(stoner: Any, source: Source) -> Mapping[str, Sequence[float]]:
+    """Mean product of each element in each layer."""
+    return {
+        f"I·N(EF), {element}": _along_groups(stoner.groups, stoner.values[:, i], source)
+        for i, element in enumerate(stoner.columns)
+    }
+
+
+def _polarization_columns(orbitals: Any, source: Source) -> Mapping[str, Sequence[float]]:
+    return {f"eg polarization, {orbitals.element}": _along_groups(orbitals.groups, orbitals.polarization, source)}
+
+
+def _along_groups(groups: Sequence[SiteGroup], values: Sequence[float], source: Source) -> list[float]:
+    """Return a value for each layer of the table, not-a-number for those that have none."""
+    found = {group.label: float(value) for group, value in zip(groups, values, strict=True)}
+    return [found.get(group.label, np.nan) for group in source.groups]
+
+
 def _occupations(source: Source) -> Variants:
     """Shells with a U; they have the label of their layer where layers can be told, and need none."""
     from heterodft.analysis.occupations import SiteOccupations
@@ -305,11 +330,17 @@ SECTIONS: tuple[Section, ...] = (
     Section("dos", "density of states", _by_layer("pdos", "LayerDos"), _window_columns),
     Section("band-edges", "band edges", _by_layer("band_edges", "BandEdges"), _frame_columns("edge")),
     Section("carriers", "sheet carriers", _by_layer("carriers", "SheetCarriers"), _frame_columns("cm²")),
-    Section("stoner", "Stoner product", _by_layer("stoner", "StonerProduct", applies=_is_plain_metal)),
+    Section(
+        "stoner",
+        "Stoner product",
+        _by_layer("stoner", "StonerProduct", applies=_is_plain_metal, options=_parameters),
+        _stoner_columns,
+    ),
     Section(
         "orbital-polarization",
         "orbital polarization",
         _by_layer("orbitals", "OrbitalPolarization", applies=_has_orbitals, options=_elements),
+        _polarization_columns,
     ),
     Section(
         "structure", "tilts, displacements and spacings", _structure, _frame_columns("tilt|displacement|spacing")

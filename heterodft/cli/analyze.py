@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,6 +35,13 @@ _UNREADABLE = 3
     "--bulk", "bulks", metavar="MATERIAL=DIR", multiple=True, help="A bulk run to compare the layers' charges with."
 )
 @click.option(
+    "--stoner",
+    "parameters",
+    metavar="ELEMENT=EV",
+    multiple=True,
+    help="I of the Stoner product for N(EF) of one spin; else that of the elemental metal, where it is known.",
+)
+@click.option(
     "--reference", metavar="NAME", help="Of several DIRs, the one whose energy is zero; else FM or the lowest."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write figures, their numbers and JSON there.")
@@ -45,6 +53,7 @@ def command(
     layers: str | None,
     axis: str | None,
     bulks: Sequence[str],
+    parameters: Sequence[str],
     reference: str | None,
     output: Path | None,
     as_json: bool,
@@ -71,6 +80,7 @@ def command(
         "axis": axis,
         "layers": layers,
         "bulks": _read_bulks(bulks),
+        "stoner": _read_parameters(parameters),
     }
     found: dict[str, FolderOverview] = {}
     failed: dict[str, str] = {}
@@ -110,16 +120,35 @@ def _json_data(
 
 
 def _read_bulks(entries: Sequence[str]) -> dict[str, Result]:
-    """Read the bulk runs, given as MATERIAL=DIR."""
+    """Read the bulk runs, given as MATERIAL=DIR; of a configuration, the step whose charges a stack shows first."""
     from heterodft.analysis.readers import read_folder
+    from heterodft.analysis.step_folders import find_steps
 
     bulks = {}
     for entry in entries:
         name, equals, folder = entry.partition("=")
         if not (name and equals and folder):
             raise click.BadParameter(f"'{entry}' is not MATERIAL=DIR", param_hint="--bulk")
-        bulks[name] = read_folder(Path(folder))
+        steps = find_steps(Path(folder))
+        step = next((steps[step] for step in ("static", "relax", "dos") if step in steps), Path(folder))
+        bulks[name] = read_folder(step)
     return bulks
+
+
+def _read_parameters(entries: Sequence[str]) -> dict[str, float]:
+    """Read the Stoner parameters, given as ELEMENT=EV."""
+    from pymatgen.core import Element
+
+    parameters = {}
+    for entry in entries:
+        element, _, value = entry.partition("=")
+        try:
+            parameters[element] = float(value)
+        except ValueError:
+            parameters[element] = math.nan
+        if not (Element.is_valid_symbol(element) and 0 < parameters[element] < math.inf):
+            raise click.BadParameter(f"'{entry}' is not ELEMENT=EV, such as Ru=0.6", param_hint="--stoner")
+    return parameters
 
 
 def _write(found: dict[str, FolderOverview], compared: dict[str, Any], output: Path) -> dict[str, list[str]]:

@@ -150,21 +150,17 @@ def _fewer(notes: Iterable[str], kind: str) -> list[str]:
 
 def _preview(drivers: Sequence[Driver], settings: Settings, *, as_json: bool) -> None:
     from heterodft.cli.converge_text import print_preview
-    from heterodft.workflows.cost import calibrate, estimate_cost
+    from heterodft.workflows.cost import calibrate
     from heterodft.workflows.drivers.forecast import forecast
+    from heterodft.workflows.drivers.recommendation import cost_of
 
     calibration = calibrate(settings)
     found: dict[str, Any] = {}
     for driver in drivers:
         points: list[dict[str, Any]] = []
         for point in driver.points:
-            costs = [
-                estimate_cost(request, settings, calibration=calibration)
-                for chain in point.chains
-                for request in chain
-            ]
-            hours = sum(cost.core_hours for cost in costs)
-            points.append({"label": point.label, "calculations": len(costs), "core_hours": hours})
+            cost = cost_of((request for chain in point.chains for request in chain), settings, calibration)
+            points.append({"label": point.label, "calculations": cost.calculations, "core_hours": cost.core_hours})
         expected = forecast(driver)
         found[driver.kind] = {
             "driver": driver.name,

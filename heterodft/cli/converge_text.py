@@ -88,12 +88,14 @@ def _cost_words(costs: dict[str, Any]) -> Iterator[str]:
 def write_summary(found: Summary, folder: Path, data: dict[str, Any]) -> None:
     """Write tables and figures; a figure shows the table of its name, or else the first one."""
     from heterodft.analysis.plots import save_figure
+    from heterodft.analysis.table_digits import rounded
     from heterodft.files import make_folder, write_json, write_text
 
     make_folder(folder)
-    for name, frame in found.tables.items():
+    tables = {name: rounded(frame) for name, frame in found.tables.items()}
+    for name, frame in tables.items():
         if len(frame.columns):
             write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     for name, figure in found.figures.items():
-        save_figure(figure, found.tables.get(name, next(iter(found.tables.values()))), folder / name)
+        save_figure(figure, tables.get(name, next(iter(tables.values()))), folder / name)
     write_json(folder / "summary.json", {"title": found.title, "words": list(found.words), **data})

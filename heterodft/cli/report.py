@@ -19,8 +19,10 @@ from heterodft.cli.common import (
 from heterodft.cli.progress import quiet_option, working
 
 if TYPE_CHECKING:
+    from heterodft.analysis.published.comparison import PublishedTable
     from heterodft.analysis.report import ConfigurationReport
     from heterodft.workflows.campaign import Campaign
+    from heterodft.workflows.published_spec import PublishedSpec
     from heterodft.workflows.settings import Settings
 
 __all__ = ["command"]
@@ -38,42 +40,120 @@ _MOST_NOTES = 20
     show_default=True,
     help="The order whose energy is zero, if reached.",
 )
+@click.option(
+    "--runs",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where the runs are, or were kept; by default as in the settings.",
+)
+@click.option(
+    "--keep",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Copy there what a report can be written from again, without the rest of the runs.",
+)
+@click.option(
+    "--figures",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Of how many configurations figures are drawn, the lowest of each structure first; 40 by default.",
+)
 @quiet_option
 @json_option
-def command(source: Path, output: Path, reference: str, as_json: bool) -> None:
+def command(
+    *,
+    source: Path,
+    output: Path,
+    reference: str,
+    runs: Path | None,
+    keep: Path | None,
+    figures: int | None,
+    as_json: bool,
+) -> None:
     """Report on the campaign FILE, or on the folder of its runs; the folders alone are read, not the queue.
 
-    The page, its tables (CSV) and figures (PDF, SVG, PNG, and CSV with their numbers) are written into a folder.
+    The page, its tables (CSV) and figures (PDF, SVG, PNG, and CSV with their numbers) are written into a folder. What
+    the questions of `heterodft converge` found is shown too.
 
     Example: heterodft report campaign.yaml -o report
     """
     from heterodft.analysis.report import collect, write_report
+    from heterodft.analysis.report.html import MOST_DRAWN
+    from heterodft.cli.report_drivers import driver_findings, pseudopotential_families
 
+    published = None
     if source.is_dir():
         root, order, expected = source.resolve(), None, None
     else:
         campaign = read_campaign(source)
         settings = settings_for(campaign)
-        root = settings.runs / campaign.name
+        root = (settings.runs if runs is None else runs.resolve()) / campaign.name
         order, expected = _expected(campaign, settings)
+        published = campaign.published
     with working("report:") as tell_step:
         tell_step("reading the folders")
-        reports = collect(root, order, expected=expected, reference=reference)
-        tell_step("drawing")
-        page = write_report(root.name, reports, output)
-    missing = [path for path in order or [] if path not in {report.path for report in reports}]
+        drivers = driver_findings(root)
+        reports = (
+            [] if drivers and not root.is_dir() else collect(root, order, expected=expected, reference=reference)
+        )
+        table = _published_table(published, reports, order, root.name)
+        missing = [path for path in order or [] if path not in {report.path for report in reports}]
+        page = write_report(
+            root.name,
+            reports,
+            output,
+            published=table,
+            drivers=drivers,
+            missing=missing,
+            families=pseudopotential_families(),
+            most_drawn=MOST_DRAWN if figures is None else figures,
+            progress=lambda count, total: tell_step(f"drawing {count} of {total}"),
+        )
     unfinished = [step for report in reports for step in report.steps if step.state != "done"]
     if as_json:
-        echo_json({"configurations": [r.to_dict() for r in reports], "missing": missing, "page": str(page)})
+        answers = {driver.kind: {"state": driver.state, "words": list(driver.words)} for driver in drivers}
+        told = {"configurations": [r.to_dict() for r in reports], "missing": missing, "drivers": answers}
+        told |= {} if table is None else {"published": table.to_dict()}
+        echo_json(told | {"page": str(page)})
     else:
-        _print(root.name, reports)
+        if reports:
+            _print(root.name, reports)
+        for driver in drivers:
+            click.echo(f"{driver.title} ({driver.state}){''.join(f'{chr(10)}  - {line}' for line in driver.words)}")
+        if table is not None:
+            _print_published(table)
         for path in missing:
             click.echo(f"Not submitted: {path}")
         for step in unfinished:
             click.echo(f"{step.folder}: {step.state}{f', {step.reason}' if step.reason else ''}")
         click.echo(f"Report: {page.resolve()}")
+    if keep is not None:
+        _keep(root, keep, order)
     if any(step.state == "failed" for step in unfinished):
         sys.exit(3)
+
+
+def _published_table(
+    published: PublishedSpec | None, reports: list[ConfigurationReport], order: list[str] | None, name: str
+) -> PublishedTable | None:
+    """Put what a paper published beside what came out."""
+    if published is None:
+        return None
+    from heterodft.analysis.published.comparison import compare_published
+
+    return compare_published(published.to_published(), reports, paths=order, campaign=name)
+
+
+def _keep(root: Path, folder: Path, paths: list[str] | None) -> None:
+    """Keep the results of the configurations reported on, and say what they take."""
+    from heterodft.analysis.keeping import keep_results
+
+    kept = keep_results(root, folder, paths=paths)
+    click.echo(
+        f"Kept {kept.calculations} calculations, {kept.finished} of them finished, in {folder / root.name}: "
+        f"{kept.bytes / 1e6:.2f} MB",
+        err=True,
+    )
 
 
 def _expected(campaign: Campaign, settings: Settings) -> tuple[list[str], dict[str, str] | None]:
@@ -163,6 +243,19 @@ def _print_layers(report: ConfigurationReport) -> None:
     header = [name if i < table.words else f">{name}" for i, name in zip(shown, names, strict=True)]
     rows = [[row[i] for i in shown] for row in table.rows]
     print_table(about + (f"; charge: {kind}" if kind else ""), header, rows)
+
+
+def _print_published(table: PublishedTable) -> None:
+    """Print what was published beside what came out."""
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in table.counts.items())
+    print_table(
+        f"Published ({table.source}) and ours: {counts}",
+        ["figure", "published", ">ours", ">difference", "verdict", "of", "why"],
+        [
+            [row.what, row.theirs, row.ours, row.difference_text, row.verdict, row.configuration, row.why]
+            for row in table.rows
+        ],
+    )
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -10,6 +10,7 @@ import click
 
 from heterodft.cli.common import console, echo_json, json_option
 from heterodft.cli.status_text import counts_text, progress_of, status_lines
+from heterodft.workflows.queue.entries import is_look
 from heterodft.workflows.queue.selection import linked_below, select
 from heterodft.workflows.queue.summary import another_state, count_states, decisions, failure_reason, read_queue
 from heterodft.workflows.settings_file import load_settings
@@ -69,8 +70,15 @@ def command(path: str | None, show_all: bool, only_failed: bool, watch: float | 
         click.echo(f"Nothing{where} failed." if only_failed and read_queue(settings) else _nothing(path))
     else:
         told = {} if only_failed else decisions(settings, path)
-        lines = [f"{name}: {words}" for name, (words, _) in told.items()]
+        lines = [f"{name}: {words}{_cancelled(name, entries)}" for name, (words, _) in told.items()]
         click.echo("\n".join([*lines, *status_lines(entries, running, show_all=show_all)]))
+
+
+def _cancelled(name: str, entries: Sequence[QueueEntry]) -> str:
+    """Return how a driver goes on that was cancelled; empty where it was not."""
+    looks = [entry for entry in entries if is_look(entry.identity) and entry.campaign == name]
+    gone = any(entry.state == "cancelled" for entry in looks)
+    return " (cancelled; heterodft converge with its file goes on)" if gone else ""
 
 
 def _nothing(path: str | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from heterodft.errors import CampaignError, did_you_mean
@@ -28,6 +28,7 @@ from heterodft.workflows.fields import (
 )
 from heterodft.workflows.hubbard_spec import Scan
 from heterodft.workflows.magnetism_spec import MagnetismSpec
+from heterodft.workflows.published_spec import PublishedSpec
 from heterodft.workflows.structure_spec import MaterialSpec, StackSpec
 
 if TYPE_CHECKING:
@@ -363,10 +364,22 @@ class RunSpec(Spec):
     )
 
 
+def _not_of_a_driver(name: str) -> str:
+    campaign, _, kind = name.rpartition(".")
+    if campaign and kind in ConvergeSpec.model_fields:
+        raise ValueError(
+            f"'{name}' is where heterodft converge keeps {kind} of a campaign {campaign}; choose another, "
+            f"{campaign}-{kind}"
+        )
+    return name
+
+
 class Campaign(Spec):
     """A campaign file."""
 
-    name: Name = Field(description="Name of the campaign and of its folder below runs", examples=["sto-lao"])
+    name: Annotated[Name, AfterValidator(_not_of_a_driver)] = Field(
+        description="Name of the campaign and of its folder below runs", examples=["sto-lao"]
+    )
     code: Literal["espresso", "vasp"] = Field(default="espresso", description="DFT code")
     materials: Annotated[dict[str, MaterialSpec], Field(min_length=1)] = Field(
         description="Bulk end members by formula or name",
@@ -394,6 +407,9 @@ class Campaign(Spec):
         examples=[{"cutoff": {}}],
     )
     run: RunSpec = Field(default=RunSpec(), description="How to run, usually kept in the settings of the machine")
+    published: PublishedSpec | None = Field(
+        default=None, description="What a paper published, put beside what comes out by heterodft report"
+    )
 
     _path: Path = PrivateAttr(default=Path("campaign.yaml"))
     _lines: Any = PrivateAttr(default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -12,11 +12,15 @@ from heterodft.errors import CampaignError, did_you_mean
 from heterodft.structures.defect_sites import PLACES
 from heterodft.templates.steps import NEED_A_STATIC_STEP
 from heterodft.workflows.campaign import Campaign, StepSpec, place_in_file
+from heterodft.workflows.mistakes import in_words
+from heterodft.workflows.published_spec import PublishedSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["load_campaign"]
+__all__ = ["load_campaign", "load_published"]
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 def load_campaign(path: Path) -> Campaign:
@@ -32,26 +36,61 @@ def load_campaign(path: Path) -> Campaign:
     CampaignError
         One line with the file, the line, the key and the remedy; further mistakes are counted.
     """
+    document = _read(path, "campaign file", "name, materials, structures and steps")
+    published = document.get("published")
+    if isinstance(published, str):
+        found = load_published(_beside(path, document, published))
+        campaign = _validated(Campaign, path, document, {"published": found})
+    else:
+        campaign = _validated(Campaign, path, document)
+    campaign._path, campaign._lines = path, document
+    _check_names(campaign)
+    return campaign
+
+
+def load_published(path: Path) -> PublishedSpec:
+    """Read and check a file of published figures, of which several campaigns may make use.
+
+    Raises
+    ------
+    CampaignError
+        As `load_campaign`.
+    """
+    return _validated(PublishedSpec, path, _read(path, "file of published figures", "source and figures"))
+
+
+def _beside(path: Path, document: Any, name: str) -> Path:
+    found = path.parent / name
+    if not found.is_file():
+        place = place_in_file(path, document, ("published",))
+        raise CampaignError(f"{place}: there is no file {found}; give its path from here, or the figures themselves")
+    return found
+
+
+def _read(path: Path, kind: str, needs: str) -> Any:
+    """Return the document of a YAML file, which knows its lines."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise CampaignError(f"cannot read the campaign file {path}: {reason}") from error
+        raise CampaignError(f"cannot read the {kind} {path}: {reason}") from error
     try:
         document = YAML(typ="rt").load(text)
     except YAMLError as error:
         raise CampaignError(_yaml_message(path, error)) from error
     if not isinstance(document, dict):
-        raise CampaignError(f"{path}: empty or not a set of keys; it needs name, materials, structures and steps")
+        raise CampaignError(f"{path}: empty or not a set of keys; it needs {needs}")
+    return document
+
+
+def _validated(model: type[_Model], path: Path, document: Any, known: dict[str, Any] | None = None) -> _Model:
+    """Return a document as a model; values of `known` are checked already."""
     try:
-        campaign = Campaign.model_validate(_plain(document))
+        return model.model_validate(_plain(document) | (known or {}))
     except RecursionError as error:
         raise CampaignError(f"{path}: a YAML alias contains itself; write its content out") from error
     except ValidationError as error:
-        raise CampaignError(_validation_message(path, document, error)) from error
-    campaign._path, campaign._lines = path, document
-    _check_names(campaign)
-    return campaign
+        raise CampaignError(_validation_message(model, path, document, error)) from error
 
 
 def _plain(node: Any) -> Any:
@@ -72,50 +111,26 @@ def _yaml_message(path: Path, error: YAMLError) -> str:
     return f"{path}: {' '.join(str(error).split())}"
 
 
-def _validation_message(path: Path, document: Any, error: ValidationError) -> str:
+def _validation_message(model: type[BaseModel], path: Path, document: Any, error: ValidationError) -> str:
     # An unknown key first: it is often why another one is missing.
     errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     first = errors[0]
     where = tuple(part for part in first["loc"] if not str(part).startswith(("function-", "constrained-")))
     where = tuple(part for part in where if part not in ("str", "float", "int", "bool"))
     if first["type"] == "extra_forbidden":
-        message = f"unknown key '{where[-1]}'{did_you_mean(str(where[-1]), _known_keys(where[:-1]))}"
+        message = f"unknown key '{where[-1]}'{did_you_mean(str(where[-1]), _known_keys(model, where[:-1]))}"
     elif first["type"] == "missing":
         number = isinstance(where[-1], int)
-        message = f"a list of {where[-1]} is too short" if number else "is missing"
-    elif first["type"] == "value_error":
-        message = str(first["ctx"]["error"])
+        message = f"a list of {where[-1]} is too short" if number else "is missing; it has no default"
     else:
-        message = _in_words(first)
+        message = in_words(first)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{place_in_file(path, document, where)}: {message}{more}".replace("\n", "\\n")
 
 
-_WORDS = {
-    "model_type": "give keys and values, {key: value}",
-    "dict_type": "give keys and values, {key: value}",
-    "list_type": "give a list, [a, b]",
-    "tuple_type": "give a list, [a, b, c]",
-    "too_short": "is empty; give at least one",
-    "string_pattern_mismatch": "begin with a letter or digit, then letters, digits, '.', '_' or '-', 64 at most",
-    "string_type": "give a text",
-    "bool_type": "give true or false",
-    "bool_parsing": "give true or false",
-    "int_type": "give a whole number",
-    "float_type": "give a number",
-    "float_parsing": "give a number",
-}
-"""By pydantic's names of mistakes."""
-
-
-def _in_words(mistake: Any) -> str:
-    words = _WORDS.get(mistake["type"])
-    return f"{mistake['input']!r}; {words}" if words else f"{mistake['msg']}, got {mistake['input']!r}"
-
-
-def _known_keys(where: tuple[str | int, ...]) -> list[str]:
+def _known_keys(root: type[BaseModel], where: tuple[str | int, ...]) -> list[str]:
     """Return the keys that a place in the file may hold."""
-    model: Any = Campaign
+    model: Any = root
     for part in where:
         if isinstance(model, type) and issubclass(model, BaseModel):
             field = model.model_fields.get(str(part))

@@ -180,7 +180,7 @@ def written(tmp_path_factory):
 
 def test_text_from_files_is_escaped(written):
     text = written.read_text()
-    assert "<script" not in text
+    assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in text
     assert "pw.x &lt;died&gt; &amp; left" in text
 
@@ -192,8 +192,11 @@ def test_the_page_shows_every_configuration_and_what_failed(written):
     assert rows[0][2:] == ["FM", "Ti-3d-4eV", "-100.0000", "–", "1.00", "1.25", "3.00 eV direct", "kept"]
     assert rows[1][-1] == "flipped"
     assert rows[2][4:] == ["–", "–", "–", "–", "", ""]
-    (failed,) = page.xpath("//div[@class='note bad']//li")
-    assert failed.text_content() == "demo/z/FM/Ti-3d-4eV/static: failed – pw.x <died> & left"
+    told = {note.xpath("string(strong)"): note.xpath(".//li") for note in page.xpath("//div[@class='note bad']")}
+    assert {title: [line.text_content() for line in lines] for title, lines in told.items()} == {
+        "Not finished": ["demo/z/FM/Ti-3d-4eV/static: failed – pw.x <died> & left"],
+        "Not in the magnetic state asked for": ["demo/sl-V_O_1/FM/Ti-3d-4eV: flipped"],
+    }
 
 
 def test_layer_tables_have_the_top_of_the_cell_first(written):
@@ -263,7 +266,7 @@ def test_figures_and_their_numbers_are_written_beside_the_page(written):
     stems = [f"{name}_FM_Ti-3d-4eV_{kind}" for name in ("sl-V_O_1", "sl") for kind in kinds]
     for suffix in ("svg", "pdf", "png"):
         assert sorted(path.stem for path in written.parent.glob(f"*.{suffix}")) == stems
-    assert {path.stem for path in written.parent.glob("*.csv")} == {*stems, "summary", "layers"}
+    assert {path.stem for path in written.parent.glob("*.csv")} == {*stems, "summary", "layers", "calculations"}
 
 
 def test_a_campaign_in_which_nothing_finished_still_makes_a_page(campaign, tmp_path):
@@ -287,4 +290,9 @@ def test_what_handlers_changed_is_told_and_a_touched_energy_is_not_compared(camp
     assert [r.corrections for r in reports] == [[], [], told]
     assert reports[2].to_dict()["corrections"] == told
     text = write_report("demo", reports, tmp_path / "out").read_text()
-    assert all(text.count(note) == 1 for note in told)
+    page = html.fromstring(text)
+    (details,) = (
+        box for box in page.xpath("//details[@class='configuration']") if box.get("id").startswith("demo/c/")
+    )
+    assert [note.text_content() for note in details.xpath(".//div[@class='note']")] == told
+    assert "demo/c/FM/Ti-3d-4eV: static not comparable: smearing was widened" in page.text_content()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from pathlib import Path
 
 import layered_results as layered
 import numpy as np
@@ -14,6 +15,7 @@ from real_espresso import read_nio_crn
 
 from heterodft.analysis.bond_axes import D_ORBITALS
 from heterodft.analysis.orbitals import OrbitalPolarization
+from heterodft.analysis.overview import FolderOverview
 from heterodft.analysis.result import ORBITALS, SHELLS
 from heterodft.errors import ReaderError
 from heterodft.structures import Block, build_material, build_superlattice
@@ -43,6 +45,12 @@ def test_the_polarization_is_that_of_its_equation(n_x2y2, n_z2, spins):
     h_x2y2, h_z2 = 2 - n_x2y2, 2 - n_z2
     assert found.hole_polarization[0] == pytest.approx((h_z2 - h_x2y2) / (h_z2 + h_x2y2))
     assert np.isnan(found.polarization[1])  # the other Ti holds nothing
+
+
+def test_the_table_of_layers_shows_the_polarization():
+    run = layered.make(filled(even(0.6, 0.4)))
+    table = FolderOverview.from_result(run, folder=Path("run")).to_frame().set_index("layer")
+    assert table["eg polarization, Ti"].dropna().to_dict()["SrTiO3:1"] == pytest.approx(0.2)
 
 
 def test_layers_and_sites_are_told_apart():

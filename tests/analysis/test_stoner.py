@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import layered_results as layered
 import numpy as np
@@ -9,8 +10,9 @@ from real_espresso import one_layer, qe_folder
 from vasprun_by_pymatgen import result_from
 
 from heterodft.analysis.layers import find_layering
+from heterodft.analysis.overview import FolderOverview
 from heterodft.analysis.readers import read_folder
-from heterodft.analysis.result import ORBITALS, SiteValues
+from heterodft.analysis.result import ORBITALS, Bands, SiteValues
 from heterodft.analysis.stoner import STONER_PARAMETERS, StonerProduct
 from heterodft.errors import ReaderError
 from heterodft.structures import Block, build_material, build_superlattice
@@ -53,6 +55,19 @@ def test_an_unknown_parameter_is_asked_for():
     found = StonerProduct.from_result(metal([1.0, 1.0]), parameters={"Ti": 0.8})
     assert set(found.elements) == {"Ti"}
     assert not any("Janak" in note for note in found.notes)
+
+
+def test_the_table_of_layers_shows_products_once_there_is_a_parameter():
+    bands = Bands(
+        np.array([[[-1.0], [1.0]]]), np.array([[[2.0], [0.0]]]), np.array([[0, 0, 0], [0.5, 0, 0]]), np.ones(2) / 2
+    )
+    run = metal([3.0, 1.0], spins=1, bands=bands, electrons=1.0)
+    known = FolderOverview.from_result(run, folder=Path("run"), stoner={"Ti": 0.8}).to_frame().set_index("layer")
+    titanium = known["I·N(EF), Ti"].dropna()
+    assert titanium.to_dict() == pytest.approx({"SrTiO3:1": 1.2, "SrTiO3:2": 0.4})
+    unknown = FolderOverview.from_result(run, folder=Path("run"))
+    assert "I·N(EF), Ti" not in unknown.to_frame()
+    assert "no Stoner parameter is known for" in unknown.missing["Stoner product"]
 
 
 def test_a_parameter_of_the_elemental_metal_is_named_as_such():

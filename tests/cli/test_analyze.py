@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 
 import pytest
 
@@ -92,6 +93,9 @@ def test_nothing_readable_is_exit_code_one(heterodft_inside):
         (["analyze"], "Missing argument"),
         (["analyze", ".", "--by", "atom"], "'atom' is not one of"),
         (["analyze", ".", "--bulk", "SrTiO3"], "is not MATERIAL=DIR"),
+        (["analyze", ".", "--stoner", "Ru"], "'Ru' is not ELEMENT=EV"),
+        (["analyze", ".", "--stoner", "Qq=0.6"], "is not ELEMENT=EV"),
+        (["analyze", ".", "--stoner", "Ru=-0.6"], "is not ELEMENT=EV"),
     ],
 )
 def test_wrong_usage_is_told(words, said, heterodft_inside):
@@ -102,3 +106,15 @@ def test_a_bulk_that_cannot_be_read_stops_before_anything_is_read(heterodft_insi
     done = heterodft_inside("analyze", ".", "--bulk", "NiO=nowhere", code=1)
     assert done.stderr.count("\n") == 1
     assert "nowhere" in done.stderr
+
+
+def test_a_bulk_may_be_a_configuration_of_ours(superlattice, heterodft_inside):
+    step = heterodft_inside.folder / "bulk" / "static"
+    shutil.copytree(superlattice, step)
+    (step / "request.json").write_text('{"request": {"step": "static"}}', encoding="utf-8")
+    same = json.loads(
+        heterodft_inside("analyze", str(superlattice), "--bulk", f"NiO={superlattice}", "--json").stdout
+    )
+    done = json.loads(heterodft_inside("analyze", str(superlattice), "--bulk", "NiO=bulk", "--json").stdout)
+    assert done["layers"] == same["layers"]
+    assert [name for name in done["layers"][0] if "transfer" in name]

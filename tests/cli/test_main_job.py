@@ -137,7 +137,7 @@ def test_the_report_needs_the_folders_alone_and_the_page_nothing_else(finished):
         assert word in done.stdout
     page = (finished.folder / "report" / "report.html").read_text()
     assert Page(page).addresses == []
-    assert page.count("<svg") == 5  # each cell and its density of states, and the energies of both orders
+    assert page.count("<svg") == 4  # the cell, the density of states and the energies of both orders
     for name in ("summary.csv", "layers.csv"):
         assert (finished.folder / "report" / name).is_file()
     data = json.loads(finished("report", "runs/tiny", "--json").stdout)

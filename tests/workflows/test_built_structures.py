@@ -172,7 +172,7 @@ def test_a_stacking_fault_is_told(campaign):
         ("layers: 2}], tilts: {SrTiO3: a-a-}, defects: [{kind: V_O", "write a letter and"),
         ("layers: 2}], tilts: {SrTiO3: a-a-c+}, defects: [{kind: V_O", r"does not fit the supercell .* holds it"),
         ("layers: 2}], tilts: {KTaO3: a0a0c+}, defects: [{kind: V_O", "KTaO3 is not in the stack"),
-        ("layers: 2}], vacuum: -1, defects: [{kind: V_O", "greater than or equal to 0"),
+        ("layers: 2}], vacuum: -1, defects: [{kind: V_O", "-1; give 0 or more"),
         ("layers: 2}], symmetric: true, defects: [{kind: V_O", "symmetric is about a slab"),
         ("layers: 2}], normal: {SrTiO: [0, 0, 1]}, defects: [{kind: V_O", "SrTiO is not in the stack"),
         ("layers: 2}], defects: [{kind: V_N, where: all", "no N at all"),

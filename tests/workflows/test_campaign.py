@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from heterodft.errors import CampaignError
 from heterodft.units import RYDBERG
-from heterodft.workflows.campaign_file import load_campaign
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from heterodft.workflows.campaign import Campaign
+from heterodft.workflows.campaign_file import _validation_message, load_campaign
 
 GOOD = """\
 name: demo
@@ -52,7 +52,7 @@ def test_a_step_may_carry_its_own_method(tmp_path):
         (
             "layers: 1",
             "layers: 0",
-            r"c\.yaml:6: structures\.sl\.stack\.0\.layers\.0: .*greater than or equal to 1, got 0",
+            r"c\.yaml:6: structures\.sl\.stack\.0\.layers\.0: .*0; give 1 or more",
         ),
         ("layers: 1", "layers: 1.5", r"c\.yaml:6: .*1\.5; give a whole number"),
         (
@@ -86,7 +86,7 @@ def test_a_step_may_carry_its_own_method(tmp_path):
         ),
         ("cutoff: 40 Ry", "kspacing: 0.3, kpoints: [2, 2, 2]", r"method: kspacing and kpoints both set the mesh"),
         ("cutoff: 40 Ry", "cutoff: 1e9 Ry", r"c\.yaml:8: method\.cutoff: .*less than or equal to"),
-        ("layers: 1", "layers: 99999999999999999999", r"c\.yaml:6: .*less than or equal to 1000"),
+        ("layers: 1", "layers: 99999999999999999999", r"c\.yaml:6: .*give 1000 or less"),
         ("name: demo", "name: workers", r"c\.yaml:1: name: 'workers' is a name of our own"),
         ("name: demo", "name: &a [*a]", r"c\.yaml: a YAML alias contains itself|c\.yaml:1: name: "),
     ],
@@ -116,3 +116,65 @@ def test_a_missing_file_is_named(tmp_path):
 def test_yaml_cannot_run_code(tmp_path):
     with pytest.raises(CampaignError):
         load(tmp_path, GOOD.replace("name: demo", "name: !!python/object/apply:os.system ['true']"))
+
+
+WIDE = """\
+name: wide
+code: espresso
+materials:
+  SrTiO3: {prototype: perovskite, a: 3.905}
+structures:
+  sl:
+    normal: [0, 0, 1]
+    stack: [{material: SrTiO3, layers: 2}]
+    supercell: [1, 1]
+    vacuum: 0
+    defects: [{kind: V_O, where: {material: SrTiO3, layers: [1]}}]
+magnetism: {orders: [FM], moments: {Ti: 1.0}, unreached: reseed, reseeds: 2}
+hubbard: {Ti-3d: 4.0}
+method: {protocol: fast, cutoff: 40 Ry, kspacing: 0.5, smearing: gaussian, smearing_width: 0.1 eV, empty_bands: 0.3}
+steps: [relax, {dos: {kspacing: 0.3}}]
+converge:
+  cutoff: {start: 40 Ry, stop: 60 Ry, step: 10 Ry, agree: 2, quantities: {energy: 1 meV}, start_from: scratch}
+  kspacing: {values: [0.5, 0.4], structures: [sl], orders: [FM]}
+  linear_response: {method: hp, elements: [Ti-3d], qmeshes: [1, 2], tolerance: 0.1, max_rounds: 3, damping: 1.0}
+  starts: {moments: [0.5], random: {number: 1, seed: 1}, rattle: 0.05, distortions: [0.1], limit: 3, patience: 2}
+  hubbard: {Ti-3d: [0, 1], branches: [up], starts: [1.0], tolerance: 1 meV, together: true}
+run: {command: pw.x}
+"""
+WRONG = (None, True, -1, 0, 1.5, 1e30, "nonsense", "-3 eV", [], {}, [[1]], {"a": {"b": 1}}, [1, "x", None] * 9)
+
+
+def _places(node, where=()):
+    """Every place of a document, with what holds it."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        yield node, key, (*where, key)
+        if isinstance(value, dict | list):
+            yield from _places(value, (*where, key))
+
+
+def test_no_mistake_is_told_in_the_words_of_a_library(tmp_path):
+    document, lines = YAML(typ="safe").load(WIDE), YAML(typ="rt").load(WIDE)
+    Campaign.model_validate(document)
+    told = set()
+    for holder, key, where in list(_places(document)):
+        kept = holder[key]
+        for value in WRONG:
+            holder[key] = value
+            try:
+                Campaign.model_validate(document)
+            except ValidationError as error:
+                message = _validation_message(Path("c.yaml"), lines, error)
+                told.add(f"{where} = {value!r}: {message}")
+        holder[key] = kept
+    assert len(told) > 300
+    library = ("Input should", "Value error", "means nothing here:", "valid ", "pydantic", "function-")
+    assert not [message for message in told if any(words in message for words in library)]
+    assert not [message for message in told if "\n" in message]
+
+
+def test_the_name_of_a_driver_of_another_campaign_is_refused(tmp_path):
+    message = r"c\.yaml:1: name: 'crn\.cutoff' is where heterodft converge keeps cutoff of a campaign crn; choose ano"
+    with pytest.raises(CampaignError, match=message):
+        load(tmp_path, GOOD.replace("name: demo", "name: crn.cutoff"))
+    assert load(tmp_path, GOOD.replace("name: demo", "name: crn.v2")).name == "crn.v2"

@@ -205,7 +205,8 @@ def test_a_look_of_a_driver_that_was_replaced_ends_quietly(site):
     assert states(site) == {"done": 3}
 
 
-def test_a_cancelled_campaign_of_a_driver_goes_on_when_it_is_given_again(site):
+def test_a_cancelled_campaign_of_a_driver_goes_on_when_it_is_given_again(site, heterodft_inside):
+    (site.settings.runs.parent / "heterodft.yaml").write_text(f"launchpad: {{host: '{site.settings.host}'}}\n")
     program = site.settings.bin_dir / "pw.x"
     program.write_text(program.read_text().replace("-lt 2", "-lt 40"))
     driver = driver_of(site, 3)
@@ -217,7 +218,10 @@ def test_a_cancelled_campaign_of_a_driver_goes_on_when_it_is_given_again(site):
     cancelled = cancel(site.settings, ours)
     assert (len(cancelled.running), len(cancelled.waiting)) == (1, 1)
     assert end_of(worker) == 0, site.log()
-    assert states(site) == {"done": 1, "cancelled": 1}, "a look that will not be made is not shown"
+    assert states(site) == {"done": 1, "cancelled": 2}, "the calculation, and the look behind it"
+    told = heterodft_inside("status").stdout
+    assert "fail.cutoff: point 2 (cancelled; heterodft converge with its file goes on)" in told
+    assert [line.split()[1] for line in told.splitlines() if "fail.cutoff/driver" in line] == ["cancelled"]
     program.write_text(program.read_text().replace("-lt 40", "-lt 2"))
     assert submit_driver(driver, site.settings) == "queued"
     work(site)

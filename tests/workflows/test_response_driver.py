@@ -132,7 +132,7 @@ def test_meshes_end_where_two_agree_and_the_denser_ones_are_not_computed(driver_
     assert "q-mesh 2x2x2 is enough" in summary.words[0]
     assert (summary.data["ended"], summary.data["converged"]) == (True, True)
     assert summary.data["recommended"] == {"bulk AFM-A": {"Cr-3d": 4.04}}
-    assert list(summary.tables["response_U"]["U_out_eV"]) == [5.0, 4.125, 4.037]
+    assert list(summary.tables["response_U"]["U found (eV)"]) == [5.0, 4.125, 4.037]
 
 
 def test_every_mesh_starts_from_one_static_step(driver_for):
@@ -178,7 +178,7 @@ def test_the_fixed_point_is_found_whatever_it_starts_from(driver_for):
     driver = driver_for("qmeshes: [1], self_consistent: true, tolerance: 0.001 eV, max_rounds: 20")
     finished, _ = computed(lambda request, site, u: 5.0 - 0.3 * u)(driver)
     last = strategy_of(driver).summarize(driver, finished).tables["response_U"].iloc[-1]
-    assert last["U_out_eV"] == pytest.approx(5.0 / 1.3, abs=2e-3)
+    assert last["U found (eV)"] == pytest.approx(5.0 / 1.3, abs=2e-3)
 
 
 def test_a_loop_that_swings_to_and_fro_takes_half_steps(driver_for):
@@ -300,7 +300,7 @@ def test_equivalent_sites_share_their_mean_and_tell_their_spread(driver_for):
     finished, _ = computed(lambda request, site, u: 5.0 + 0.02 * site)(driver)
     summary = strategy_of(driver).summarize(driver, finished)
     row = summary.tables["response_U"].iloc[0]
-    assert (row["sites"], row["U_out_eV"], row["spread_eV"]) == ("Cr 1, 3", 5.02, 0.04)
+    assert (row["sites"], row["U found (eV)"], row["spread (eV)"]) == ("Cr 1, 3", 5.02, 0.04)
     assert any("Cr 1, 3 are equivalent, their U differ by 0.040 eV" in words for words in summary.words)
 
 
@@ -317,7 +317,7 @@ def test_a_mesh_of_one_number_is_in_proportion_to_the_cell():
         ("qmeshes: [[1, 1, 2], [2, 1, 1]]", "q-meshes go from coarse to dense"),
         ("qmeshes: [0]", "no q-mesh"),
         ("qmeshes: [1, [2, 2, 2]]", "all q-meshes by one number"),
-        ("tolerance: 0", "greater than 0"),
+        ("tolerance: 0", "0; give more than 0"),
         ("tolerance: 0.1 Angstrom", "energy"),
         ("method: dfpt", "'hp' or 'shifts'"),
         ("elements: [N]", "'N' has no one d or f shell; write one of N-2p"),
@@ -327,8 +327,8 @@ def test_a_mesh_of_one_number_is_in_proportion_to_the_cell():
         ("elements: []", "give at least one"),
         ("orders: [AFM-G]", "the campaign has no 'AFM-G'; did you mean 'AFM-A'"),
         ("structures: [bulc]", "the campaign has no 'bulc'"),
-        ("max_rounds: 0", "greater than or equal to 1"),
-        ("damping: 0", "greater than 0"),
+        ("max_rounds: 0", "0; give 1 or more"),
+        ("damping: 0", "0; give more than 0"),
         ("qmesh: [1]", "qmesh"),
     ],
 )

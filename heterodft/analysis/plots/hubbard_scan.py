@@ -29,6 +29,8 @@ _STATE = re.compile(r" \(\d+\)(?=,|$)")
 _MOST_IN_COLUMN = 4
 _CHANGES = 1e-4
 """Part of a volume or length that is worth a panel."""
+_SMALL = 0.5
+"""Part of the largest moment below which the smallest lies where the axis begins at zero."""
 _HIGHER = 0.5
 """meV per formula unit above the lowest that is worth a panel."""
 
@@ -54,8 +56,7 @@ def draw_hubbard_scan(scan: ScanOfU, structure: str) -> Figure:
             _draw_orders(axes[number - 1], energies)
         for axis in axes:
             axis.margins(x=0.05, y=0.14)
-            if axis.get_ylabel().startswith("gap"):
-                axis.set_ylim(bottom=-0.04 * axis.get_ylim()[1])
+            _from_zero(axis)
             if axis.xaxis.get_label_text() == "":
                 axis.tick_params(labelbottom=False)
             else:
@@ -64,6 +65,14 @@ def draw_hubbard_scan(scan: ScanOfU, structure: str) -> Figure:
         figure.align_ylabels(axes)
         _legend(figure, rows, lines)
     return figure
+
+
+def _from_zero(axis: Axes) -> None:
+    """Let a gap begin at zero, and a moment that changes much, which would seem to vanish otherwise."""
+    name, values = axis.get_ylabel(), np.concatenate([np.asarray(line.get_ydata(), float) for line in axis.lines])
+    small = name.startswith("moment") and np.nanmin(values) < _SMALL * np.nanmax(values)
+    if name.startswith("gap") or small:
+        axis.set_ylim(bottom=-0.04 * axis.get_ylim()[1])
 
 
 def _axes(number: int) -> tuple[Figure, list[Axes]]:

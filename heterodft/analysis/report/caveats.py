@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.result import Result
 
-__all__ = ["find_caveats"]
+__all__ = ["find_caveats", "is_low_cutoff"]
 
 _LEAST_CUTOFF = {"espresso": 59.9 * RYDBERG, "vasp": 399.0}
 """eV; below it oxides and nitrides are not converged, with the pseudopotentials each code is used with."""
@@ -55,12 +55,18 @@ def _details(static: Result | None) -> str:
     return f" ({', '.join(filter(None, words))})" if any(words) else ""
 
 
+def is_low_cutoff(static: Result) -> bool:
+    """Tell whether a cutoff is too low for oxides and nitrides."""
+    cutoff = static.request.get("request", {}).get("settings", {}).get("cutoff")
+    return cutoff is not None and cutoff < _LEAST_CUTOFF.get(static.code, 0.0)
+
+
 def _of_settings(static: Result) -> list[str]:
     caveats = []
     body = static.request.get("request", {})
     settings = body.get("settings", {})
     cutoff = settings.get("cutoff")
-    if cutoff is not None and cutoff < _LEAST_CUTOFF.get(static.code, 0.0):
+    if is_low_cutoff(static):
         said = f"{cutoff:.0f} eV" if static.code == "vasp" else f"{cutoff / RYDBERG:.0f} Ry"
         caveats.append(f"a cutoff of {said} is not converged for these elements")
     if static.bands is not None and len(static.bands.weights) == 1:

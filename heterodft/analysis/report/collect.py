@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.corrections import correction_notes
@@ -101,6 +101,11 @@ class ConfigurationReport:
     found: Findings = field(default_factory=Findings)
     settings: dict[str, Any] = field(default_factory=dict)
     corrections: list[str] = field(default_factory=list)
+
+    @property
+    def setting(self) -> str:
+        """U as its folder is called, with what tells a variant: ``Ti-3d-4eV.up``."""
+        return self.path.rpartition("/")[2]
 
     @property
     def gap_text(self) -> str:
@@ -224,6 +229,7 @@ def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) 
     _take(report, results)
     report.found = find_all(results, {folder.name: folder for folder in folders})
     report.layers = layer_rows(report.found)
+    _let_go(report)
     for folder in folders:
         if folder.name in results:
             report.corrections += correction_notes(folder.name, results[folder.name].corrections)
@@ -233,6 +239,14 @@ def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) 
     report.caveats = find_caveats(report.static, about, state=report.state, steps=names)
     report.caveats += _state_caveats(report, results)
     return report
+
+
+def _let_go(report: ConfigurationReport) -> None:
+    """Drop the density of states by site, megabytes of each configuration: what is shown is made of it."""
+    if report.dos is not None:
+        report.dos = replace(report.dos, dos=None, bands=None)
+    if report.found.sites is not None:
+        report.found.sites = replace(report.found.sites, dos=None)
 
 
 def _state_caveats(report: ConfigurationReport, results: Mapping[str, Result]) -> list[str]:

@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from datetime import date
+from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from heterodft import __version__
 from heterodft.analysis.plots import draw_energies, save_figure
+from heterodft.analysis.report import provenance, summary
+from heterodft.analysis.report.citations import find_citations, to_bibtex
+from heterodft.analysis.report.drivers import driver_page
 from heterodft.analysis.report.figures import draw_figures
 from heterodft.analysis.report.inline_svg import inline, thin
 from heterodft.analysis.report.page_tables import defect_table, layer_table, number, structure_table
+from heterodft.analysis.report.runs import read_runs
+from heterodft.analysis.report.structure_views import structures_table, view_data
 from heterodft.analysis.report.tables import compared, layers_csv, summary_csv
 from heterodft.files import make_folder, write_text
-from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from markupsafe import Markup
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
     from heterodft.analysis.energies import ConfigurationEnergies
+    from heterodft.analysis.published.comparison import PublishedTable
     from heterodft.analysis.report.collect import ConfigurationReport
+    from heterodft.analysis.report.drivers import DriverFindings
+    from heterodft.analysis.report.runs import Run
 
-__all__ = ["write_report"]
+__all__ = ["MOST_DRAWN", "write_report"]
 
-_CODES = {"espresso": "Quantum ESPRESSO", "vasp": "VASP"}
+MOST_DRAWN = 40
+"""Configurations with figures where no number is asked for: some seconds each, and a page that opens at once."""
+_TESTS = {"cutoff": "cutoff", "kspacing": "k-mesh"}
 
 
-def write_report(name: str, reports: Sequence[ConfigurationReport], folder: Path) -> Path:
+def write_report(
+    name: str,
+    reports: Sequence[ConfigurationReport],
+    folder: Path,
+    *,
+    published: PublishedTable | None = None,
+    drivers: Sequence[DriverFindings] = (),
+    missing: Sequence[str] = (),
+    families: Mapping[str, str] | None = None,
+    most_drawn: int = MOST_DRAWN,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
     """Write the report of a campaign.
 
     Parameters
@@ -42,6 +66,18 @@ def write_report(name: str, reports: Sequence[ConfigurationReport], folder: Path
         Of `collect`.
     folder
         Where to; made when missing.
+    published
+        What a paper published beside what came out.
+    drivers
+        What its drivers found.
+    missing
+        Paths of the configurations asked for that have no folder.
+    families
+        Name of the published set that a pseudopotential belongs to, by checksum.
+    most_drawn
+        Of how many configurations figures are drawn; the lowest of each structure come first.
+    progress
+        Called with how many configurations are written, of how many.
 
     Returns
     -------
@@ -54,30 +90,58 @@ def write_report(name: str, reports: Sequence[ConfigurationReport], folder: Path
         If the folder cannot be written.
     """
     make_folder(folder)
-    pages = [_page(report, report.path.removeprefix(f"{name}/").replace("/", "_"), folder) for report in reports]
+    chosen = _drawn(reports, most_drawn)
+    pages = []
+    for count, report in enumerate(reports, start=1):
+        stem = report.path.removeprefix(f"{name}/").replace("/", "_")
+        pages.append(_page(report, stem, folder, draw=report.path in chosen))
+        if progress is not None:
+            progress(count, len(reports))
     write_text(folder / "summary.csv", summary_csv(reports))
     write_text(folder / "layers.csv", layers_csv(reports))
+    if published is not None:
+        write_text(folder / "published.csv", published.to_frame().to_csv(index=False, lineterminator="\n"))
+    own = read_runs(Path(step.folder) for report in reports for step in report.steps)
+    runs = own + read_runs(path for driver in drivers for path in driver.folders)
+    write_text(folder / "calculations.csv", provenance.runs_frame(runs).to_csv(index=False, lineterminator="\n"))
     context = _context(name, reports, pages) | _energies(compared(reports), folder)
-    template = _environment().get_template("page.html.j2")
-    return write_text(folder / "report.html", template.render(context))
+    context |= {"drawn": len(chosen), "published": published}
+    context |= _of_drivers(drivers, folder) | _of_runs(own, runs, families or {}, drivers, folder)
+    context |= _told(reports, drivers, own or runs, missing)
+    context["contents"] = _contents(context)
+    page = _environment().get_template("page.html.j2").render(context | _code())
+    return write_text(folder / "report.html", page)
 
 
-def _page(report: ConfigurationReport, stem: str, folder: Path) -> dict[str, Any]:
+def _drawn(reports: Sequence[ConfigurationReport], most: int) -> set[str]:
+    """Return the paths of the configurations to draw: first the lowest of each structure, then as they come."""
+    lowest: dict[str, ConfigurationReport] = {}
+    for report in reports:
+        best = lowest.get(report.name)
+        if best is None or _energy(report) < _energy(best):
+            lowest[report.name] = report
+    wanted = dict.fromkeys([*(r.path for r in lowest.values()), *(r.path for r in reports)])
+    return set(list(wanted)[:most])
+
+
+def _energy(report: ConfigurationReport) -> float:
+    return float("inf") if report.energy is None else report.energy
+
+
+def _page(report: ConfigurationReport, stem: str, folder: Path, *, draw: bool) -> dict[str, Any]:
     """Write the figures of a configuration; return what the page shows of it."""
     relaxed = report.found.relaxed
     if relaxed is not None:
         table = relaxed.to_frame().to_csv(index=False, lineterminator="\n")
         write_text(folder / f"{stem}_structure.csv", table)
+    figures = [
+        {"name": one.name, "caption": one.caption, "svg": _save(one.figure, one.frame, folder, f"{stem}_{one.name}")}
+        for one in (draw_figures(report) if draw else ())
+    ]
     return {
         "report": report,
-        "figures": [
-            {
-                "name": one.name,
-                "caption": one.caption,
-                "svg": _save(one.figure, one.frame, folder, f"{stem}_{one.name}"),
-            }
-            for one in draw_figures(report)
-        ],
+        "side_views": [figure for figure in figures if figure["name"] == "side_view"],
+        "figures": [figure for figure in figures if figure["name"] != "side_view"],
         "layers": layer_table(report),
         "defect": defect_table(report.found.defect),
         "structure": structure_table(relaxed),
@@ -97,7 +161,7 @@ def _energies(table: ConfigurationEnergies | None, folder: Path) -> dict[str, An
     """Write the energies of the orders; a figure where at least two may be compared."""
     if table is None:
         return {"energies": None, "energies_figure": None}
-    if sum(value is not None for value in table.values) > 1:
+    if len(table.rows) <= 2 * MOST_DRAWN and sum(value is not None for value in table.values) > 1:
         return {
             "energies": table,
             "energies_figure": _save(draw_energies(table), table.to_frame(), folder, "energies"),
@@ -115,42 +179,111 @@ def _environment() -> Environment:
 
 
 def _context(name: str, reports: Sequence[ConfigurationReport], pages: list[dict[str, Any]]) -> dict[str, Any]:
-    finished = [r for r in reports if r.static is not None]
-    first = finished[0] if finished else None
+    """Return what the page shows of configurations."""
+    shown: dict[str, Any] = {}
+    for page in pages:
+        for figure in page["side_views"]:
+            shown.setdefault(page["report"].name, figure | {"name": page["report"].name})
     return {
         "name": name,
         "pages": pages,
         "version": __version__,
-        "caveats": list(dict.fromkeys(c for r in reports for c in r.caveats if "state reached" not in c)),
-        "failures": [(r, s) for r in reports for s in r.steps if s.state != "done"],
-        "settings": [] if first is None else _setting_rows(first.settings),
-        "code": ""
-        if first is None or first.static is None
-        else f"{_CODES[first.static.code]} {first.static.version}",
+        "date": date.today().isoformat(),
+        "structures": structures_table(reports),
+        "side_views": list(shown.values()),
+        "view_data": view_data(reports),
+        "layer_data": _layer_data(pages),
     }
 
 
-def _setting_rows(settings: Mapping[str, Mapping[str, tuple[Any, str]]]) -> list[dict[str, str]]:
-    """Return a row for each value of a setting, with the steps that have it."""
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for step, values in settings.items():
-        for key, (value, origin) in values.items():
-            if value not in ({}, None):
-                found.setdefault((key, _shown(key, value), origin), []).append(step)
-    rows = sorted(found.items(), key=lambda row: row[0][0])
-    return [
-        {"key": key, "value": value, "origin": origin, "steps": ", ".join(steps)}
-        for (key, value, origin), steps in rows
+def _layer_data(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return the layer tables of all configurations as one, with every column that any of them has."""
+    told = [(page["report"], page["layers"]) for page in pages if page["layers"] is not None]
+    columns = list(dict.fromkeys(column for _, table in told for column in table.header))
+    rows = [
+        [report.name, report.order, report.setting, *(cells.get(column, "–") for column in columns)]
+        for report, table in told
+        for cells in (dict(zip(table.header, row, strict=True)) for row in table.rows)
     ]
+    if len(told) < 2:
+        return None
+    return {"header": ["structure", "order", "U", *columns], "words": 5, "rows": rows}
 
 
-def _shown(key: str, value: Any) -> str:
-    if "cutoff" in key:
-        return f"{value:.1f} eV ({value / RYDBERG:.1f} Ry)"
-    if key == "path":
-        return f"{len(value['kpoints'])} points, {'-'.join(label for _, label in value['labels'])}"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} = {one}" for name, one in value.items())
-    if isinstance(value, list):
-        return " × ".join(map(str, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _of_drivers(drivers: Sequence[DriverFindings], folder: Path) -> dict[str, Any]:
+    kinds = {driver.kind for driver in drivers}
+    untested = [words for kind, words in _TESTS.items() if kind not in kinds]
+    return {
+        "drivers": [driver_page(driver, folder) for driver in drivers],
+        "tested": not untested,
+        "untested": " and the ".join(untested),
+    }
+
+
+def _of_runs(
+    own: Sequence[Run],
+    runs: Sequence[Run],
+    families: Mapping[str, str],
+    drivers: Sequence[DriverFindings],
+    folder: Path,
+) -> dict[str, Any]:
+    """Return what the page shows of calculations, and write the BibTeX file."""
+    citations = find_citations(runs, families=families, distorted=any(driver.distorted for driver in drivers))
+    if citations:
+        write_text(folder / "references.bib", to_bibtex(citations))
+    codes = dict.fromkeys(
+        f"{summary.CODES.get(run.code, run.code)} {run.result.get('version') or ''}".strip()
+        for run in runs
+        if run.result
+    )
+    return {
+        "code": ", ".join(codes),
+        "settings": provenance.settings_table(own or runs),
+        "run_table": provenance.run_table(runs),
+        "versions": provenance.versions_table(runs),
+        "pseudopotentials": provenance.pseudopotential_table(runs, families),
+        "costs": provenance.cost_table(runs),
+        "citations": citations,
+        "bibtex": to_bibtex(citations),
+    }
+
+
+def _told(
+    reports: Sequence[ConfigurationReport],
+    drivers: Sequence[DriverFindings],
+    runs: Sequence[Run],
+    missing: Sequence[str],
+) -> dict[str, Any]:
+    return {
+        "asked": summary.words_asked(reports, drivers, runs),
+        "found": summary.words_found(reports, drivers),
+        "problems": summary.find_problems(reports, drivers, missing),
+        "caveats": summary.counted(reports),
+    }
+
+
+def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the parts of the page for its head: where they begin and what they are called."""
+    parts = [
+        ("about", "Summary", True),
+        ("published", "Published and ours", context["published"]),
+        ("structures", "Structures", context["structures"]),
+        ("layers", "Layers", context["layer_data"]),
+        ("configurations", "Configurations", context["pages"]),
+        ("convergence", "Convergence and states", True),
+        ("energies-of-orders", "Energies", context["energies"]),
+        ("settings", "Settings", context["settings"]),
+        ("provenance", "Provenance", True),
+        ("citations", "Citations", context["citations"]),
+    ]
+    return [(place, title) for place, title, there in parts if there]
+
+
+def _code() -> dict[str, Any]:
+    """Return style and script of the page, and the policy by which a browser runs this script and loads nothing."""
+    parts = resources.files("heterodft.analysis.report") / "parts"
+    style, *scripts = ((parts / name).read_text(encoding="utf-8") for name in ("page.css", "tables.js", "view.js"))
+    script = "\n" + "".join(scripts)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return {"style": Markup(style), "script": Markup(script), "policy": policy}  # noqa: S704, our own files

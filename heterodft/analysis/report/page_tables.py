@@ -27,12 +27,20 @@ _LEAST_LENGTH, _LEAST_ANGLE = 0.001, 0.05
 
 @dataclass(frozen=True)
 class PageTable:
-    """A table as shown: ``words`` columns of text first, then numbers; ``most`` is the row to mark, if any."""
+    """A table as shown: ``words`` columns of text first, then numbers; ``most`` is the row to mark, if any.
+
+    Where text and numbers alternate, ``numbers`` names the columns of the latter.
+    """
 
     header: list[str]
     rows: list[list[str]]
     words: int
     most: int | None = None
+    numbers: frozenset[int] | None = None
+
+    def is_number(self, column: int) -> bool:
+        """Tell whether a column is set to the right."""
+        return column >= self.words if self.numbers is None else column in self.numbers
 
 
 _Column = tuple[str, "Callable[[LayerRow], float | None]", int]

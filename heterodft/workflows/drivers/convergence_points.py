@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.convergence_spec import for_kind
 from heterodft.workflows.drivers.driver import Point
 from heterodft.workflows.drivers.variants import as_variant
+from heterodft.workflows.mistakes import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +67,7 @@ def wanted_spec(campaign: Campaign, kind: str) -> ConvergenceSpec:
         return for_kind(getattr(campaign.converge, kind), kind, campaign.code)
     except ValidationError as error:
         first = error.errors()[0]
-        message = str(first["ctx"]["error"]) if first["type"] == "value_error" else f"{first['msg']}"
-        raise campaign.error(("converge", kind, *first["loc"]), message) from error
+        raise campaign.error(("converge", kind, *first["loc"]), in_words(first)) from error
     except ValueError as error:
         raise campaign.error(("converge", kind), str(error)) from error
 
@@ -225,13 +226,20 @@ def _all_chains(
             if kind != "layers" or spec.values is not None:
                 told = f"{error} (converge.{kind} at {label_of(kind, value, campaign.code)})"
                 raise CampaignError(told) from error
-            left_out.append(f"{label_of(kind, value, campaign.code)} cannot be built: {error}")
+            left_out.append(
+                f"{label_of(kind, value, campaign.code)} cannot be built: {_without_place(campaign, error)}"
+            )
             continue
         values.append(value)
         chains.append([[request for request in chain if request.step in _COMPARED] for chain in found])
     if len(values) < 2:
         raise campaign.error(("converge", kind), f"fewer than two points can be built: {left_out[0]}")
     return values, chains, left_out
+
+
+def _without_place(campaign: Campaign, error: CampaignError) -> str:
+    """Return what is wrong without file and line, where the campaign has other layers."""
+    return re.sub(rf"^{re.escape(str(campaign._path))}(:\d+)?: ", "", str(error))
 
 
 def _key(chain: Sequence[Request]) -> Key:

@@ -24,7 +24,7 @@ __all__ = ["summarize_walk"]
 
 _NO_FORCE = 1e-4
 """eV/Å."""
-_HEADS = {"iterations": "SCF iterations", "cpu_seconds": "CPU (s)"}
+_HEADS = {"iterations": "SCF iterations", "cpu_seconds": "CPU time (s)"}
 
 
 def summarize_walk(
@@ -42,7 +42,7 @@ def summarize_walk(
         drawn["convergence"] = found.plot()
     return Summary(
         title=f"Convergence of {driver.kind} in {driver.campaign}",
-        tables={"convergence": found.to_frame(), "points": DataFrame(rows)},
+        tables={"convergence": found.to_frame(), "points": DataFrame(rows).rename(columns=_HEADS)},
         words=tuple(_words(driver, walk, found, data)),
         data=data,
         figures=drawn,
@@ -126,9 +126,21 @@ def _words(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any])
     yield from _starts(data["points"])
     if driver.kind == "layers":
         yield "energies are those of the added layers, (E_n - E_m) / (N_n - N_m), unless they are of the cell"
+    if driver.kind == "smearing":
+        yield from _mesh_of_smearing(walk)
     yield from _doubts(walk, found)
     yield from (f"{point.label} was passed over, it failed: {reason}" for point, _, reason in walk.failed)
     yield from data["left_out"]
+
+
+def _mesh_of_smearing(walk: Walk) -> Iterator[str]:
+    """Say that a width is converged at its mesh only: a wide one hides what a coarse mesh lacks."""
+    if walk.chains:
+        meshes = dict.fromkeys("x".join(map(str, compared(chain).settings.kpoints)) for chain in walk.chains[-1])
+        yield (
+            f"this holds for the mesh {', '.join(meshes)} alone, and a narrower width needs a denser one: converge "
+            "kspacing at the smallest width in use"
+        )
 
 
 def _in_file(driver: Driver, key: str, label: str) -> str:

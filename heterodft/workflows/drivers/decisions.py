@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.drivers.driver import Decision, Driver
 
-__all__ = ["DECISION_FILE", "DRIVER_FILE", "is_open", "read_decision", "write_decision"]
+__all__ = ["DECISION_FILE", "DRIVER_FILE", "is_open", "is_to_look", "read_decision", "write_decision"]
 
 DRIVER_FILE, DECISION_FILE = "driver.json", "decision.json"
 
@@ -38,3 +38,12 @@ def is_open(folder: Path) -> bool:
     """Tell whether the folder of a campaign is that of a driver that has not ended."""
     decided = read_decision(folder)
     return (folder / DRIVER_FILE).is_file() and not (decided and decided[1])
+
+
+def is_to_look(folder: Path, identity: str) -> bool:
+    """Tell whether the driver of a folder has not ended and is the one that a look, by its identity, belongs to."""
+    try:
+        decided = read_json(folder / DECISION_FILE)
+        return bool(decided["id"] == identity.partition("-")[0] and not decided["ended"])
+    except (ReaderError, KeyError):
+        return False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.drivers.driver import Driver, Finished
     from heterodft.workflows.settings import Settings
 
-__all__ = ["CampaignCost", "cost_of_driver", "cost_of_recommendation"]
+__all__ = ["CampaignCost", "cost_of", "cost_of_driver", "cost_of_recommendation"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,13 @@ class CampaignCost:
         return dict(vars(self))
 
 
+def cost_of(requests: Iterable[Request], settings: Settings, calibration: Calibration) -> CampaignCost:
+    """Return the estimated cost of some calculations together."""
+    costs = [estimate_cost(request, settings, calibration=calibration) for request in requests]
+    hours = sum(cost.core_hours for cost in costs)
+    return CampaignCost(len(costs), hours, max((cost.memory for cost in costs), default=0.0))
+
+
 def cost_of_recommendation(
     campaign: Campaign, kind: str, value: float, settings: Settings, *, material: str | None = None
 ) -> tuple[CampaignCost, CampaignCost]:
@@ -62,7 +69,7 @@ def cost_of_recommendation(
     """
     calibration = calibrate(settings)
     present, changed = (
-        _cost((request for chain in campaign_chains(one, pseudo_dir=settings.pseudo_dir) for request in chain),
+        cost_of((request for chain in campaign_chains(one, pseudo_dir=settings.pseudo_dir) for request in chain),
               settings, calibration)
         for one in (campaign, campaign_at(campaign, kind, value, material=material))
     )  # fmt: skip
@@ -81,10 +88,4 @@ def cost_of_driver(driver: Driver, finished: Finished, settings: Settings) -> tu
     done = [r for p in driver.points if p.label in visited for chain in p.chains for r in chain]
     saved = [r for p in driver.points if p.label not in visited for chain in p.chains for r in chain]
     calibration = calibrate(settings)
-    return _cost(done, settings, calibration), _cost(saved, settings, calibration)
-
-
-def _cost(requests: Iterable[Request], settings: Settings, calibration: Calibration) -> CampaignCost:
-    costs = [estimate_cost(request, settings, calibration=calibration) for request in requests]
-    hours = sum(cost.core_hours for cost in costs)
-    return CampaignCost(len(costs), hours, max((cost.memory for cost in costs), default=0.0))
+    return cost_of(done, settings, calibration), cost_of(saved, settings, calibration)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from heterodft.analysis.plots.response_course import Curve
     from heterodft.analysis.response import EquivalentSites
-    from heterodft.analysis.response_figure import Curve
     from heterodft.analysis.result import Result
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.drivers.driver import Driver, Finished
@@ -51,14 +51,11 @@ def summarize(driver: Driver, finished: Finished, *, figures: bool = False) -> S
 
 def _narrow(courses: Sequence[Course]) -> DataFrame:
     """Return the table of U with what fits a window."""
-    heads = {
-        "structure": "structure", "order": "order", "round": "round", "q_mesh": "q-mesh", "sites": "sites",
-        "layer": "layer", "U_in_eV": "U put in", "U_out_eV": "U found", "state": "state",
-    }  # fmt: skip
     table = _table(courses)
     if not len(table):
         return table
-    found = table[list(heads)].rename(columns=heads)
+    shown = ["structure", "order", "round", "q-mesh", "sites", "layer", "U put in (eV)", "U found (eV)", "state"]
+    found = table[shown].rename(columns=lambda name: name.removesuffix(" (eV)"))
     return found.drop(columns=[name for name in ("round", "layer") if found[name].nunique() == 1])
 
 
@@ -173,14 +170,14 @@ def _rows(course: Course, measured: Measured) -> list[dict[str, Any]]:
                 "structure": request.about["name"],
                 "order": request.about["order"],
                 "round": measured.round,
-                "q_mesh": "x".join(map(str, measured.mesh)),
+                "q-mesh": "x".join(map(str, measured.mesh)),
                 "sites": _site_names(measured, group),
                 "layer": measured.layers[site],
-                "U_in_eV": measured.put_in[site],
-                "U_out_eV": round(group.value, 4),
-                "spread_eV": round(group.spread, 4),
-                "chi0_per_eV": chi0,
-                "chi_per_eV": chi,
+                "U put in (eV)": measured.put_in[site],
+                "U found (eV)": round(group.value, 4),
+                "spread (eV)": round(group.spread, 4),
+                "chi0 (1/eV)": chi0,
+                "chi (1/eV)": chi,
                 "state": measured.doubt or "kept",
             }
         )
@@ -232,9 +229,9 @@ def _cost_table(courses: Sequence[Course], finished: Finished) -> DataFrame:
             {
                 "path": request.path,
                 "step": request.step,
-                "scf_iterations": result.all_iterations,
-                "cpu_seconds": result.all_cpu_seconds,
-                "wall_seconds": result.wall_seconds,
+                "SCF iterations": result.all_iterations,
+                "CPU time (s)": result.all_cpu_seconds,
+                "wall time (s)": result.wall_seconds,
             }
             for request, result in _spent(courses, finished)
         ]
@@ -242,7 +239,7 @@ def _cost_table(courses: Sequence[Course], finished: Finished) -> DataFrame:
 
 
 def _figure(courses: Sequence[Course]) -> Figure:
-    from heterodft.analysis.response_figure import draw_response
+    from heterodft.analysis.plots.response_course import draw_response
 
     over_meshes = [curve for course in courses for curve in _curves(course.name, course.meshes, rounds=False)]
     over_rounds = [curve for course in courses for curve in _curves(course.name, course.rounds, rounds=True)]
@@ -251,7 +248,7 @@ def _figure(courses: Sequence[Course]) -> Figure:
 
 def _curves(name: str, points: Sequence[Measured], *, rounds: bool) -> list[Curve]:
     """Return U of each element in each layer."""
-    from heterodft.analysis.response_figure import Curve
+    from heterodft.analysis.plots.response_course import Curve
 
     return [
         Curve(

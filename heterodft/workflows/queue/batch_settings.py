@@ -25,6 +25,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Valid
 from heterodft.errors import SettingsError, did_you_mean
 from heterodft.units import parse_quantity
 from heterodft.workflows.fields import Spec, as_list
+from heterodft.workflows.mistakes import in_words
 
 if TYPE_CHECKING:
     from heterodft.workflows.settings import Settings
@@ -120,14 +121,7 @@ class BatchSettings(Spec):
 
 
 _KEYS = {"partition", *BatchSettings.model_fields}
-_WORDS = {
-    "missing": "is missing",
-    "string_pattern_mismatch": "only letters, digits and . , : / @ + = - _ are possible",
-    "string_type": "give a text",
-    "int_type": "give a whole number",
-    "list_type": "give a list, [a, b]",
-    "greater_than_equal": "give at least 1",
-}
+_CHARACTERS = "only letters, digits and . , : / @ + = - _ are possible"
 _EXAMPLES = {"scheduler": "slurm", "walltime": "4 h"}
 
 
@@ -168,4 +162,6 @@ def _in_words(mistake: Any) -> str:
         return "batch: give queue: or partition:, not both"
     if mistake["type"] == "literal_error":
         return f"{place}{mistake['input']!r}; known: {mistake['ctx']['expected']}"
-    return f"{place}{mistake['input']!r}; {_WORDS.get(mistake['type'], mistake['msg'])}"
+    if mistake["type"] == "string_pattern_mismatch":
+        return f"{place}{mistake['input']!r}; {_CHARACTERS}"
+    return f"{place}{in_words(mistake)}"

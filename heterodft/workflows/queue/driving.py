@@ -32,7 +32,8 @@ from heterodft.workflows.queue.entries import UNFINISHED, Entries, is_look
 from heterodft.workflows.queue.firetasks import Drive
 from heterodft.workflows.queue.identity import worker_name
 from heterodft.workflows.queue.launchpad import add_workflows, exclusive, open_launchpad, queue_errors
-from heterodft.workflows.queue.submission import Submitter
+from heterodft.workflows.queue.submission import Submission
+from heterodft.workflows.queue.submitter import Submitter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -221,7 +222,7 @@ class _Look:
             if any(look.state in UNFINISHED and _number(look) > _number(own) for look in looks):
                 return True  # after a retry or a death: that one will see what this one saw
             last = _next_look(driver, own.folder, looks, self.command)
-            submitter = Submitter(self.launchpad, self.settings, self.command)
+            submitter = Submitter(self.launchpad, self.settings, self.command, Submission())
             busy = submitter.in_the_way(chains)
             if busy is not None:  # by an older driver, or since the campaign was changed
                 self.launchpad.append_wf(Workflow([last]), [busy])

@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 
     from fireworks.core.launchpad import LaunchPad
 
-__all__ = ["UNFINISHED", "Entries", "Entry", "is_look"]
+__all__ = ["TAKEN_OUT", "UNFINISHED", "Entries", "Entry", "is_look"]
 
 UNFINISHED = ("WAITING", "READY", "PAUSED", "RESERVED", "RUNNING")
 """States of an entry that runs or will, as FireWorks calls them."""
+TAKEN_OUT = ("DEFUSED", "ARCHIVED")
 
 _WANTED = {"_id": 0, "fw_id": 1, "state": 1, "name": 1, "spec.folder": 1, "spec.calculation": 1}
 

@@ -13,7 +13,7 @@ from heterodft.analysis.state_marks import STATE_FILE, is_accepted, words_of
 from heterodft.errors import QueueError, ReaderError
 from heterodft.files import read_json
 from heterodft.templates.steps import NEED_A_STATIC_STEP
-from heterodft.workflows.drivers.decisions import DRIVER_FILE, read_decision
+from heterodft.workflows.drivers.decisions import DRIVER_FILE, is_to_look, read_decision
 from heterodft.workflows.queue.entries import is_look
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def read_queue(settings: Settings) -> list[QueueEntry]:
     """Read the calculations of the queue, oldest first; empty when there is no queue yet.
 
     Those that were moved aside, since the settings of their campaign changed, are left out unless they run; of a
-    driver, which has an entry for each look at its results, only the one to come is there.
+    driver, which has an entry for each look at its results, only the one to come is there, cancelled or not.
 
     Raises
     ------
@@ -139,14 +139,19 @@ def _rows_of_server(settings: Settings) -> list[tuple[str, str, str, str]]:
 def _is_replaced(entry: QueueEntry) -> bool:
     """Tell whether an entry is of the past: moved aside, or a look of a driver that has been made."""
     if is_look(entry.identity) and entry.state in ("done", "cancelled"):
-        return True
+        return entry.state == "done" or not is_to_look(entry.folder, entry.identity)
     return entry.state in ("done", "cancelled") and entry.folder.name == f"{entry.step}-{entry.identity}"
 
 
 def _mark_blocked(entries: list[QueueEntry]) -> list[QueueEntry]:
     """Leave out cancelled entries that were replaced, and mark what waits in a chain with a failed one."""
     live = {entry.path for entry in entries if entry.state != "cancelled"}
-    kept = [entry for entry in entries if entry.state != "cancelled" or entry.path not in live]
+    last = {entry.path: entry for entry in entries if is_look(entry.identity)}  # of several that were cancelled
+    kept = [
+        entry
+        for entry in entries
+        if entry.state != "cancelled" or (entry.path not in live and last.get(entry.path, entry) is entry)
+    ]
     broken: dict[str, str] = {}
     for entry in kept:
         if entry.state in ("failed", "cancelled") and entry.step not in NEED_A_STATIC_STEP:

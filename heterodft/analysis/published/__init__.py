@@ -1,0 +1,1 @@
+"""What papers published beside what came out, see `heterodft.analysis.published.comparison`."""

@@ -1,0 +1,51 @@
+"""With which settings a number was computed, in one line, and what makes it a demonstration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from heterodft.analysis.energies.calculation_settings import settings_of
+from heterodft.analysis.report.caveats import is_low_cutoff
+from heterodft.units import RYDBERG
+
+if TYPE_CHECKING:
+    from heterodft.analysis.report.collect import ConfigurationReport
+    from heterodft.analysis.result import Result
+
+__all__ = ["doubts_of", "method_of", "settings_in_words"]
+
+_CODES = {"espresso": "pw.x", "vasp": "VASP"}
+
+
+def settings_in_words(result: Result) -> str:
+    """Return ``pw.x 6.7, PBE, 60 Ry, 4 × 4 × 3 k-points, U Cr 3 eV, ideal positions, 22 atoms``."""
+    told = settings_of(result)
+    words = [f"{_CODES.get(result.code, result.code)} {result.version}", str(told["xc"] or "")]
+    if told["cutoff"] is not None:
+        in_rydberg = result.code == "espresso"
+        words.append(f"{told['cutoff'] / RYDBERG:.0f} Ry" if in_rydberg else f"{told['cutoff']:.0f} eV")
+    mesh = told["kpoints"]
+    if mesh is not None:
+        words.append(f"{' × '.join(map(str, mesh)) if isinstance(mesh, list | tuple) else mesh} k-points")
+    words += [f"U {element} {value}" for element, value in sorted((told["hubbard"] or {}).items())]
+    words.append("relaxed" if told.get("relaxed") else "ideal positions")
+    words.append(f"{len(result.structure)} atoms")
+    return ", ".join(filter(None, words))
+
+
+def method_of(result: Result) -> tuple[object, ...]:
+    """Return what two cells must share for a difference of their numbers to mean something.
+
+    Cell, mesh and U may be what is varied.
+    """
+    told = settings_of(result)
+    return (told["code"], told["xc"], told["cutoff"], bool(told.get("relaxed")))
+
+
+def doubts_of(report: ConfigurationReport) -> list[str]:
+    """Return why no number of a configuration is more than a demonstration."""
+    if report.static is None:
+        return []
+    protocol = report.static.request.get("about", {}).get("protocol")
+    doubts = ["the protocol fast is a demonstration"] if protocol == "fast" else []
+    return doubts + (["the cutoff is not converged"] if is_low_cutoff(report.static) else [])

@@ -1,0 +1,178 @@
+"""The first thing on the page: what was asked, what came out in words, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from heterodft.analysis.plots.style import pretty
+from heterodft.analysis.report.page_tables import number
+from heterodft.analysis.state_marks import OTHER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from heterodft.analysis.report.collect import ConfigurationReport
+    from heterodft.analysis.report.drivers import DriverFindings
+    from heterodft.analysis.report.runs import Run
+
+__all__ = ["Problem", "counted", "find_problems", "words_asked", "words_found"]
+
+CODES = {"espresso": "Quantum ESPRESSO", "vasp": "VASP"}
+_FEW, _MANY = 4, 12
+_LEAST_MOMENT = 0.05
+"""μB of a plane below which it counts as without one."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with some calculations, each in a line."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+def words_asked(
+    reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFindings], runs: Sequence[Run]
+) -> list[str]:
+    """Return in sentences what was asked for, and how far it is."""
+    names = list(dict.fromkeys(report.name for report in reports))
+    told = []
+    if reports:
+        parts = [
+            f"{len(reports)} configuration{_s(reports)} of {len(names)} structure{_s(names)}: {_listed(names)}",
+            f"magnetic order {_listed(_each(run.about.get('order') for run in runs))}",
+            f"Hubbard U {_listed(_each(run.about.get('hubbard') for run in runs))}",
+            f"steps {_listed(_each(step.step for report in reports for step in report.steps))}",
+        ]
+        told.append("; ".join(parts) + ".")
+    if drivers:
+        told.append(f"Questions: {_listed([driver.kind.replace('_', ' ') for driver in drivers])}.")
+    codes = _each(_code(run) for run in runs if run.result)
+    functionals = _each(run.settings.get("xc") for run in runs)
+    protocols = _each(run.about.get("protocol") for run in runs)
+    if codes:
+        told.append(f"{_listed(codes)}, functional {_listed(functionals)}, protocol {_listed(protocols)}.")
+    done = sum(bool(run.result) for run in runs)
+    told.append(f"{done} of {len(runs)} calculations are finished." if runs else "No calculation was found.")
+    return told
+
+
+def _code(run: Run) -> str:
+    return f"{CODES.get(run.code, run.code)} {run.result.get('version') or ''}".strip()
+
+
+def _each(values: Iterable[object]) -> list[str]:
+    return list(dict.fromkeys(str(value) for value in values if value))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names one after another, of many the first and their number."""
+    if len(names) > 2 * _FEW:
+        return f"{', '.join(names[:_FEW])} … and {len(names) - _FEW} more"
+    return ", ".join(names) or "–"
+
+
+def _s(items: Sequence[object]) -> str:
+    return "s" * (len(items) != 1)
+
+
+def words_found(reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFindings]) -> list[str]:
+    """Return what came out: of each driver its answer, then a sentence a structure and U; of many only the first."""
+    told = [f"{driver.title}: {driver.words[0] if driver.words else driver.state}" for driver in drivers]
+    families: dict[tuple[str, str], list[ConfigurationReport]] = {}
+    for report in reports:
+        if report.static is not None:
+            families.setdefault((report.name, report.hubbard), []).append(report)
+    sentences = [_family(members) for members in families.values()]
+    told += sentences[:_MANY]
+    if len(sentences) > _MANY:
+        told.append(f"… and {len(sentences) - _MANY} more structures or values of U, in the table below.")
+    return told
+
+
+def _family(members: Sequence[ConfigurationReport]) -> str:
+    """Return what came out of one structure and U: the lowest configuration, and how far the others are above it."""
+    compared = sorted((r for r in members if _above(r) is not None), key=lambda r: _above(r) or 0.0)
+    lowest = compared[0] if compared else members[0]
+    head = f"{lowest.name} ({lowest.label}), U {lowest.hubbard}: "
+    told = [f"{_order(r)} {_distance(lowest, r)}" for r in compared[1:] if r.ranked and not r.ranked.same_as]
+    if told:
+        more = f" and {len(told) - _FEW} more" if len(told) > _FEW else ""
+        head += f"lowest is {_order(lowest)} ({', '.join(told[:_FEW])}{more}), with "
+    return head + "; ".join(_properties(lowest)) + "."
+
+
+def _above(report: ConfigurationReport) -> float | None:
+    return None if report.ranked is None else report.ranked.per_formula_unit
+
+
+def _distance(lowest: ConfigurationReport, report: ConfigurationReport) -> str:
+    return f"{(_above(report) or 0.0) - (_above(lowest) or 0.0):+.1f} meV per formula unit"
+
+
+def _order(report: ConfigurationReport) -> str:
+    """Return the order asked for, and the one reached where it is another."""
+    reached = "" if report.ranked is None else report.ranked.state
+    return f"{report.order} (reached: {reached or report.state})" if report.state in OTHER else report.order
+
+
+def _properties(report: ConfigurationReport) -> Iterator[str]:
+    """Return gap, moment and the plane that carries most of it; what makes them doubtful comes last."""
+    if report.gap is not None:
+        gap = report.gap_text if report.gap.metal else f"gap {report.gap_text}"
+        yield gap + (f" ({report.path_gap_text} on the path of the bands)" if report.path_gap_text else "")
+    if report.moment is not None:
+        yield f"moment of the cell {number(report.moment, 2)} μB" + "".join(_largest_moment(report))
+    if report.static is not None and report.static.converged is False:
+        yield "the SCF cycle did not converge, so that these numbers mean nothing"
+    if report.state in OTHER:
+        yield f"not in the state asked for ({report.state})"
+
+
+def _largest_moment(report: ConfigurationReport) -> Iterator[str]:
+    rows = [row for row in report.layers if row.moment_sphere is not None or row.moment_lowdin is not None]
+    if not rows:
+        return
+    kind = "sphere" if rows[0].moment_sphere is not None else "Löwdin"
+    values = [row.moment_sphere if kind == "sphere" else row.moment_lowdin for row in rows]
+    largest, row = max(zip(values, rows, strict=True), key=lambda pair: abs(pair[0] or 0.0))
+    if largest is not None and abs(largest) >= _LEAST_MOMENT:
+        plane = f"{pretty(row.layer)} {pretty(row.formula)}"
+        yield f", the largest of a plane {number(largest, 2)} μB ({kind}) in {plane}"
+
+
+def find_problems(
+    reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFindings], missing: Sequence[str] = ()
+) -> list[Problem]:
+    """Return what failed, is not converged, not in the state asked for, or not comparable; only what there is."""
+    unfinished = [
+        f"{report.path}/{step.step}: {step.state}{f' – {step.reason}' if step.reason else ''}"
+        for report in reports
+        for step in report.steps
+        if step.state != "done"
+    ]
+    unfinished += [f"{path}: failed – {reason}" for driver in drivers for path, reason in driver.failures.items()]
+    open_ones = [f"{driver.name}: {driver.state}" for driver in drivers if driver.state != "finished"]
+    not_converged = [r.path for r in reports if r.static is not None and r.static.converged is False]
+    others = [f"{r.path}: {r.state}" for r in reports if r.state in OTHER]
+    alone = [f"{r.path}: {r.ranked.reason}" for r in reports if r.ranked is not None and r.ranked.reason]
+    touched = [
+        f"{r.path}: {note}" for r in reports for note in r.corrections if "not comparable" in note
+    ]  # fmt: skip
+    found = [
+        Problem("Not finished", tuple(unfinished)),
+        Problem("Not submitted", tuple(missing)),
+        Problem("Questions without a sure answer", tuple(open_ones)),
+        Problem("SCF cycle not converged: no number of these means anything", tuple(not_converged)),
+        Problem("Not in the magnetic state asked for", tuple(others)),
+        Problem("Energies that are not compared", tuple(dict.fromkeys([*alone, *touched]))),
+    ]
+    return [problem for problem in found if problem.lines]
+
+
+def counted(reports: Sequence[ConfigurationReport]) -> list[str]:
+    """Return each caveat once, with how many configurations it holds for where that is not all."""
+    counts = Counter(c for r in reports for c in dict.fromkeys(r.caveats) if "state reached" not in c)
+    return [c if n == len(reports) else f"{c} ({n} of {len(reports)} configurations)" for c, n in counts.items()]
