@@ -40,6 +40,16 @@ class _OneOrMore:
 one_or_more = _OneOrMore()
 
 
+class _OrText:
+    """In the JSON schema, a text may stand for the value."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string", "minLength": 1}, handler(core)]}
+
+
+or_text = _OrText()
+
+
 class or_word:  # noqa: N801, it stands among functions such as `reading`
     """In the JSON schema, one of some words may stand for the value."""
 

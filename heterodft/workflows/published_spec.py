@@ -12,7 +12,7 @@ from heterodft.analysis.published.statements import Statement, parse_statement, 
 from heterodft.analysis.published.vocabulary import QUANTITIES
 from heterodft.errors import did_you_mean
 from heterodft.units import parse_quantity
-from heterodft.workflows.fields import Spec, as_list, no_truth, reading
+from heterodft.workflows.fields import Spec, as_list, form, no_truth, one_or_more, quantity_form, reading
 
 __all__ = ["FigureSpec", "LimitSpec", "OursSpec", "PublishedSpec", "SelectionSpec"]
 
@@ -51,18 +51,29 @@ def _parameter(value: Any) -> float:
     return size
 
 
-Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
-Texts = Annotated[list[str], BeforeValidator(_texts), Field(min_length=1)]
+_NUMBER_OR_TEXT: dict[str, Any] = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "number"}]}
+Text = Annotated[str, BeforeValidator(_text), Field(min_length=1), form(**_NUMBER_OR_TEXT)]
+Texts = Annotated[list[Text], BeforeValidator(_texts), Field(min_length=1), one_or_more]
 ElementName = Annotated[str, BeforeValidator(_element)]
-Elements = Annotated[list[ElementName], BeforeValidator(as_list), Field(min_length=1)]
+Elements = Annotated[list[ElementName], BeforeValidator(as_list), Field(min_length=1), one_or_more]
+_RANGE = {"type": "array", "items": _NUMBER_OR_TEXT, "minItems": 2, "maxItems": 2}
+Anything = Annotated[Any, form(**_NUMBER_OR_TEXT)]
+Stated = Annotated[Any, form(anyOf=[_NUMBER_OR_TEXT, _RANGE])]
+Parameter = Annotated[float, reading(_parameter), form(**quantity_form("energy", exclusiveMinimum=0))]
 
 
 class SelectionSpec(Spec):
     """Configurations: names with ``*``; without an order, the lowest in energy."""
 
-    structure: Texts | None = None
-    order: Text | None = None
-    hubbard: Text | None = None
+    structure: Texts | None = Field(
+        default=None, description="Names of structures, with *; all by default", examples=["sl-V_O*"]
+    )
+    order: Text | None = Field(
+        default=None, description="State reached; by default that of the lowest energy", examples=["FM"]
+    )
+    hubbard: Text | None = Field(
+        default=None, description="Name of the U in the folders, with *; all by default", examples=["Ta-5d-1eV"]
+    )
 
     def to_selection(self) -> Selection:
         """Return it as analysis takes it."""
@@ -72,19 +83,39 @@ class SelectionSpec(Spec):
 class OursSpec(SelectionSpec):
     """A quantity, of which configurations, and the options that mean something to it."""
 
-    quantity: Annotated[str, reading(_quantity)]
-    minus: SelectionSpec | None = None
-    per: Text | None = None
-    spin: Literal["up", "down"] | None = None
-    elements: Elements | None = None
-    layers: Texts | None = None
-    where: Literal["defect", "neighbours"] | None = None
-    share: Annotated[bool, Field(strict=True)] = False
-    carriers: Literal["electrons", "holes"] | None = None
-    largest: Literal["moment", "carriers"] | None = None
-    bulks: dict[str, Text] | None = None
-    parameters: dict[ElementName, Annotated[float, reading(_parameter)]] | None = None
-    material: Text | None = None
+    quantity: Annotated[str, reading(_quantity), form(enum=list(QUANTITIES))] = Field(
+        description="What of ours is put beside it", examples=["moment"]
+    )
+    minus: SelectionSpec | None = Field(default=None, description="Of which configurations it is subtracted")
+    per: Text | None = Field(
+        default=None, description="cell, f.u., atom, magnetic ion or an element; by the quantity", examples=["Cr"]
+    )
+    spin: Literal["up", "down"] | None = Field(default=None, description="Of a gap: of one spin")
+    elements: Elements | None = Field(
+        default=None, description="Only these elements; all by default", examples=[["O"]]
+    )
+    layers: Texts | None = Field(
+        default=None, description="Only these layers, with *; all by default", examples=[["KTaO3:*"]]
+    )
+    where: Literal["defect", "neighbours"] | None = Field(
+        default=None, description="Only at the defect, or at its nearest neighbours"
+    )
+    share: Annotated[bool, Field(strict=True)] = Field(default=False, description="As a part of the whole cell's, %")
+    carriers: Literal["electrons", "holes"] | None = Field(
+        default=None, description="Of carriers: which; electrons by default"
+    )
+    largest: Literal["moment", "carriers"] | None = Field(
+        default=None, description="Of largest_layer: in what; moment by default"
+    )
+    bulks: dict[str, Text] | None = Field(
+        default=None,
+        description="Of charge: the structure of each bulk material to compare with",
+        examples=[{"LaNiO3": "LaNiO3"}],
+    )
+    parameters: dict[ElementName, Parameter] | None = Field(
+        default=None, description="Of stoner: I of an element for one spin, eV", examples=[{"Ru": 0.6}]
+    )
+    material: Text | None = Field(default=None, description="Of misfit: the material that is strained")
 
     @model_validator(mode="after")
     def _options_of_the_quantity(self) -> Self:
@@ -133,22 +164,27 @@ class OursSpec(SelectionSpec):
 class LimitSpec(Spec):
     """The best verdict that a setting allows, and why; `campaign` says of which, ``*-small``."""
 
-    to: Literal["trend only", "not reached"]
-    because: Text
-    campaign: Text = "*"
+    to: Literal["trend only", "not reached"] = Field(description="The best verdict")
+    because: Text = Field(description="Why no better one", examples=["one layer of each has no inside"])
+    campaign: Text = Field(default="*", description="Of the campaigns of this name, with *")
 
 
 class FigureSpec(Spec):
     """One figure of a paper, or of some campaigns only; without `ours` it is not computed, and `because` says why."""
 
-    what: Text
-    theirs: Any
-    ours: OursSpec | None = None
-    tolerance: Annotated[Any, BeforeValidator(no_truth)] = None
-    limit: LimitSpec | None = None
-    note: Text | None = None
-    because: Text | None = None
-    campaign: Text = "*"
+    what: Text = Field(description="The figure in words", examples=["gap without vacancy"])
+    theirs: Stated = Field(
+        description="A number with its unit, two as a range, a comparison (> 0) or a word of the quantity",
+        examples=["3.0 eV"],
+    )
+    ours: OursSpec | None = Field(default=None, description="What of ours is put beside it; none where not computed")
+    tolerance: Annotated[Anything, BeforeValidator(no_truth)] = Field(
+        default=None, description="By how much ours may differ; 10 % by default", examples=["0.1 eV"]
+    )
+    limit: LimitSpec | None = Field(default=None, description="The best verdict that the settings allow")
+    note: Text | None = Field(default=None, description="Shown beside theirs")
+    because: Text | None = Field(default=None, description="Shown beside the verdict; needed without ours")
+    campaign: Text = Field(default="*", description="A figure of the campaigns of this name only, with *")
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> Self:
@@ -209,11 +245,15 @@ class PublishedSpec(Spec):
         Names of the report's figures, with ``*``, that go beside the table.
     """
 
-    source: Text
-    figures: Annotated[list[FigureSpec], Field(min_length=1)]
-    doi: Annotated[str, Field(pattern=r"^10\.\d{4,9}/\S+$")] | None = None
-    asked: Text | None = None
-    pictures: Annotated[list[Text], BeforeValidator(as_list)] = Field(default=[])
+    source: Text = Field(description="Journal, volume, page", examples=["Nano Lett. 24, 7134 (2024)"])
+    figures: Annotated[list[FigureSpec], Field(min_length=1)] = Field(description="Its figures, in the order to show")
+    doi: Annotated[str, Field(pattern=r"^10\.\d{4,9}/\S+$")] | None = Field(
+        default=None, description="What follows doi.org/"
+    )
+    asked: Text | None = Field(default=None, description="The question of the paper, in a sentence")
+    pictures: Annotated[list[Text], BeforeValidator(as_list), one_or_more] = Field(
+        default=[], description="Names of figures of the report, with *, that go beside the table"
+    )
 
     def to_published(self) -> Published:
         """Return it as analysis takes it."""

@@ -164,7 +164,7 @@ def test_no_mistake_is_told_in_the_words_of_a_library(tmp_path):
             try:
                 Campaign.model_validate(document)
             except ValidationError as error:
-                message = _validation_message(Path("c.yaml"), lines, error)
+                message = _validation_message(Campaign, Path("c.yaml"), lines, error)
                 told.add(f"{where} = {value!r}: {message}")
         holder[key] = kept
     assert len(told) > 300

@@ -62,7 +62,7 @@ def known_starters() -> dict[str, Starter]:
     """Return the templates by name, followed by the examples."""
     here = Path(str(resources.files(__name__)))
     files = {name: here / f"{name}.yaml" for name in _GENERAL}
-    for path in sorted(_examples().glob("*/*.yaml")):
+    for path in sorted(path for path in _examples().glob("*/*.yaml") if path.stem != "published"):
         name = path.parent.name if path.stem == "campaign" else f"{path.parent.name}-{path.stem}"
         files.setdefault(name, path)
     return {name: Starter(name, _first_comment(path), path) for name, path in files.items()}
@@ -110,7 +110,7 @@ def starter_text(starter: Starter, *, name: str | None = None) -> str:
             lines += _other_keys(_SECTIONS[mark[2]], mark[1], _keys_beside(text[:number], mark[1]))
         elif name is not None and line.startswith("name:"):
             lines.append(re.sub(r"^name: *[\w.-]+ ?", lambda _: f"name: {name} ", line).rstrip())
-        elif not line.startswith("# yaml-language-server:"):
+        elif not line.startswith(("# yaml-language-server:", "published: published.yaml")):  # no such file beside it
             lines.append(line)
     return "\n".join(lines) + "\n"
 
