@@ -23,6 +23,7 @@ from heterodft.workflows.fields import (
     Spacing,
     Spec,
     form,
+    or_text,
     quantity_form,
     reading,
 )
@@ -407,8 +408,10 @@ class Campaign(Spec):
         examples=[{"cutoff": {}}],
     )
     run: RunSpec = Field(default=RunSpec(), description="How to run, usually kept in the settings of the machine")
-    published: PublishedSpec | None = Field(
-        default=None, description="What a paper published, put beside what comes out by heterodft report"
+    published: Annotated[PublishedSpec, or_text] | None = Field(
+        default=None,
+        description="What a paper published, put beside what comes out by heterodft report; or a file with it",
+        examples=["published.yaml"],
     )
 
     _path: Path = PrivateAttr(default=Path("campaign.yaml"))

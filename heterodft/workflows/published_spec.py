@@ -12,7 +12,7 @@ from heterodft.analysis.published.statements import Statement, parse_statement, 
 from heterodft.analysis.published.vocabulary import QUANTITIES
 from heterodft.errors import did_you_mean
 from heterodft.units import parse_quantity
-from heterodft.workflows.fields import Spec, as_list, no_truth, reading
+from heterodft.workflows.fields import Spec, as_list, form, no_truth, one_or_more, quantity_form, reading
 
 __all__ = ["FigureSpec", "LimitSpec", "OursSpec", "PublishedSpec", "SelectionSpec"]
 
@@ -51,18 +51,18 @@ def _parameter(value: Any) -> float:
     return size
 
 
-Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
-Texts = Annotated[list[str], BeforeValidator(_texts), Field(min_length=1)]
+Text = Annotated[str, BeforeValidator(_text), Field(min_length=1), form(type=["string", "number"])]
+Texts = Annotated[list[Text], BeforeValidator(_texts), Field(min_length=1), one_or_more]
 ElementName = Annotated[str, BeforeValidator(_element)]
-Elements = Annotated[list[ElementName], BeforeValidator(as_list), Field(min_length=1)]
+Elements = Annotated[list[ElementName], BeforeValidator(as_list), Field(min_length=1), one_or_more]
 
 
 class SelectionSpec(Spec):
     """Configurations: names with ``*``; without an order, the lowest in energy."""
 
-    structure: Texts | None = None
-    order: Text | None = None
-    hubbard: Text | None = None
+    structure: Texts | None = Field(default=None, description="Names of structures, with *; all by default")
+    order: Text | None = Field(default=None, description="Magnetic order; the lowest in energy by default")
+    hubbard: Text | None = Field(default=None, description="Label of U, with *; all by default")
 
     def to_selection(self) -> Selection:
         """Return it as analysis takes it."""
@@ -72,19 +72,32 @@ class SelectionSpec(Spec):
 class OursSpec(SelectionSpec):
     """A quantity, of which configurations, and the options that mean something to it."""
 
-    quantity: Annotated[str, reading(_quantity)]
-    minus: SelectionSpec | None = None
-    per: Text | None = None
-    spin: Literal["up", "down"] | None = None
-    elements: Elements | None = None
-    layers: Texts | None = None
-    where: Literal["defect", "neighbours"] | None = None
-    share: Annotated[bool, Field(strict=True)] = False
-    carriers: Literal["electrons", "holes"] | None = None
-    largest: Literal["moment", "carriers"] | None = None
-    bulks: dict[str, Text] | None = None
-    parameters: dict[ElementName, Annotated[float, reading(_parameter)]] | None = None
-    material: Text | None = None
+    quantity: Annotated[str, reading(_quantity), form(enum=sorted(QUANTITIES))] = Field(
+        description="Quantity that is put beside it"
+    )
+    minus: SelectionSpec | None = Field(default=None, description="Configuration whose value is taken away")
+    per: Text | None = Field(
+        default=None, description="Of what the value is: cell, f.u., atom, magnetic ion, or an element"
+    )
+    spin: Literal["up", "down"] | None = Field(default=None, description="Of one spin only")
+    elements: Elements | None = Field(default=None, description="Of these elements only")
+    layers: Texts | None = Field(default=None, description="Of these layers only, with *")
+    where: Literal["defect", "neighbours"] | None = Field(
+        default=None, description="Of the sites of a defect or of its neighbours only"
+    )
+    share: Annotated[bool, Field(strict=True)] = Field(default=False, description="As a part of the whole cell's")
+    carriers: Literal["electrons", "holes"] | None = Field(
+        default=None, description="Which carriers; electrons by default"
+    )
+    largest: Literal["moment", "carriers"] | None = Field(
+        default=None, description="What is largest; the moment by default"
+    )
+    bulks: dict[str, Text] | None = Field(default=None, description="Folders of bulk runs by material")
+    parameters: (
+        dict[ElementName, Annotated[float, reading(_parameter), form(**quantity_form("energy", exclusiveMinimum=0))]]
+        | None
+    ) = Field(default=None, description="Stoner parameters by element, eV")
+    material: Text | None = Field(default=None, description="Of this material only")
 
     @model_validator(mode="after")
     def _options_of_the_quantity(self) -> Self:
@@ -133,22 +146,24 @@ class OursSpec(SelectionSpec):
 class LimitSpec(Spec):
     """The best verdict that a setting allows, and why; `campaign` says of which, ``*-small``."""
 
-    to: Literal["trend only", "not reached"]
-    because: Text
-    campaign: Text = "*"
+    to: Literal["trend only", "not reached"] = Field(description="The best verdict that the setting allows")
+    because: Text = Field(description="Why")
+    campaign: Text = Field(default="*", description="Name of the campaigns it holds for, with *")
 
 
 class FigureSpec(Spec):
     """One figure of a paper, or of some campaigns only; without `ours` it is not computed, and `because` says why."""
 
-    what: Text
-    theirs: Any
-    ours: OursSpec | None = None
-    tolerance: Annotated[Any, BeforeValidator(no_truth)] = None
-    limit: LimitSpec | None = None
-    note: Text | None = None
-    because: Text | None = None
-    campaign: Text = "*"
+    what: Text = Field(description="What the figure is, in words")
+    theirs: Any = Field(description="What the paper states: a number with its unit, a bound, or words")
+    ours: OursSpec | None = Field(default=None, description="What of ours is put beside it; not computed without")
+    tolerance: Annotated[Any, BeforeValidator(no_truth)] = Field(
+        default=None, description="How far ours may be from theirs"
+    )
+    limit: LimitSpec | None = Field(default=None, description="The best verdict that a setting allows")
+    note: Text | None = Field(default=None, description="What a reader should know")
+    because: Text | None = Field(default=None, description="Why it is not computed")
+    campaign: Text = Field(default="*", description="Name of the campaigns it is of, with *")
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> Self:
@@ -195,25 +210,19 @@ def _units(ours: Ours | None) -> dict[str, float]:
 
 
 class PublishedSpec(Spec):
-    """What a paper published.
+    """What a paper published."""
 
-    Attributes
-    ----------
-    source, doi
-        Journal, volume, page; what follows doi.org/.
-    asked
-        The question of the paper, in a sentence.
-    figures
-        In the order to show.
-    pictures
-        Names of the report's figures, with ``*``, that go beside the table.
-    """
-
-    source: Text
-    figures: Annotated[list[FigureSpec], Field(min_length=1)]
-    doi: Annotated[str, Field(pattern=r"^10\.\d{4,9}/\S+$")] | None = None
-    asked: Text | None = None
-    pictures: Annotated[list[Text], BeforeValidator(as_list)] = Field(default=[])
+    source: Text = Field(description="Journal, volume, page")
+    figures: Annotated[list[FigureSpec], Field(min_length=1)] = Field(
+        description="Figures of the paper, in the order to show"
+    )
+    doi: Annotated[str, Field(pattern=r"^10\.\d{4,9}/\S+$")] | None = Field(
+        default=None, description="What follows doi.org/"
+    )
+    asked: Text | None = Field(default=None, description="The question of the paper, in a sentence")
+    pictures: Annotated[list[Text], BeforeValidator(as_list), one_or_more] = Field(
+        default=[], description="Names of the report's figures, with *, that go beside the table"
+    )
 
     def to_published(self) -> Published:
         """Return it as analysis takes it."""

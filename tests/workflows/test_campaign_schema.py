@@ -40,9 +40,11 @@ def test_every_key_has_a_description():
             assert field.get("description"), f"{name}.{key}"
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/*.yaml")), ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_every_example_fits(path):
-    VALIDATOR.validate(data(path.read_text()))
+    schema = campaign_schema()
+    part = {"$ref": "#/$defs/PublishedSpec", "$defs": schema["$defs"]} if path.stem == "published" else schema
+    jsonschema.Draft202012Validator(part).validate(data(path.read_text()))
 
 
 @pytest.mark.parametrize(
