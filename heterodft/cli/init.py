@@ -39,8 +39,11 @@ def command(name: str | None, template: str | None, as_list: bool, as_json: bool
         return
     file = _file_for(name)
     starter = find_starter(template or "superlattice")
-    text = starter_text(starter, name=None if name is None else file.stem)
-    _write_new(file, text)
+    beside = file.with_name(f"{file.stem}-published.yaml")
+    texts = {file: starter_text(starter, name=None if name is None else file.stem, published=beside.name)}
+    if starter.published is not None:
+        texts[beside] = starter.published.read_text(encoding="utf-8")
+    _write_new(texts)
     _write_schema(file.parent)
     if as_json:
         echo_json({"file": str(file), "template": starter.name})
@@ -62,14 +65,16 @@ def _file_for(name: str | None) -> Path:
     return path
 
 
-def _write_new(file: Path, text: str) -> None:
+def _write_new(texts: dict[Path, str]) -> None:
     from heterodft.errors import StorageError
     from heterodft.files import make_folder, write_text
 
-    if file.exists():
-        raise StorageError(f"{file} is there already and is left as it is; give another NAME, or remove it first")
-    make_folder(file.parent)
-    write_text(file, text)
+    for file in texts:
+        if file.exists():
+            raise StorageError(f"{file} is there already and is left as it is; give another NAME, or remove it first")
+    for file, text in texts.items():
+        make_folder(file.parent)
+        write_text(file, text)
 
 
 def _write_schema(folder: Path) -> None:

@@ -408,10 +408,10 @@ class Campaign(Spec):
         examples=[{"cutoff": {}}],
     )
     run: RunSpec = Field(default=RunSpec(), description="How to run, usually kept in the settings of the machine")
-    published: Annotated[PublishedSpec | None, or_text] = Field(
+    published: Annotated[PublishedSpec, or_text] | None = Field(
         default=None,
-        description="What a paper published, put beside what comes out by heterodft report; or the file that says so",
-        examples=[{"source": "a paper", "figures": [{"what": "gap", "theirs": "3 eV", "ours": {"quantity": "gap"}}]}],
+        description="What a paper published, put beside what comes out by heterodft report; or a file with it",
+        examples=["published.yaml"],
     )
 
     _path: Path = PrivateAttr(default=Path("campaign.yaml"))

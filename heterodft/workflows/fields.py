@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 __all__ = ["Divisions", "Energy", "Force", "Length", "MillerIndex", "Name", "Spacing", "Spec", "as_list", "form",
-           "no_truth", "one_or_more", "or_word", "quantity_form", "reading"]  # fmt: skip
+           "no_truth", "one_or_more", "or_text", "or_word", "quantity_form", "reading"]  # fmt: skip
 
 
 def form(**schema: Any) -> WithJsonSchema:
@@ -41,10 +41,10 @@ one_or_more = _OneOrMore()
 
 
 class _OrText:
-    """In the JSON schema, a text may stand for the value."""
+    """In the JSON schema, a text may stand for the value: the name of a file that holds it."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "string", "minLength": 1}, handler(core)]}
+        return {"anyOf": [{"type": "string"}, handler(core)]}
 
 
 or_text = _OrText()

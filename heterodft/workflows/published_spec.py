@@ -51,29 +51,18 @@ def _parameter(value: Any) -> float:
     return size
 
 
-_NUMBER_OR_TEXT: dict[str, Any] = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "number"}]}
-Text = Annotated[str, BeforeValidator(_text), Field(min_length=1), form(**_NUMBER_OR_TEXT)]
+Text = Annotated[str, BeforeValidator(_text), Field(min_length=1), form(type=["string", "number"])]
 Texts = Annotated[list[Text], BeforeValidator(_texts), Field(min_length=1), one_or_more]
 ElementName = Annotated[str, BeforeValidator(_element)]
 Elements = Annotated[list[ElementName], BeforeValidator(as_list), Field(min_length=1), one_or_more]
-_RANGE = {"type": "array", "items": _NUMBER_OR_TEXT, "minItems": 2, "maxItems": 2}
-Anything = Annotated[Any, form(**_NUMBER_OR_TEXT)]
-Stated = Annotated[Any, form(anyOf=[_NUMBER_OR_TEXT, _RANGE])]
-Parameter = Annotated[float, reading(_parameter), form(**quantity_form("energy", exclusiveMinimum=0))]
 
 
 class SelectionSpec(Spec):
     """Configurations: names with ``*``; without an order, the lowest in energy."""
 
-    structure: Texts | None = Field(
-        default=None, description="Names of structures, with *; all by default", examples=["sl-V_O*"]
-    )
-    order: Text | None = Field(
-        default=None, description="State reached; by default that of the lowest energy", examples=["FM"]
-    )
-    hubbard: Text | None = Field(
-        default=None, description="Name of the U in the folders, with *; all by default", examples=["Ta-5d-1eV"]
-    )
+    structure: Texts | None = Field(default=None, description="Names of structures, with *; all by default")
+    order: Text | None = Field(default=None, description="Magnetic order; the lowest in energy by default")
+    hubbard: Text | None = Field(default=None, description="Label of U, with *; all by default")
 
     def to_selection(self) -> Selection:
         """Return it as analysis takes it."""
@@ -83,39 +72,32 @@ class SelectionSpec(Spec):
 class OursSpec(SelectionSpec):
     """A quantity, of which configurations, and the options that mean something to it."""
 
-    quantity: Annotated[str, reading(_quantity), form(enum=list(QUANTITIES))] = Field(
-        description="What of ours is put beside it", examples=["moment"]
+    quantity: Annotated[str, reading(_quantity), form(enum=sorted(QUANTITIES))] = Field(
+        description="Quantity that is put beside it"
     )
-    minus: SelectionSpec | None = Field(default=None, description="Of which configurations it is subtracted")
+    minus: SelectionSpec | None = Field(default=None, description="Configuration whose value is taken away")
     per: Text | None = Field(
-        default=None, description="cell, f.u., atom, magnetic ion or an element; by the quantity", examples=["Cr"]
+        default=None, description="Of what the value is: cell, f.u., atom, magnetic ion, or an element"
     )
-    spin: Literal["up", "down"] | None = Field(default=None, description="Of a gap: of one spin")
-    elements: Elements | None = Field(
-        default=None, description="Only these elements; all by default", examples=[["O"]]
-    )
-    layers: Texts | None = Field(
-        default=None, description="Only these layers, with *; all by default", examples=[["KTaO3:*"]]
-    )
+    spin: Literal["up", "down"] | None = Field(default=None, description="Of one spin only")
+    elements: Elements | None = Field(default=None, description="Of these elements only")
+    layers: Texts | None = Field(default=None, description="Of these layers only, with *")
     where: Literal["defect", "neighbours"] | None = Field(
-        default=None, description="Only at the defect, or at its nearest neighbours"
+        default=None, description="Of the sites of a defect or of its neighbours only"
     )
-    share: Annotated[bool, Field(strict=True)] = Field(default=False, description="As a part of the whole cell's, %")
+    share: Annotated[bool, Field(strict=True)] = Field(default=False, description="As a part of the whole cell's")
     carriers: Literal["electrons", "holes"] | None = Field(
-        default=None, description="Of carriers: which; electrons by default"
+        default=None, description="Which carriers; electrons by default"
     )
     largest: Literal["moment", "carriers"] | None = Field(
-        default=None, description="Of largest_layer: in what; moment by default"
+        default=None, description="What is largest; the moment by default"
     )
-    bulks: dict[str, Text] | None = Field(
-        default=None,
-        description="Of charge: the structure of each bulk material to compare with",
-        examples=[{"LaNiO3": "LaNiO3"}],
-    )
-    parameters: dict[ElementName, Parameter] | None = Field(
-        default=None, description="Of stoner: I of an element for one spin, eV", examples=[{"Ru": 0.6}]
-    )
-    material: Text | None = Field(default=None, description="Of misfit: the material that is strained")
+    bulks: dict[str, Text] | None = Field(default=None, description="Folders of bulk runs by material")
+    parameters: (
+        dict[ElementName, Annotated[float, reading(_parameter), form(**quantity_form("energy", exclusiveMinimum=0))]]
+        | None
+    ) = Field(default=None, description="Stoner parameters by element, eV")
+    material: Text | None = Field(default=None, description="Of this material only")
 
     @model_validator(mode="after")
     def _options_of_the_quantity(self) -> Self:
@@ -164,27 +146,24 @@ class OursSpec(SelectionSpec):
 class LimitSpec(Spec):
     """The best verdict that a setting allows, and why; `campaign` says of which, ``*-small``."""
 
-    to: Literal["trend only", "not reached"] = Field(description="The best verdict")
-    because: Text = Field(description="Why no better one", examples=["one layer of each has no inside"])
-    campaign: Text = Field(default="*", description="Of the campaigns of this name, with *")
+    to: Literal["trend only", "not reached"] = Field(description="The best verdict that the setting allows")
+    because: Text = Field(description="Why")
+    campaign: Text = Field(default="*", description="Name of the campaigns it holds for, with *")
 
 
 class FigureSpec(Spec):
     """One figure of a paper, or of some campaigns only; without `ours` it is not computed, and `because` says why."""
 
-    what: Text = Field(description="The figure in words", examples=["gap without vacancy"])
-    theirs: Stated = Field(
-        description="A number with its unit, two as a range, a comparison (> 0) or a word of the quantity",
-        examples=["3.0 eV"],
+    what: Text = Field(description="What the figure is, in words")
+    theirs: Any = Field(description="What the paper states: a number with its unit, a bound, or words")
+    ours: OursSpec | None = Field(default=None, description="What of ours is put beside it; not computed without")
+    tolerance: Annotated[Any, BeforeValidator(no_truth)] = Field(
+        default=None, description="How far ours may be from theirs"
     )
-    ours: OursSpec | None = Field(default=None, description="What of ours is put beside it; none where not computed")
-    tolerance: Annotated[Anything, BeforeValidator(no_truth)] = Field(
-        default=None, description="By how much ours may differ; 10 % by default", examples=["0.1 eV"]
-    )
-    limit: LimitSpec | None = Field(default=None, description="The best verdict that the settings allow")
-    note: Text | None = Field(default=None, description="Shown beside theirs")
-    because: Text | None = Field(default=None, description="Shown beside the verdict; needed without ours")
-    campaign: Text = Field(default="*", description="A figure of the campaigns of this name only, with *")
+    limit: LimitSpec | None = Field(default=None, description="The best verdict that a setting allows")
+    note: Text | None = Field(default=None, description="What a reader should know")
+    because: Text | None = Field(default=None, description="Why it is not computed")
+    campaign: Text = Field(default="*", description="Name of the campaigns it is of, with *")
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> Self:
@@ -231,28 +210,18 @@ def _units(ours: Ours | None) -> dict[str, float]:
 
 
 class PublishedSpec(Spec):
-    """What a paper published.
+    """What a paper published."""
 
-    Attributes
-    ----------
-    source, doi
-        Journal, volume, page; what follows doi.org/.
-    asked
-        The question of the paper, in a sentence.
-    figures
-        In the order to show.
-    pictures
-        Names of the report's figures, with ``*``, that go beside the table.
-    """
-
-    source: Text = Field(description="Journal, volume, page", examples=["Nano Lett. 24, 7134 (2024)"])
-    figures: Annotated[list[FigureSpec], Field(min_length=1)] = Field(description="Its figures, in the order to show")
+    source: Text = Field(description="Journal, volume, page")
+    figures: Annotated[list[FigureSpec], Field(min_length=1)] = Field(
+        description="Figures of the paper, in the order to show"
+    )
     doi: Annotated[str, Field(pattern=r"^10\.\d{4,9}/\S+$")] | None = Field(
         default=None, description="What follows doi.org/"
     )
     asked: Text | None = Field(default=None, description="The question of the paper, in a sentence")
     pictures: Annotated[list[Text], BeforeValidator(as_list), one_or_more] = Field(
-        default=[], description="Names of figures of the report, with *, that go beside the table"
+        default=[], description="Names of the report's figures, with *, that go beside the table"
     )
 
     def to_published(self) -> Published:

@@ -60,11 +60,24 @@ def test_every_template_builds_plans_and_writes_inputs_in_both_codes(name, code,
 
 
 @pytest.mark.parametrize("name", sorted(known_starters()))
-def test_every_template_and_example_reads_and_fits_the_schema(name, tmp_path):
-    path = tmp_path / "trial.yaml"
-    path.write_text(starter_text(known_starters()[name], name="trial"))
-    assert load_campaign(path).name == "trial"
+def test_every_template_and_example_is_written_reads_and_fits_the_schema(name, heterodft_inside):
+    heterodft_inside("init", "trial", "--template", name)
+    path = heterodft_inside.folder / "trial.yaml"
+    campaign = load_campaign(path)
+    assert (campaign.name == "trial") is (campaign.published is None)
     VALIDATOR.validate(_plain(YAML(typ="rt").load(path.read_text())))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ["espresso", "vasp"])
+@pytest.mark.parametrize("name", [name for name in known_starters() if name.endswith("-small")])
+def test_every_small_paper_builds_plans_and_writes_inputs_in_both_codes(name, code, heterodft_inside):
+    version = ("--pw-version", "7.2") if code == "espresso" else ()
+    heterodft_inside("init", "trial", "--template", name)
+    heterodft_inside("build", "trial.yaml")
+    plan = json.loads(heterodft_inside("plan", "trial.yaml", "--code", code, *version, "--json").stdout)
+    heterodft_inside("inputs", "trial.yaml", "--code", code, *version)
+    assert len(list((heterodft_inside.folder / "inputs").glob("*/*/*/*/*/request.json"))) == len(plan["calculations"])
 
 
 def uncommented(lines, number):
@@ -96,5 +109,5 @@ def test_every_commented_key_is_right_when_its_sign_is_taken_away(name, tmp_path
             changed = changed.replace(old, new)
         path.write_text(changed)
         VALIDATOR.validate(_plain(YAML(typ="rt").load(changed)))
-        if key != "file":  # which stands in place of a prototype
+        if key not in ("file", "published"):  # which name files that are not there
             load_campaign(path)

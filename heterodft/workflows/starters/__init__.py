@@ -37,6 +37,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "converge": ConvergeSpec,
 }
 _MARK = re.compile(r"^( *)# other keys of (\w+)$")
+_PUBLISHED = re.compile(r"^published: *([\w.-]+\.ya?ml)\b", re.MULTILINE)
 _MEANING_AT = 42
 """Column of the comments, where the key and its value leave room."""
 
@@ -57,12 +58,19 @@ class Starter:
     line: str
     path: Path
 
+    @property
+    def published(self) -> Path | None:
+        """The file of published figures that it names, if any."""
+        found = _PUBLISHED.search(self.path.read_text(encoding="utf-8"))
+        return self.path.parent / found[1] if found else None
+
 
 def known_starters() -> dict[str, Starter]:
     """Return the templates by name, followed by the examples."""
     here = Path(str(resources.files(__name__)))
     files = {name: here / f"{name}.yaml" for name in _GENERAL}
-    for path in sorted(path for path in _examples().glob("*/*.yaml") if path.stem != "published"):
+    campaigns = [path for path in sorted(_examples().glob("*/*.yaml")) if path.stem != "published"]
+    for path in campaigns:
         name = path.parent.name if path.stem == "campaign" else f"{path.parent.name}-{path.stem}"
         files.setdefault(name, path)
     return {name: Starter(name, _first_comment(path), path) for name, path in files.items()}
@@ -100,8 +108,19 @@ def find_starter(name: str) -> Starter:
     return known[name]
 
 
-def starter_text(starter: Starter, *, name: str | None = None) -> str:
-    """Return the campaign file of a template, every key named, for a campaign of a name of its own if given."""
+def starter_text(starter: Starter, *, name: str | None = None, published: str = "published.yaml") -> str:
+    """Return the campaign file of a template, every key named.
+
+    Parameters
+    ----------
+    starter
+        The template.
+    name
+        Of the campaign. One with published figures keeps its own, which decides what it may be compared with.
+    published
+        Where the published figures will be.
+    """
+    name = None if starter.published else name
     lines = [f"# yaml-language-server: $schema={SCHEMA_NAME}"]
     text = starter.path.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(text):
@@ -110,9 +129,9 @@ def starter_text(starter: Starter, *, name: str | None = None) -> str:
             lines += _other_keys(_SECTIONS[mark[2]], mark[1], _keys_beside(text[:number], mark[1]))
         elif name is not None and line.startswith("name:"):
             lines.append(re.sub(r"^name: *[\w.-]+ ?", lambda _: f"name: {name} ", line).rstrip())
-        elif not line.startswith(("# yaml-language-server:", "published: published.yaml")):  # no such file beside it
+        elif not line.startswith("# yaml-language-server:"):
             lines.append(line)
-    return "\n".join(lines) + "\n"
+    return _PUBLISHED.sub(f"published: {published}", "\n".join(lines) + "\n")
 
 
 def _keys_beside(lines: list[str], indent: str) -> set[str]:
