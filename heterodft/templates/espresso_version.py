@@ -12,6 +12,9 @@ from heterodft.errors import ProgramNotFoundError
 
 __all__ = ["program_version"]
 
+_LONGEST = 60
+"""Seconds."""
+
 
 @cache
 def program_version(path: str) -> tuple[int, int]:
@@ -25,7 +28,7 @@ def program_version(path: str) -> tuple[int, int]:
     Raises
     ------
     ProgramNotFoundError
-        If it is not there or does not say.
+        If it is not there, does not say, or does not answer in time.
     """
     found = shutil.which(path)
     if found is None:
@@ -42,10 +45,15 @@ def program_version(path: str) -> tuple[int, int]:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=_LONGEST,
                 check=False,
             )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise ProgramNotFoundError(
+            f"{found} did not answer within {_LONGEST} s when asked for its version; the machine may be overloaded; "
+            "try again"
+        ) from error
+    except OSError as error:
         raise ProgramNotFoundError(f"{found} does not start: {error}; reinstall Quantum ESPRESSO") from error
     match = re.search(r"Program PWSCF v\.(\d+)\.(\d+)", done.stdout)
     if match is None:
