@@ -56,6 +56,13 @@ _MOST_NOTES = 20
     type=click.IntRange(min=0),
     help="Of how many configurations figures are drawn, the lowest of each structure first; 40 by default.",
 )
+@click.option(
+    "--stoner",
+    "parameters",
+    metavar="ELEMENT=EV",
+    multiple=True,
+    help="I of the Stoner product for N(EF) of one spin; else that of the elemental metal, where it is known.",
+)
 @json_option
 def command(
     *,
@@ -65,6 +72,7 @@ def command(
     runs: Path | None,
     keep: Path | None,
     figures: int | None,
+    parameters: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Report on the campaign FILE, or on the folder of its runs; the folders alone are read, not the queue.
@@ -76,9 +84,10 @@ def command(
     """
     from heterodft.analysis.report import collect, write_report
     from heterodft.analysis.report.html import MOST_DRAWN
+    from heterodft.cli.analyze import read_parameters
     from heterodft.cli.report_drivers import driver_findings, pseudopotential_families
 
-    published = None
+    published, stoner = None, read_parameters(parameters)
     if source.is_dir():
         root, order, expected = source.resolve(), None, None
     else:
@@ -88,7 +97,11 @@ def command(
         order, expected = _expected(campaign, settings)
         published = campaign.published
     drivers = driver_findings(root)
-    reports = [] if drivers and not root.is_dir() else collect(root, order, expected=expected, reference=reference)
+    reports = (
+        []
+        if drivers and not root.is_dir()
+        else collect(root, order, expected=expected, reference=reference, stoner=stoner)
+    )
     table = None
     if published is not None:
         from heterodft.analysis.published.comparison import compare_published
@@ -220,8 +233,8 @@ def _print_layers(report: ConfigurationReport) -> None:
     if table is None:
         return
     about = f"{report.name} {report.label}, {report.order}, {report.hubbard}: {_gap(report)}; moments M in μB"
-    if report.layer_dos is not None:
-        about += f"; electrons from 2 eV below the {report.layer_dos.reference_name}"
+    if report.found.dos_zero:
+        about += f"; electrons from 2 eV below the {report.found.dos_zero}"
     kind = report.layers[0].kind
     shown = [i for i, name in enumerate(table.header) if "edge" not in name]  # for these there is no room
     names = [table.header[i].replace("moment, ", "M ").replace(" (μB)", "") for i in shown]
