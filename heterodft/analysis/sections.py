@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     Variants: TypeAlias = Mapping[str, Callable[[], Any]]
 
-__all__ = ["SECTIONS", "WINDOW", "Section", "Source", "table_columns"]
+__all__ = [
+    "SECTIONS",
+    "WINDOW",
+    "Section",
+    "Source",
+    "has_orbitals",
+    "is_plain_metal",
+    "table_columns",
+    "transition_metals",
+]
 
 WINDOW = (-2.0, 0.0)
 """eV from the reference: where the electrons of the layer table are counted."""
@@ -174,7 +183,7 @@ def _has_path(result: Result) -> bool:
     return result.bands is not None and result.bands.labels is not None
 
 
-def _is_plain_metal(result: Result) -> bool:
+def is_plain_metal(result: Result) -> bool:
     """Whether a run without spin has states at the Fermi level, which a moment might lower."""
     from heterodft.analysis.gaps import find_gap
 
@@ -196,18 +205,19 @@ def _has_defect(result: Result) -> bool:
     return bool(result.request.get("about", {}).get("defect") or result.structure.properties.get("defect"))
 
 
-def _has_orbitals(result: Result) -> bool:
-    return result.dos is not None and bool(_transition_metals(result)) and "dz2" in result.dos.orbitals
+def has_orbitals(result: Result) -> bool:
+    """Whether a density of states tells the d orbitals of a transition metal one by one."""
+    return result.dos is not None and bool(transition_metals(result)) and "dz2" in result.dos.orbitals
 
 
-def _transition_metals(result: Result) -> list[str]:
+def transition_metals(result: Result) -> list[str]:
     """Return the elements whose d orbitals hold the electrons that are asked for; not Sc, Y, La and lanthanides."""
     metals = [element for element in result.structure.elements if element.is_transition_metal]
     return [element.symbol for element in metals if element.group > 3]
 
 
 def _elements(source: Source) -> Mapping[str, Mapping[str, Any]]:
-    return {f"-{symbol}": {"element": symbol} for symbol in _transition_metals(source.result)}
+    return {f"-{symbol}": {"element": symbol} for symbol in transition_metals(source.result)}
 
 
 def _against_bulks(source: Source) -> Mapping[str, Mapping[str, Any]]:
@@ -333,13 +343,13 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "stoner",
         "Stoner product",
-        _by_layer("stoner", "StonerProduct", applies=_is_plain_metal, options=_parameters),
+        _by_layer("stoner", "StonerProduct", applies=is_plain_metal, options=_parameters),
         _stoner_columns,
     ),
     Section(
         "orbital-polarization",
         "orbital polarization",
-        _by_layer("orbitals", "OrbitalPolarization", applies=_has_orbitals, options=_elements),
+        _by_layer("orbitals", "OrbitalPolarization", applies=has_orbitals, options=_elements),
         _polarization_columns,
     ),
     Section(

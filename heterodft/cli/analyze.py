@@ -80,7 +80,7 @@ def command(
         "axis": axis,
         "layers": layers,
         "bulks": _read_bulks(bulks),
-        "stoner": _read_parameters(parameters),
+        "stoner": read_parameters(parameters),
     }
     found: dict[str, FolderOverview] = {}
     failed: dict[str, str] = {}
@@ -135,7 +135,7 @@ def _read_bulks(entries: Sequence[str]) -> dict[str, Result]:
     return bulks
 
 
-def _read_parameters(entries: Sequence[str]) -> dict[str, float]:
+def read_parameters(entries: Sequence[str]) -> dict[str, float]:
     """Read the Stoner parameters, given as ELEMENT=EV."""
     from pymatgen.core import Element
 

@@ -74,7 +74,7 @@ def check_inputs(
 ) -> list[str]:
     """Prepare every input file without writing it, so that what cannot be written is told now; return the notes.
 
-    Where pw.x is not installed and its version is not given, nothing can be checked, and that is told.
+    Where pw.x does not tell its version and none is given, nothing can be checked, and why is told.
     """
     from heterodft.errors import ProgramNotFoundError
     from heterodft.workflows.inputs import prepare_all
@@ -83,8 +83,8 @@ def check_inputs(
         with working("checking input", len(requests)) as step:
             decks = prepare_all(campaign, requests, settings, version=version, on_each=step)
         return deck_notes(requests, decks)
-    except ProgramNotFoundError:
-        return ["the inputs are not checked, since pw.x is not here to be asked for its version; give --pw-version"]
+    except ProgramNotFoundError as error:
+        return [f"the inputs are not checked, since {error}; or name the version: --pw-version 6.7"]
 
 
 def deck_notes(requests: Sequence[Request], decks: Sequence[Deck]) -> list[str]:

@@ -58,6 +58,13 @@ _MOST_NOTES = 20
     type=click.IntRange(min=0),
     help="Of how many configurations figures are drawn, the lowest of each structure first; 40 by default.",
 )
+@click.option(
+    "--stoner",
+    "parameters",
+    metavar="ELEMENT=EV",
+    multiple=True,
+    help="I of the Stoner product for N(EF) of one spin; else that of the elemental metal, where it is known.",
+)
 @quiet_option
 @json_option
 def command(
@@ -68,6 +75,7 @@ def command(
     runs: Path | None,
     keep: Path | None,
     figures: int | None,
+    parameters: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Report on the campaign FILE, or on the folder of its runs; the folders alone are read, not the queue.
@@ -79,9 +87,10 @@ def command(
     """
     from heterodft.analysis.report import collect, write_report
     from heterodft.analysis.report.html import MOST_DRAWN
+    from heterodft.cli.analyze import read_parameters
     from heterodft.cli.report_drivers import driver_findings, pseudopotential_families
 
-    published = None
+    published, stoner = None, read_parameters(parameters)
     if source.is_dir():
         root, order, expected = source.resolve(), None, None
     else:
@@ -93,9 +102,9 @@ def command(
     with working("report:") as tell_step:
         tell_step("reading the folders")
         drivers = driver_findings(root)
-        reports = (
-            [] if drivers and not root.is_dir() else collect(root, order, expected=expected, reference=reference)
-        )
+        reports = []
+        if root.is_dir() or not drivers:
+            reports = collect(root, order, expected=expected, reference=reference, stoner=stoner)
         table = _published_table(published, reports, order, root.name)
         missing = [path for path in order or [] if path not in {report.path for report in reports}]
         page = write_report(
@@ -235,8 +244,8 @@ def _print_layers(report: ConfigurationReport) -> None:
     if table is None:
         return
     about = f"{report.name} {report.label}, {report.order}, {report.hubbard}: {_gap(report)}; moments M in μB"
-    if report.layer_dos is not None:
-        about += f"; electrons from 2 eV below the {report.layer_dos.reference_name}"
+    if report.found.dos_zero:
+        about += f"; electrons from 2 eV below the {report.found.dos_zero}"
     kind = report.layers[0].kind
     shown = [i for i, name in enumerate(table.header) if "edge" not in name]  # for these there is no room
     names = [table.header[i].replace("moment, ", "M ").replace(" (μB)", "") for i in shown]

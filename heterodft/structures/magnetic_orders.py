@@ -43,10 +43,13 @@ class BlockOrder:
         (material, name of the order) pairs.
     interface
         Whether moments on the two sides of an interface are parallel or antiparallel.
+    wished
+        Whether somebody asked for that, or it is what is tried first.
     """
 
     blocks: tuple[tuple[str, str], ...]
     interface: Literal["parallel", "antiparallel"] = "parallel"
+    wished: bool = True
 
 
 @dataclass(frozen=True)

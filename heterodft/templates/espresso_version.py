@@ -12,8 +12,8 @@ from heterodft.errors import ProgramNotFoundError
 
 __all__ = ["program_version"]
 
-_SECONDS = 60
-"""It takes a fraction of one."""
+_LONGEST = 60
+"""Seconds."""
 
 
 @cache
@@ -28,7 +28,7 @@ def program_version(path: str) -> tuple[int, int]:
     Raises
     ------
     ProgramNotFoundError
-        If it is not there or does not say.
+        If it is not there, does not say, or does not answer in time.
     """
     found = shutil.which(path)
     if found is None:
@@ -45,13 +45,13 @@ def program_version(path: str) -> tuple[int, int]:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=_SECONDS,
+                timeout=_LONGEST,
                 check=False,
             )
     except subprocess.TimeoutExpired as error:
         raise ProgramNotFoundError(
-            f"{found} does not say its version within {_SECONDS} s; try again when this machine is less busy, or "
-            "reinstall Quantum ESPRESSO"
+            f"{found} did not answer within {_LONGEST} s when asked for its version; the machine may be overloaded; "
+            "try again"
         ) from error
     except OSError as error:
         raise ProgramNotFoundError(f"{found} does not start: {error}; reinstall Quantum ESPRESSO") from error

@@ -102,9 +102,22 @@ def expand(
                                 built, name, moments.values, chosen, sources, directions, magnetism.spin_orbit, named
                             )
                         )
+            told += _same_orders(built.name, orders)
         except HeterodftError as error:
             raise campaign.error(("structures", built.key), f"{built.name}: {error}") from error
     return configurations
+
+
+def _same_orders(name: str, orders: Mapping[str, StartingMoments]) -> list[str]:
+    """Tell of orders that are one and the same in a cell, as AFM-A and FM are with a single layer."""
+    first: dict[tuple[float, ...], str] = {}
+    found = []
+    for order, moments in orders.items():
+        if moments.values is not None and first.setdefault(moments.values, order) != order:
+            found.append(
+                f"{name}: {order} is the same as {first[moments.values]} in this cell; leave one of them out"
+            )
+    return found
 
 
 def _directed(

@@ -50,7 +50,7 @@ def _order(value: Any) -> OrderSpec:
         raise ValueError(f"{kinds[0]}: {inner!r}; give names and what holds for each, as texts")
     if kinds[0] == "layers":
         return LayerOrder(tuple(inner.items()))
-    return _by_block(inner, value.get("interface", "parallel"))
+    return _by_block(inner, value.get("interface"))
 
 
 def _enumerate(inner: Any) -> Enumerate:
@@ -68,6 +68,8 @@ def _by_block(inner: dict[str, str], interface: Any) -> BlockOrder:
     for name in inner.values():
         if name not in ORDERS or name == "NM":
             raise ValueError(f"unknown order '{name}' of a block{did_you_mean(name, set(ORDERS) - {'NM'})}")
+    if interface is None:
+        return BlockOrder(tuple(inner.items()), wished=False)
     if interface not in ("parallel", "antiparallel"):
         raise ValueError(f"interface: {interface!r}; give parallel or antiparallel")
     return BlockOrder(tuple(inner.items()), interface)

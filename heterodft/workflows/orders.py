@@ -103,7 +103,9 @@ def structure_orders(  # noqa: PLR0917, two of them only speak
         If an order does not fit and is not to be skipped.
     """
     sizes, sources = moment_sizes(structure, magnetism.moments.on(kept))
-    wanted = {order_label(o): o.interface for o in magnetism.orders if isinstance(o, BlockOrder)}
+    wanted = {
+        order_label(o): o.interface if o.wished else None for o in magnetism.orders if isinstance(o, BlockOrder)
+    }
     found: dict[str, StartingMoments] = {}
     fitting = [label for label, moments in orders.items() if isinstance(moments, StartingMoments)]
     for label, moments in orders.items():
@@ -121,7 +123,7 @@ def structure_orders(  # noqa: PLR0917, two of them only speak
             continue
         values = tuple(size * signs[i] + 0.0 for size, i in zip(sizes, kept, strict=True))
         found[label] = StartingMoments(values, sources, tuple(signs[i] for i in kept))
-        _tell_facing(structure, values, wanted.get(label), notes, f"{name}, {label}")
+        _tell_facing(structure, values, wanted.get(label), notes, f"{name}: {label}")
     return found
 
 

@@ -246,7 +246,7 @@ def test_tables_are_written_as_csv(written):
         "configuration", "layer", "plane", "formula", "method", "moment_muB", "charge_electrons",
         "electrons_up_window", "electrons_down_window", "moment_sphere_muB", "moment_lowdin_muB", "moment_slab_muB",
         "valence_edge_up_eV", "valence_edge_down_eV", "conduction_edge_up_eV", "conduction_edge_down_eV",
-        "electrons_per_cm2", "holes_per_cm2",
+        "electrons_per_cm2", "holes_per_cm2", "eg_polarization", "stoner_product", "charge_against_bulk_electrons",
     ]  # fmt: skip
     assert [row["formula"] for row in layers] == ["SrO", "TiO2", "LaO", "AlO2", "SrO", "TiO", "LaO", "AlO2"]
     assert float(layers[1]["electrons_up_window"]) == pytest.approx(3.0)
@@ -264,6 +264,7 @@ def test_the_density_of_states_by_layer_is_written_as_csv_on_the_reference_of_th
 def test_figures_and_their_numbers_are_written_beside_the_page(written):
     kinds = ("layer_dos", "moments", "side_view")
     stems = [f"{name}_FM_Ti-3d-4eV_{kind}" for name in ("sl-V_O_1", "sl") for kind in kinds]
+    stems.insert(0, "sl-V_O_1_FM_Ti-3d-4eV_defect_dos")
     for suffix in ("svg", "pdf", "png"):
         assert sorted(path.stem for path in written.parent.glob(f"*.{suffix}")) == stems
     assert {path.stem for path in written.parent.glob("*.csv")} == {*stems, "summary", "layers", "calculations"}

@@ -66,7 +66,7 @@ def test_bands_are_drawn_by_layer_from_the_zero_of_the_mesh(campaign):
     campaign.finish("sl", "static")
     campaign.finish("sl", "bands", changes={"bands": path_bands(-1.0, 2.0), "fermi_levels": (7.0,)})
     (report,) = collect(campaign.root)
-    bands = report.found.bands
+    bands = report.read_whole().bands
     assert (bands.reference, bands.reference_name) == (0.5, "middle of the gap")
     assert bands.weights[0, 0, 0] == pytest.approx([2 / 3, 1 / 3], abs=1e-6)
     page, folder = written(campaign)

@@ -378,6 +378,13 @@ def test_a_missing_or_other_program_is_told(tmp_path):
         program_version(script(tmp_path, "echo hello"))
 
 
+def test_a_program_that_only_takes_too_long_is_not_called_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr("heterodft.templates.espresso_version._LONGEST", 0.2)
+    with pytest.raises(ProgramNotFoundError, match=r"did not answer within 0.2 s .*overloaded; try again") as caught:
+        program_version(script(tmp_path, "exec sleep 20"))
+    assert "reinstall" not in str(caught.value)
+
+
 @pytest.mark.espresso
 def test_the_real_pw_tells_its_version_and_leaves_no_file(pw, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

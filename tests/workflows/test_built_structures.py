@@ -138,6 +138,29 @@ def test_interfaces_that_cannot_all_be_parallel_are_told(campaign):
     assert "parallel, antiparallel; the patterns allow no other" in notes[0]
 
 
+def test_interfaces_are_told_only_where_they_were_asked_for(campaign):
+    text = "structures: {sl: {stack: [{material: CaRuO3, layers: 2}, {material: LaNiO3, layers: 2}]}}\n"
+    notes = []
+    expand(
+        campaign(text + "magnetism: {orders: [{block: {CaRuO3: AFM-A, LaNiO3: FM}}], moments: {Ru: 1.5, Ni: 1}}"),
+        notes=notes,
+    )
+    assert notes == []
+
+
+def test_two_orders_that_are_the_same_in_a_cell_are_told(campaign):
+    text = "structures: {sl: {stack: [{material: CaRuO3, layers: %d}, {material: LaNiO3, layers: 1}]}}\n"
+    text += "magnetism: {orders: [FM, {block: {CaRuO3: AFM-A, LaNiO3: FM}}], moments: {Ru: 1.5, Ni: 1}}"
+    notes = []
+    expand(campaign(text % 1), notes=notes)
+    (said,) = [note for note in notes if "the same as" in note]
+    assert said.startswith("sl: ")
+    assert said.endswith(" is the same as FM in this cell; leave one of them out")
+    notes = []
+    expand(campaign(text % 2), notes=notes)
+    assert not [note for note in notes if "the same as" in note]
+
+
 def test_a_substrate_of_another_kind_is_refused(campaign):
     text = "structures: {sl: {stack: [{material: CrN, layers: 2}], normal: [1, 1, 1], in_plane: Cr2O3}}"
     with pytest.raises(

@@ -126,9 +126,7 @@ def _projected(report: ConfigurationReport) -> Result:
     ReaderError
         If it is not there.
     """
-    if report.dos is None:
-        raise ReaderError("there is no density of states: the dos step is not done")
-    return report.dos
+    return report.read_dos()
 
 
 def find_carriers(report: ConfigurationReport, ours: Ours, _every: Configurations) -> Found:

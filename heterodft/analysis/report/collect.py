@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.corrections import correction_notes
@@ -10,8 +11,9 @@ from heterodft.analysis.energies import ConfigurationEnergies, relative_energies
 from heterodft.analysis.gaps import Gap, find_gap
 from heterodft.analysis.plain_data import plain
 from heterodft.analysis.readers.espresso.output import read_doubts
+from heterodft.analysis.report.against_bulk import compare_with_bulks
 from heterodft.analysis.report.caveats import find_caveats
-from heterodft.analysis.report.findings import Findings, find_all
+from heterodft.analysis.report.findings import Findings, find_all, without_arrays
 from heterodft.analysis.report.layer_rows import LayerRow, layer_rows
 from heterodft.analysis.result import RESULT_FILE, Result
 from heterodft.analysis.state_marks import OTHER, is_accepted, order_shown, state_marks, state_of
@@ -20,12 +22,10 @@ from heterodft.files import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from pymatgen.core import Structure
 
     from heterodft.analysis.energies import ConfigurationEnergy
-    from heterodft.analysis.pdos import LayerDos
 
 __all__ = ["ConfigurationReport", "StepReport", "collect"]
 
@@ -70,8 +70,10 @@ class ConfigurationReport:
         The layer table, see `LayerRow`.
     ranked
         Its energy among the orders of its structure and U; None where it has no energy.
+    static, dos
+        What energy and moments, and what the density of states are from; neither with its arrays, see `read_dos`.
     found
-        What its steps give layer by layer, and why not where they do not.
+        What its steps give layer by layer, and why not where they do not; see `read_whole`.
     caveats
         What a reader must know before quoting a number.
     corrections
@@ -120,10 +122,32 @@ class ConfigurationReport:
             return ""
         return f"{path:.2f} eV" if path else "metal"
 
+    def read_dos(self) -> Result:
+        """Read the dos step with its density of states and bands, which `dos` is without.
+
+        Raises
+        ------
+        ReaderError
+            If it is not done or cannot be read.
+        """
+        if self.dos is None:
+            raise ReaderError("there is no density of states: the dos step is not done")
+        return Result.load(self._folders["dos"])
+
+    def read_whole(self) -> Findings:
+        """Read the steps once more and return all of `found`, with what is too large to be kept of each one.
+
+        Raises
+        ------
+        ReaderError
+            If a step that was read before cannot be read now.
+        """
+        done = [step.step for step in self.steps if step.state == "done"]
+        return find_all({step: Result.load(self._folders[step]) for step in done}, self._folders)
+
     @property
-    def layer_dos(self) -> LayerDos | None:
-        """Density of states by plane, of the dos step."""
-        return self.found.layer_dos
+    def _folders(self) -> dict[str, Path]:
+        return {step.step: Path(step.folder) for step in self.steps}
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data without arrays."""
@@ -159,6 +183,7 @@ def collect(
     *,
     expected: Mapping[str, str] | None = None,
     reference: str = "FM",
+    stoner: Mapping[str, float] | None = None,
 ) -> list[ConfigurationReport]:
     """Read every configuration below a folder.
 
@@ -172,6 +197,8 @@ def collect(
         Identity that each calculation must have, by its path; a folder that holds another one counts as not run.
     reference
         The order whose energy is zero within each structure and U; where it was not reached, the lowest is.
+    stoner
+        Stoner parameters in eV by element, for N(EF) of one spin; see `heterodft.analysis.stoner.StonerProduct`.
 
     Raises
     ------
@@ -190,10 +217,11 @@ def collect(
         if order is not None
         else sorted(folders, key=lambda p: p.split("/"))
     )
-    reports = [_configuration(path, folders[path], expected or {}) for path in wanted]
+    reports = [_configuration(path, folders[path], expected or {}, stoner) for path in wanted]
     for report, relative in zip(reports, relative_energies([r.static for r in reports]), strict=True):
         report.relative_energy = relative
     _rank(reports, reference)
+    compare_with_bulks(reports)
     return reports
 
 
@@ -217,7 +245,9 @@ _STEP_ORDER = (
 )  # fmt: skip
 
 
-def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) -> ConfigurationReport:
+def _configuration(
+    path: str, folders: list[Path], expected: Mapping[str, str], stoner: Mapping[str, float] | None
+) -> ConfigurationReport:
     folders.sort(key=lambda folder: _STEP_ORDER.index(folder.name))
     request = read_json(folders[0] / "request.json")
     about = request["about"]
@@ -227,9 +257,8 @@ def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) 
     )
     results = {step.step: result for step, result in steps if result is not None}
     _take(report, results)
-    report.found = find_all(results, {folder.name: folder for folder in folders})
+    report.found = find_all(results, {folder.name: folder for folder in folders}, stoner=stoner)
     report.layers = layer_rows(report.found)
-    _let_go(report)
     for folder in folders:
         if folder.name in results:
             report.corrections += correction_notes(folder.name, results[folder.name].corrections)
@@ -238,15 +267,15 @@ def _configuration(path: str, folders: list[Path], expected: Mapping[str, str]) 
     names = [step.step for step, _ in steps]
     report.caveats = find_caveats(report.static, about, state=report.state, steps=names)
     report.caveats += _state_caveats(report, results)
+    _let_go(report)
     return report
 
 
 def _let_go(report: ConfigurationReport) -> None:
-    """Drop the density of states by site, megabytes of each configuration: what is shown is made of it."""
-    if report.dos is not None:
-        report.dos = replace(report.dos, dos=None, bands=None)
-    if report.found.sites is not None:
-        report.found.sites = replace(report.found.sites, dos=None)
+    """Drop what is large, of which the tables are made and figures are drawn: it is read again for these."""
+    report.dos = report.dos and without_arrays(report.dos)
+    report.static = report.static and without_arrays(report.static)
+    report.found.let_go()
 
 
 def _state_caveats(report: ConfigurationReport, results: Mapping[str, Result]) -> list[str]:

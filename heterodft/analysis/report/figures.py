@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from heterodft.analysis.dos_arrays import spin_names
 from heterodft.analysis.plots import (
     draw_bands,
     draw_layer_dos,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from heterodft.analysis.bands import LayerBands
+    from heterodft.analysis.local import NeighboursDos
     from heterodft.analysis.potentials import PlanarAverage
     from heterodft.analysis.report.collect import ConfigurationReport
     from heterodft.analysis.report.findings import MomentProfile
@@ -44,7 +46,7 @@ def draw_figures(report: ConfigurationReport) -> list[ReportFigure]:
 
 
 def _drawn(report: ConfigurationReport) -> Iterator[ReportFigure]:
-    found = report.found
+    found = report.read_whole()
     if report.structure is not None and found.layering is not None:
         view = draw_side_view(report.structure, found.layering)
         frame = site_frame(report.structure, found.layering)
@@ -56,6 +58,17 @@ def _drawn(report: ConfigurationReport) -> Iterator[ReportFigure]:
     if found.moments is not None:
         frame = _moment_frame(found.moments)
         yield ReportFigure("moments", draw_profile(found.moments), frame, _moment_caption(found.moments))
+    if report.found.charges is not None:
+        caption = f"Electrons of each layer more than in the bulk – {'; '.join(report.found.bulks)}."
+        charges = report.found.charges
+        yield ReportFigure("charge_transfer", draw_profile(charges), charges.to_frame(), caption)
+    for one in found.orbitals:
+        caption = f"Orbital polarization of the eg shell of {one.element}, positive where x²−y² is preferred."
+        yield ReportFigure(f"orbitals_{one.element}", draw_profile(one), one.to_frame(), caption)
+    if found.defect is not None and found.defect.dos is not None:
+        dos = found.defect.dos
+        caption = f"Density of states of the neighbours of the defect {found.defect.place.kind}."
+        yield ReportFigure("defect_dos", draw_layer_dos(dos), _shell_frame(dos), caption)
     if found.potential is not None:
         frame = found.potential.to_frame()
         yield ReportFigure(
@@ -71,6 +84,18 @@ def _moment_frame(moments: MomentProfile) -> DataFrame:
     data = {"layer": [group.label for group in moments.groups]}
     columns = {f"{name} moment (μB)": moments.values[:, i] for i, name in enumerate(moments.columns)}
     return DataFrame(data | columns)
+
+
+def _shell_frame(dos: NeighboursDos) -> DataFrame:
+    """Return the density of states of neighbours, a column a shell of them, shell of orbitals and spin."""
+    from pandas import DataFrame
+
+    spins = spin_names(dos.values.shape[2])
+    names = [f"{group.label} {shell} {spin}" for group in dos.groups for shell in dos.columns for spin in spins]
+    columns = dos.values.reshape(len(names), -1)
+    energies = {f"energy (eV from the {dos.reference_name})": [f"{energy:.3f}" for energy in dos.energies]}
+    cells = {name: [f"{x:.4g}" for x in column] for name, column in zip(names, columns, strict=True)}
+    return DataFrame(energies | cells)
 
 
 def _moment_caption(moments: MomentProfile) -> str:

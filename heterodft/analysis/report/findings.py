@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -12,13 +13,17 @@ from heterodft.analysis.band_edges import BandEdges
 from heterodft.analysis.bands import LayerBands
 from heterodft.analysis.carriers import SheetCarriers
 from heterodft.analysis.densities import SlabIntegrals
+from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.local import DefectNeighbours
 from heterodft.analysis.moments import LayerMoments
+from heterodft.analysis.orbitals import OrbitalPolarization
 from heterodft.analysis.pdos import LayerDos, reference_energy
 from heterodft.analysis.potentials import PlanarAverage
 from heterodft.analysis.readers import read_folder
 from heterodft.analysis.readers.grid_files import read_grid
+from heterodft.analysis.sections import has_orbitals, is_plain_metal, transition_metals
+from heterodft.analysis.stoner import StonerProduct
 from heterodft.analysis.structure import StructureProfile
 from heterodft.errors import HeterodftError, ReaderError
 
@@ -28,16 +33,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from heterodft.analysis.charges import LayerCharges
     from heterodft.analysis.layers import Layering, SiteGroup
     from heterodft.analysis.result import Result
 
     Made = TypeVar("Made")
 
-__all__ = ["Findings", "MomentProfile", "find_all"]
+__all__ = ["Findings", "MomentProfile", "find_all", "without_arrays"]
 
 _RELAXATIONS = ("relax", "relax-coarse")
 _SMALL = 0.02
 """μB; where no layer has more, there is nothing to draw."""
+_MOMENT = 0.1
+"""μB; a site with more has an open shell."""
 _FEW_LAYERS = 4
 """Stacks of fewer are shown by plane."""
 _ADVICE = re.compile(r"; (?:give|say) [^;]*$")
@@ -66,6 +74,14 @@ class Findings:
         The dos step with the moments and charges of the static one too, or the static step alone.
     layer_dos, edges, carriers
         Of the dos step, by plane.
+    dos_zero
+        What energies of the density of states are counted from: ``Fermi level``, ``middle of the gap``.
+    orbitals
+        Orbital polarization by plane of each transition metal, where the cell is a metal or has moments.
+    stoner
+        Stoner product by plane, of a metal without spin.
+    charges, bulks
+        Charges of the layers against the pure materials of the same campaign, and which these are.
     slabs
         Spin density of the charge step integrated between planes.
     moments
@@ -89,8 +105,13 @@ class Findings:
     layering: Layering | None = None
     sites: Result | None = None
     layer_dos: LayerDos | None = None
+    dos_zero: str = ""
     edges: BandEdges | None = None
     carriers: SheetCarriers | None = None
+    orbitals: tuple[OrbitalPolarization, ...] = ()
+    stoner: StonerProduct | None = None
+    charges: LayerCharges | None = None
+    bulks: tuple[str, ...] = ()
     slabs: SlabIntegrals | None = None
     moments: MomentProfile | None = None
     bands: LayerBands | None = None
@@ -100,6 +121,14 @@ class Findings:
     relaxed: StructureProfile | None = None
     missing: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def let_go(self) -> None:
+        """Drop what only figures need: megabytes of each configuration, of campaigns of thousands gigabytes."""
+        self.layer_dos = self.bands = None
+        if self.sites is not None:
+            self.sites = without_arrays(self.sites)
+        if self.defect is not None:
+            self.defect = replace(self.defect, dos=None)
 
     def try_to(self, words: str, make: Callable[[], Made]) -> Made | None:
         """Make a quantity, or keep the reason why it cannot be made, and what must be known of it."""
@@ -114,7 +143,18 @@ class Findings:
         return made
 
 
-def find_all(results: Mapping[str, Result], folders: Mapping[str, Path]) -> Findings:
+def without_arrays(result: Result) -> Result:
+    """Return a result without density of states and bands; how many spins and which k-points there were is kept."""
+    bands = result.bands
+    if bands is not None:
+        none = np.empty((*bands.energies.shape[:2], 0))
+        bands = replace(bands, energies=none, occupations=none, projections=None)
+    return replace(result, dos=None, bands=bands)
+
+
+def find_all(
+    results: Mapping[str, Result], folders: Mapping[str, Path], *, stoner: Mapping[str, float] | None = None
+) -> Findings:
     """Make every quantity that the finished steps of a configuration allow.
 
     Parameters
@@ -123,6 +163,8 @@ def find_all(results: Mapping[str, Result], folders: Mapping[str, Path]) -> Find
         By step, those that are done.
     folders
         By step; grids and projections of bands are read there.
+    stoner
+        Stoner parameters in eV by element, for N(EF) of one spin.
     """
     found = Findings()
     final = _first(results, "static", *_RELAXATIONS)
@@ -136,6 +178,8 @@ def find_all(results: Mapping[str, Result], folders: Mapping[str, Path]) -> Find
         found.path_gap = _path_gap(_first(results, "dos", "static"), found.bands)
     if found.layering is not None:
         _find_by_layer(found, results, folders, found.layering)
+        if found.layer_dos is not None:
+            _find_orbitals(found, results["dos"], found.layering, stoner)
     if found.sites.request.get("about", {}).get("defect"):
         sites = found.sites
         found.defect = found.try_to("neighbours of the defect", lambda: DefectNeighbours.from_result(sites))
@@ -171,6 +215,7 @@ def _find_by_layer(
         same: dict[str, Any] = {"by": "plane", "layering": layering}
         found.layer_dos = found.try_to("density of states", lambda: LayerDos.from_result(dos, **same))
         if found.layer_dos is not None:
+            found.dos_zero = found.layer_dos.reference_name
             found.edges = found.try_to("band edges by layer", lambda: BandEdges.from_result(dos, **same))
             found.carriers = found.try_to("sheet carriers", lambda: SheetCarriers.from_result(dos, **same))
     if "potential" in results:
@@ -183,6 +228,34 @@ def _find_by_layer(
         found.relaxed = found.try_to(
             "relaxed structure", lambda: StructureProfile.from_result(relaxed, by="plane", layering=layering)
         )
+
+
+def _find_orbitals(found: Findings, dos: Result, layering: Layering, parameters: Mapping[str, float] | None) -> None:
+    """Tell the filling of eg orbitals where d electrons may be, and how near a metal without spin is to a moment."""
+    if is_plain_metal(dos):
+        found.stoner = found.try_to(
+            "Stoner product",
+            lambda: StonerProduct.from_result(dos, parameters=parameters, by="plane", layering=layering),
+        )
+    if not has_orbitals(dos) or not _has_open_shells(found, dos):
+        return
+    made = [
+        found.try_to(
+            f"orbital polarization of {element}",
+            partial(OrbitalPolarization.from_result, dos, element, by="plane", layering=layering),
+        )
+        for element in transition_metals(dos)
+    ]
+    found.orbitals = tuple(one for one in made if one is not None and np.isfinite(one.polarization).any())
+
+
+def _has_open_shells(found: Findings, dos: Result) -> bool:
+    """Whether the cell is a metal or has moments: what else eg orbitals hold is their part of the bonds."""
+    told = () if found.sites is None else found.sites.sites.values()
+    if any(abs(moment) > _MOMENT for values in told for moment in values.moments or ()):
+        return True
+    gap = None if dos.bands is None else find_gap(dos)
+    return gap is not None and gap.metal
 
 
 def _find_moments(found: Findings, sites: Result, charge: Path | None, layering: Layering) -> None:

@@ -21,6 +21,7 @@ from heterodft.analysis.report.figures import draw_figures
 from heterodft.analysis.report.inline_svg import inline, thin
 from heterodft.analysis.report.page_tables import defect_table, layer_table, number, structure_table
 from heterodft.analysis.report.runs import read_runs
+from heterodft.analysis.report.segregation import find_segregation
 from heterodft.analysis.report.structure_views import structures_table, view_data
 from heterodft.analysis.report.tables import compared, layers_csv, summary_csv
 from heterodft.files import make_folder, write_text
@@ -107,6 +108,7 @@ def write_report(
     context = _context(name, reports, pages) | _energies(compared(reports), folder)
     context |= {"drawn": len(chosen), "published": published}
     context |= _of_drivers(drivers, folder) | _of_runs(own, runs, families or {}, drivers, folder)
+    context |= _segregation(reports, folder)
     context |= _told(reports, drivers, own or runs, missing)
     context["contents"] = _contents(context)
     page = _environment().get_template("page.html.j2").render(context | _code())
@@ -168,6 +170,19 @@ def _energies(table: ConfigurationEnergies | None, folder: Path) -> dict[str, An
         }
     write_text(folder / "energies.csv", table.to_frame().to_csv(index=False, lineterminator="\n"))
     return {"energies": table, "energies_figure": None}
+
+
+def _segregation(reports: Sequence[ConfigurationReport], folder: Path) -> dict[str, Any]:
+    """Write the energies of defects over the layers; return what the page shows of them."""
+    shown = []
+    for found in find_segregation(reports):
+        frame, figure = found.energies.to_frame(), None
+        if found.is_drawn:
+            figure = _save(found.energies.plot(), frame, folder, found.stem)
+        else:
+            write_text(folder / f"{found.stem}.csv", frame.to_csv(index=False, lineterminator="\n"))
+        shown.append({"found": found, "figure": figure})
+    return {"segregation": shown}
 
 
 def _environment() -> Environment:
@@ -272,6 +287,7 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("configurations", "Configurations", context["pages"]),
         ("convergence", "Convergence and states", True),
         ("energies-of-orders", "Energies", context["energies"]),
+        ("segregation", "Defects over the layers", context["segregation"]),
         ("settings", "Settings", context["settings"]),
         ("provenance", "Provenance", True),
         ("citations", "Citations", context["citations"]),

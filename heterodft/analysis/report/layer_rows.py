@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +11,14 @@ from heterodft.analysis.layers import sum_over_groups
 from heterodft.analysis.pdos import electrons_between
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from heterodft.analysis.charges import LayerCharges
     from heterodft.analysis.report.findings import Findings
 
-__all__ = ["WINDOW", "LayerRow", "layer_rows"]
+__all__ = ["WINDOW", "LayerRow", "layer_rows", "with_transfer"]
 
 WINDOW = (-2.0, 0.0)
 """eV below the Fermi level in which electrons are counted."""
@@ -44,6 +47,12 @@ class LayerRow:
         eV: band edges from the zero of the density of states.
     electrons_cm2, holes_cm2
         Carriers per cm².
+    eg_polarization
+        (n(x2−y2) − n(z2)) / (n(x2−y2) + n(z2)) of the electrons of the plane's transition metal.
+    stoner
+        I·N(EF) of the plane's atoms, the largest of its elements.
+    transfer
+        Electrons more than the same atoms have in the pure material.
     """
 
     layer: str
@@ -63,6 +72,9 @@ class LayerRow:
     conduction_down: float | None = None
     electrons_cm2: float | None = None
     holes_cm2: float | None = None
+    eg_polarization: float | None = None
+    stoner: float | None = None
+    transfer: float | None = None
 
     @property
     def electrons(self) -> float | None:
@@ -88,7 +100,7 @@ def layer_rows(found: Findings) -> list[LayerRow]:
         return []
     planes = found.layering.planes
     kind, columns = _of_sites(found)
-    columns |= _of_states(found)
+    columns |= _of_states(found) | _of_orbitals(found)
     if found.slabs is not None and len(found.slabs.values) == len(planes):
         columns["moment_slab"] = found.slabs.values
     empty: dict[str, Any] = dict.fromkeys(("moment", "charge", "electrons_up", "electrons_down"))
@@ -102,6 +114,30 @@ def layer_rows(found: Findings) -> list[LayerRow]:
         )
         for i, plane in enumerate(planes)
     ]
+
+
+def with_transfer(rows: Sequence[LayerRow], charges: LayerCharges) -> list[LayerRow]:
+    """Return the rows of a layer table with the charge of each plane against the pure material."""
+    return [
+        replace(row, transfer=_number(values[charges.kinds.index(row.kind)])) if row.kind in charges.kinds else row
+        for row, values in zip(rows, charges.transfer, strict=True)
+    ]
+
+
+def _of_orbitals(found: Findings) -> dict[str, NDArray[np.float64]]:
+    """Return orbital polarizations and Stoner products by plane; not-a-number where a plane has none."""
+    labels = [] if found.layering is None else [plane.label for plane in found.layering.planes]
+    columns: dict[str, NDArray[np.float64]] = {}
+    told: dict[str, dict[str, float]] = {}
+    for one in found.orbitals:
+        values = dict(zip((group.label for group in one.groups), one.polarization, strict=True))
+        told["eg_polarization"] = values | told.get("eg_polarization", {})
+    if found.stoner is not None:
+        largest = np.nanmax(found.stoner.values, axis=1)
+        told["stoner"] = dict(zip((group.label for group in found.stoner.groups), largest, strict=True))
+    for name, values in told.items():
+        columns[name] = np.array([values.get(label, np.nan) for label in labels])
+    return columns
 
 
 def _number(value: Any) -> float | None:

@@ -35,6 +35,9 @@ _LAYER_COLUMNS = {
     "conduction_edge_down_eV": "conduction_down",
     "electrons_per_cm2": "electrons_cm2",
     "holes_per_cm2": "holes_cm2",
+    "eg_polarization": "eg_polarization",
+    "stoner_product": "stoner",
+    "charge_against_bulk_electrons": "transfer",
 }
 
 
