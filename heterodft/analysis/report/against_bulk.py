@@ -28,7 +28,7 @@ def compare_with_bulks(reports: Sequence[ConfigurationReport]) -> None:
     """Compare the charges of each plane with those of the pure materials among the configurations themselves.
 
     A configuration of one material without vacuum and defect is such a bulk. It is used where code, functional,
-    pseudopotentials, U, cutoffs and smearing agree; how it is strained is told, and where its k-mesh differs.
+    pseudopotentials, U, cutoffs and smearing agree; how it is strained is told. The k-mesh may differ.
     """
     bulks: dict[str, list[ConfigurationReport]] = {}
     for report in reports:
