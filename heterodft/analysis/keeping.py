@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Kept", "keep_results"]
 
 _OUTPUT = "pw.out"
-_SMALL_FILES = ("request.json", "failure.json", STATE_FILE)
+_SMALL_FILES = ("request.json", "failure.json", "custodian.json", STATE_FILE)
 _SPACING = 2.0**-23
 """eV between band energies."""
 _BITS = 12
@@ -91,6 +91,7 @@ def keep_results(root: Path, folder: Path, *, paths: Collection[str] | None = No
 
 def _keep(step: Path, place: Path) -> bool:
     """Copy one calculation; return whether it is finished."""
+    result = Result.load(step) if (step / RESULT_FILE).is_file() else None  # before what was kept of it goes
     for name in (*_SMALL_FILES, RESULT_FILE, ARRAYS_FILE, _OUTPUT):
         (place / name).unlink(missing_ok=True)
     for name in _SMALL_FILES:
@@ -99,9 +100,9 @@ def _keep(step: Path, place: Path) -> bool:
                 shutil.copyfile(step / name, place / name)
             except OSError as error:
                 raise StorageError(f"cannot write {place / name}: {error.strerror}") from error
-    if not (step / RESULT_FILE).is_file():
+    if result is None:
         return False
-    _compact(Result.load(step)).save(place)
+    _compact(result).save(place)
     _pack(place / ARRAYS_FILE)
     if read_doubts(step / _OUTPUT):
         write_text(place / _OUTPUT, _told(step / _OUTPUT))

@@ -56,13 +56,14 @@ def _file_for(name: str | None) -> Path:
     if name is None:
         return Path("campaign.yaml")
     path = Path(name)
-    path = path if path.suffix in (".yaml", ".yml") else path.with_name(f"{path.name}.yaml")
-    if not _NAME.fullmatch(path.stem):
+    is_file = path.suffix in (".yaml", ".yml")
+    stem = path.stem if is_file else path.name
+    if not _NAME.fullmatch(stem):
         raise click.BadParameter(
-            f"'{path.stem}' is no name; begin with a letter or digit, then letters, digits, '.', '_' or '-'",
+            f"'{stem or name}' is no name; begin with a letter or digit, then letters, digits, '.', '_' or '-'",
             param_hint="NAME",
         )
-    return path
+    return path if is_file else path.with_name(f"{stem}.yaml")
 
 
 def _write_new(texts: dict[Path, str]) -> None:

@@ -10,6 +10,7 @@ from heterodft.analysis.report import collect, compared
 from heterodft.analysis.report.tables import layers_csv, summary_csv
 from heterodft.errors import CampaignError, PseudopotentialError, did_you_mean
 from heterodft.workflows.chains import campaign_chains
+from heterodft.workflows.configurations import expand
 from heterodft.workflows.settings_file import load_settings
 
 if TYPE_CHECKING:
@@ -112,8 +113,9 @@ def read_results(campaign: Campaign, *, runs: Path | None = None, reference: str
     except CampaignError as error:
         if not isinstance(error.__cause__, PseudopotentialError):
             raise
-        order, expected = None, None  # without the pseudopotentials the identities are not known
+        names = [f"{campaign.name}/{c.built.name}/{c.order}/{c.hubbard_label}" for c in expand(campaign)]
+        order, expected = list(dict.fromkeys(names)), None  # without the pseudopotentials no identity is known
     folder = (settings.runs if runs is None else runs.absolute()) / campaign.name
     reports = collect(folder, order, expected=expected, reference=reference)
-    missing = set(order or []) - {report.path for report in reports}
+    missing = set(order) - {report.path for report in reports}
     return CampaignResults(campaign.name, folder, tuple(reports), tuple(sorted(missing)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ _MEANINGS = {
 }
 _FIELD = {"name": "database"}
 """Where the field of `Settings` has another name than in the file."""
+_SECRET = re.compile(r"([?&;](?:tlsCertificateKeyFilePassword|authMechanismProperties)=)[^&;]*", re.IGNORECASE)
+"""Options of a MongoDB address that hold a secret."""
 _OTHERS = ("PMG_VASP_PSP_DIR", "PMG_DEFAULT_FUNCTIONAL", "VASP_PP_PATH", "VASP_PP_VERSION", "HETERODFT_SETTINGS")
 """Variables that are read, but fill no setting."""
 
@@ -105,12 +108,13 @@ def _value(settings: Settings, field: str) -> Any:
 
 
 def without_password(host: str) -> str:
-    """Return an address without the user and the password before its last ``@``.
+    """Return an address without the user and the password before its last ``@``, and without options that hold one.
 
     Examples
     --------
-    >>> without_password("mongodb://me:s@cret@server/queue")
-    'mongodb://…@server/queue'
+    >>> without_password("mongodb://me:s@cret@server/queue?tls=true&tlsCertificateKeyFilePassword=secret")
+    'mongodb://…@server/queue?tls=true&tlsCertificateKeyFilePassword=…'
     """
     scheme, joint, rest = host.partition("://")
-    return f"{scheme}{joint}…@{rest.rpartition('@')[2]}" if "@" in rest else host
+    rest = _SECRET.sub(r"\1…", rest)
+    return f"{scheme}{joint}…@{rest.rpartition('@')[2]}" if "@" in rest else f"{scheme}{joint}{rest}"

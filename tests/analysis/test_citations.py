@@ -49,6 +49,10 @@ def test_only_what_was_used_is_cited():
         ({"settings": {"xc": "PBEsol"}}, {"perdew2008"}),
         ({"settings": {"smearing": "tetrahedra"}}, {"bloechl1994tetrahedra"}),
         ({"settings": {"dipole": True}}, {"bengtsson1999"}),
+        (
+            {"code": "vasp", "settings": {"dipole": True}},
+            {"neugebauer1992", "kresse1996prb", "kresse1996cms", "bloechl1994paw", "kresse1999"},
+        ),
         ({"hubbard": [["Ti", "3d", 4.0]]}, {"dudarev1998", "cococcioni2005"}),
         ({"hubbard": [["Ti", "3d", 0.0]]}, set()),
         ({"hubbard": [["Ti", "3d", 0.0, {"layers": [["SrTiO3:1", 2.0]]}]]}, {"dudarev1998", "cococcioni2005"}),

@@ -8,6 +8,8 @@ from campaign_folders import Campaign, result
 
 from heterodft.analysis.keeping import keep_results
 from heterodft.analysis.report import collect
+from heterodft.analysis.report.citations import find_citations
+from heterodft.analysis.report.runs import read_runs
 from heterodft.analysis.result import Result
 from heterodft.errors import ReaderError, StorageError
 from heterodft.files import write_json
@@ -84,6 +86,25 @@ def test_doubts_of_an_output_are_still_told(campaign, tmp_path):
     keep_results(campaign.root, tmp_path / "kept")
     again = collect(tmp_path / "kept" / "demo")[-1]
     assert again.corrections == ["static: 3 eigenvalues did not converge in the last iteration"]
+
+
+def test_what_was_kept_stays_where_the_runs_cannot_be_read_any_more(campaign, tmp_path):
+    keep_results(campaign.root, tmp_path / "kept")
+    before = {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()}
+    (campaign.root / "sl/FM/Ti-3d-4eV/static/result.json").write_text("{")
+    with pytest.raises(ReaderError):
+        keep_results(campaign.root, tmp_path / "kept")
+    assert {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()} == before
+
+
+def test_programs_that_watched_the_runs_are_cited_from_what_is_kept_too(campaign, tmp_path):
+    folder = campaign.root / "sl/FM/Ti-3d-4eV/static"
+    write_json(folder / "custodian.json", [])
+    keep_results(campaign.root, tmp_path / "kept")
+    runs = read_runs([folder, tmp_path / "kept" / folder.relative_to(campaign.root.parent)])
+    cited = [{one.reference.key for one in find_citations([run])} for run in runs]
+    assert cited[0] == cited[1]
+    assert "jain2015" in cited[1]
 
 
 def test_runs_are_not_kept_in_their_own_folder_nor_nothing_at_all(campaign, tmp_path):

@@ -12,7 +12,7 @@ from heterodft.analysis.published.quantities import FINDERS
 from heterodft.analysis.published.statements import Statement, Tolerance, judge, parse_statement
 from heterodft.analysis.published.vocabulary import QUANTITIES
 from heterodft.analysis.report import collect, write_report
-from heterodft.analysis.result import SiteValues
+from heterodft.analysis.result import Bands, SiteValues
 from heterodft.structures import enumerate_defects
 from heterodft.units import RYDBERG
 
@@ -95,10 +95,49 @@ def test_a_gap_is_compared_with_its_settings_and_the_difference(campaign):
 
 def test_a_gap_that_the_mesh_does_not_resolve_is_the_trend_at_most(campaign):
     sound(campaign)
-    (row,) = ask(campaign, "3.0 eV", quantity="gap")
-    assert row.verdict == ("reproduced" if "resolve" not in row.why else "trend only")
-    (report,) = collect(campaign.root)
-    assert report.gap.resolved == (row.verdict == "reproduced")
+    coarse = Bands(np.array([[[-1.0, 2.0]]]), np.array([[[1.0, 0.0]]]), np.zeros((1, 3)), np.ones(1))
+    for step in ("static", "dos"):
+        campaign.finish("slab", step, protocol="balanced", changes={"bands": coarse})
+    fine, unresolved = ask(campaign, "3.0 eV", quantity="gap", of=Selection(("sl", "slab")))
+    assert (fine.value, fine.verdict) == (3.0, "reproduced")
+    assert (unresolved.value, unresolved.verdict) == (3.0, "trend only")
+    assert "the mesh does not resolve the gap" in unresolved.why
+
+
+def test_orders_whose_states_are_not_told_are_the_trend_at_most(campaign):
+    for order, energy in (("FM", -100.0), ("AFM-G", -99.9)):
+        campaign.finish("sl", "static", order=order, protocol="balanced", changes={"energy": energy, "sites": {}})
+    (row,) = ask(campaign, "FM", quantity="lowest_order")
+    assert (row.ours, row.verdict) == ("FM", "trend only")
+    assert "the state reached is not known" in row.why
+    assert "below AFM-G, the next of 2 states" in row.why
+
+
+def test_the_order_of_lowest_energy_is_that_of_the_state_reached(campaign):
+    down = tuple(-0.5 * (i % 2) for i in range(len(PRISTINE)))
+    sites = {"sphere": SiteValues("sphere", (1.0,) * len(PRISTINE), down)}
+    campaign.finish("sl", "static", order="FM", protocol="balanced")
+    campaign.finish(
+        "sl", "static", order="NM", protocol="balanced", changes={"energy": -100.2, "sites": sites}, verdict="other"
+    )
+    (row,) = ask(campaign, "FM", quantity="lowest_order")
+    assert row.ours != "FM"
+    assert row.verdict == "not reached"
+
+
+def test_charges_against_a_bulk_of_other_settings_are_the_trend_at_most(campaign):
+    one = {"quantity": "charge", "elements": ("Ti",), "layers": ("SrTiO3:*",), "bulks": {"SrTiO3": "bulk"}}
+    more = tuple(1.0 + 0.5 * (site.species_string == "Ti") for site in PRISTINE)
+    sites = {"sphere": SiteValues("sphere", more, (0.0,) * len(PRISTINE))}
+    campaign.finish("sl", "static", protocol="balanced", changes={"sites": sites})
+    campaign.finish("bulk", "static", protocol="balanced")
+    (row,) = ask(campaign, "> 0", of=Selection(("sl",)), **one)
+    assert (row.value, row.verdict) == (pytest.approx(0.5), "reproduced")
+    campaign.settings["cutoff"] = 50 * RYDBERG
+    campaign.finish("bulk", "static", protocol="balanced")
+    (row,) = ask(campaign, "> 0", of=Selection(("sl",)), **one)
+    assert (row.value, row.verdict) == (pytest.approx(0.5), "trend only")
+    assert "against bulk bulk: cutoff" in row.why or "against bulk SrTiO3: cutoff" in row.why
 
 
 def test_a_demonstration_reproduces_nothing(campaign):

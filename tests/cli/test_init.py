@@ -39,6 +39,14 @@ def test_init_overwrites_nothing(heterodft):
 def test_bad_names_and_templates_are_told(heterodft):
     assert "did you mean 'defects'" in heterodft("init", "-t", "defect", code=1).stderr
     assert "'a b' is no name" in heterodft("init", "a b", code=2).stderr
+    for nothing in ("", ".", "/", "..", ".yaml"):
+        assert "is no name; begin with a letter or digit" in heterodft("init", nothing, code=2).stderr
+
+
+@pytest.mark.parametrize("name", ["123", "1e5", "null", "true", "2024-01-01", "0x10"])
+def test_a_name_that_yaml_takes_for_something_else_stays_a_text(name, tmp_path):
+    (tmp_path / "trial.yaml").write_text(starter_text(known_starters()["superlattice"], name=name))
+    assert load_campaign(tmp_path / "trial.yaml").name == name
 
 
 def test_the_list_names_every_template_in_one_line(heterodft):

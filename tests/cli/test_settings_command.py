@@ -47,6 +47,8 @@ def test_each_value_says_where_it_comes_from(settings, tmp_path, monkeypatch, ti
 def test_passwords_are_not_shown(settings, monkeypatch):
     monkeypatch.setenv("HETERODFT_HOST", "mongodb://me:s@cret@server/x")
     assert settings()["launchpad: host"] == ("mongodb://…@server/x", "HETERODFT_HOST")
+    monkeypatch.setenv("HETERODFT_HOST", "mongodb://server/?tls=true&tlsCertificateKeyFilePassword=s3cret&w=1")
+    assert settings()["launchpad: host"][0] == "mongodb://server/?tls=true&tlsCertificateKeyFilePassword=…&w=1"
 
 
 def test_files_of_ase_and_fireworks_are_honoured_where_ours_say_nothing(settings, tmp_path, monkeypatch):

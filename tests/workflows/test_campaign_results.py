@@ -26,6 +26,14 @@ def test_without_a_run_the_results_say_so(demo_file, tmp_path):
         Campaign.from_file(demo_file).results(runs=tmp_path)
 
 
+def test_without_pseudopotentials_it_is_still_told_what_was_not_run(tiny_file, tmp_path, monkeypatch):
+    campaign = Campaign.from_file(tiny_file)
+    request = campaign_chains(campaign)[0][0]  # NM
+    write_request(request, tmp_path / "runs" / request.path)
+    monkeypatch.setenv("ESPRESSO_PSEUDO", str(tmp_path / "nowhere"))
+    assert campaign.results(runs=tmp_path / "runs").missing == ("tiny/bulk/FM/Ti-3d-4eV",)
+
+
 def test_a_figure_shows_itself_in_a_notebook():
     figure = Figure(figsize=(1, 1))
     figure.add_subplot().plot([0, 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,27 @@ def test_the_figures_of_every_example_are_accepted(path):
     published = load_published(path).to_published()
     assert len(published.figures) > 5
     assert all(figure.because for figure in published.figures if figure.ours is None)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/small.yaml")), ids=lambda path: path.parent.name)
+def test_a_small_campaign_that_relaxes_nothing_reproduces_nothing(path):
+    campaign = load_campaign(path)
+    relaxed = [step.name for spec in campaign.structures.values() for step in spec.steps or campaign.steps]
+    figures = [one for one in campaign.published.to_published().figures if one.ours is not None]
+    shown = [one for one in figures if fnmatchcase(campaign.name, one.campaign)]
+    limited = [one for one in shown if one.limit is not None and fnmatchcase(campaign.name, one.limit.campaign)]
+    assert limited
+    if "relax" not in relaxed:
+        assert {one.what for one in shown} == {one.what for one in limited}
+
+
+def test_what_the_campaign_puts_in_is_not_called_reproduced():
+    (misfit,) = [
+        one
+        for one in load_published(EXAMPLES / "cazro3-ktao3" / "published.yaml").to_published().figures
+        if one.ours is not None and one.ours.quantity == "misfit"
+    ]
+    assert (misfit.limit.best, misfit.limit.campaign) == ("trend only", "*")
 
 
 def test_figures_stand_in_the_campaign_or_in_a_file_beside_it(tmp_path, tiny_text):

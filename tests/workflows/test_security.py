@@ -252,7 +252,7 @@ def test_the_password_is_no_argument_of_a_worker(tmp_path):
     finally:
         pool.stop()
     (reason,) = pool.reasons()
-    assert "cannot use the queue mongodb://127.0.0.1:1" in reason
+    assert "cannot use the queue mongodb://…@127.0.0.1:1" in reason
     assert not files_with("s3cret", tmp_path)
 
 

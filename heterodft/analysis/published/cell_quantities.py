@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from heterodft.analysis.energies.comparability import compare
 from heterodft.analysis.energies.states import find_states
-from heterodft.analysis.published.choosing import asked_order, family_of, place_of, the_one
+from heterodft.analysis.published.choosing import family_of, place_of, the_one
 from heterodft.analysis.published.found import Found
 from heterodft.errors import ReaderError, did_you_mean
 
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from heterodft.analysis.report.collect import ConfigurationReport
     from heterodft.analysis.result import Result
 
-__all__ = ["count_of", "final_result", "find_energy", "find_gap_of_cell", "find_lowest_order", "find_misfit"]
+__all__ = [
+    "count_of",
+    "final_result",
+    "find_energy",
+    "find_gap_of_cell",
+    "find_lowest_order",
+    "find_misfit",
+    "with_minus",
+]
 
 _MARGIN = 1.0
 """meV per formula unit: orders that are nearer to one another are not told apart."""
@@ -94,11 +102,13 @@ def find_lowest_order(report: ConfigurationReport, _ours: Ours, every: Configura
     told = {row.name for row in ranked}
     left = [place_of(path)[1] for path in paths if place_of(path)[1] not in told and not _is_there(path, members)]
     doubts = [f"without {', '.join(left)}: not finished or not comparable"] if left else []
-    second = min((row for row in states.values() if row.state != ranked[0].state), key=lambda row: row.relative or 0)
+    second = min(list(states.values())[:-1], key=lambda row: row.relative or 0)  # the lowest was put in last
     margin = (second.per_formula_unit or 0.0) - (ranked[0].per_formula_unit or 0.0)
     if margin < _MARGIN:
-        doubts.append(f"{second.state} is only {margin:.2f} meV/f.u. higher")
-    notes = (f"{margin:.1f} meV/f.u. below {second.state}, the next of {len(states)} states",)
+        doubts.append(f"{second.state or second.name} is only {margin:.2f} meV/f.u. higher")
+    if not ranked[0].state:
+        doubts.append("the state reached is not known, this is the order asked for")
+    notes = (f"{margin:.1f} meV/f.u. below {second.state or second.name}, the next of {len(states)} states",)
     return Found(word=ranked[0].state or ranked[0].name, notes=notes, doubts=tuple(doubts))
 
 
@@ -153,8 +163,3 @@ def with_minus(ours: Ours) -> Ours:
     if ours.minus is None or ours.minus.order or not ours.of.order:
         return ours
     return replace(ours, minus=replace(ours.minus, order=ours.of.order))
-
-
-def order_of(report: ConfigurationReport) -> str:
-    """Return the order as shown: that asked for, and what it is where that is another one."""
-    return report.order or asked_order(report)

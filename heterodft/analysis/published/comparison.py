@@ -209,7 +209,7 @@ def _row(figure: PublishedFigure, found: Found | None, chosen: Chosen, reason: s
 
 
 def _in_words(found: Found, unit: str) -> str:
-    """Return a value with its unit; of a metal the word alone, of an insulator both."""
+    """Return a value with its unit; of a metal the word alone, of an insulator its gap."""
     if found.number is None or found.word in ("metal", "half-metal"):
         return found.word
     return f"{_number(found.number)} {unit}".strip()

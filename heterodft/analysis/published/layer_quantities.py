@@ -9,6 +9,7 @@ import numpy as np
 
 from heterodft.analysis.carriers import SheetCarriers
 from heterodft.analysis.charges import LayerCharges
+from heterodft.analysis.energies.comparability import compare
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.layers.site_sums import site_kinds
 from heterodft.analysis.local import DefectNeighbours
@@ -17,12 +18,13 @@ from heterodft.analysis.published.cell_quantities import count_of, final_result
 from heterodft.analysis.published.choosing import the_one
 from heterodft.analysis.published.figures import Selection
 from heterodft.analysis.published.found import Found
+from heterodft.analysis.published.setting import doubts_of
 from heterodft.analysis.selection import select_sites
 from heterodft.analysis.stoner import StonerProduct
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from heterodft.analysis.layers import Layering
     from heterodft.analysis.published.choosing import Configurations
@@ -149,7 +151,8 @@ def find_carriers(report: ConfigurationReport, ours: Ours, _every: Configuration
 def find_charge(report: ConfigurationReport, ours: Ours, every: Configurations) -> Found:
     """Return the electrons that layers have more than the bulk: of all their atoms, or of one of an element."""
     result = _with_charges(report)
-    bulks = {name: _with_charges(the_one(Selection((key,)), report, every)) for name, key in ours.bulks.items()}
+    others = {name: the_one(Selection((key,)), report, every) for name, key in ours.bulks.items()}
+    bulks = {name: _with_charges(other) for name, other in others.items()}
     found = LayerCharges.from_result(result, by="layer", reference=bulks or None)
     column = found.kinds.index("Löwdin") if "Löwdin" in found.kinds else 0
     wanted = _matching(found.groups, ours.layers or ("*",))
@@ -167,7 +170,16 @@ def find_charge(report: ConfigurationReport, ours: Ours, every: Configurations) 
         value = float(found.transfer[rows, column].sum())
     if not np.isfinite(value):
         raise ReaderError(f"no charge to compare with is known: {'; '.join(found.notes) or 'give the bulks'}")
-    return Found(value, notes=tuple(notes))
+    return Found(value, notes=tuple(notes), doubts=_doubts_of_bulks(report, others))
+
+
+def _doubts_of_bulks(report: ConfigurationReport, bulks: Mapping[str, ConfigurationReport]) -> tuple[str, ...]:
+    """Return why the charges of bulk runs may mean something else than those beside them."""
+    doubts = []
+    for name, bulk in bulks.items():
+        found = compare(final_result(report), final_result(bulk), "formation")
+        doubts += [f"against bulk {name}: {words}" for words in (*found.differences, *doubts_of(bulk))]
+    return tuple(doubts)
 
 
 def _with_charges(report: ConfigurationReport) -> Result:

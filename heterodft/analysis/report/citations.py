@@ -151,6 +151,8 @@ _STEPS = {
     "shift": (("cococcioni2005", "U by linear response"),),
     "potential": (("baldereschi1988", "macroscopic average of the potential"),),
 }  # fmt: skip
+_DIPOLES = {"espresso": "bengtsson1999", "vasp": "neugebauer1992"}
+"""The papers that the manuals name: pw.x of dipfield, VASP of LDIPOL."""
 
 
 def _used(run: Run, families: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -167,9 +169,7 @@ def _used(run: Run, families: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield "monkhorst1976", "k-point meshes"
     yield from _STEPS.get(run.step, ())
     if settings.get("dipole"):
-        yield "bengtsson1999", "dipole correction"
-        if run.code == "vasp":
-            yield "neugebauer1992", "dipole correction"
+        yield _DIPOLES.get(run.code, "bengtsson1999"), "dipole correction"
     for checksum in (run.request.get("pseudopotentials") or {}).values():
         if families.get(str(checksum), "").startswith("pseudodojo"):
             yield "vansetten2018", "pseudopotentials of PseudoDojo"

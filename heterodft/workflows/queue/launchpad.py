@@ -21,6 +21,7 @@ from heterodft.workflows.queue.filesystems import refuse_network_filesystem
 from heterodft.workflows.queue.identity import is_alive, worker_name
 from heterodft.workflows.queue.server import launchpad_data
 from heterodft.workflows.queue.store import SqliteClient
+from heterodft.workflows.settings_table import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -215,14 +216,10 @@ def queue_errors(settings: Settings) -> Iterator[None]:
         path = settings.queue_file
         if "full" in said or (path is not None and not os.access(path.parent, os.W_OK)):
             remedy = "free some space or make it writable; nothing that was queued is lost"
-        place = path or settings.launchpad_file or _without_password(settings.host)
+        place = path or settings.launchpad_file or without_password(settings.host)
         raise QueueError(f"cannot use the queue {place}: {said}; {remedy}") from error
 
 
 def _initialize(launchpad: LaunchPad) -> None:
     if launchpad.fw_id_assigner.find_one() is None:
         launchpad.reset("", require_password=False, max_reset_wo_password=0)
-
-
-def _without_password(host: str) -> str:
-    return f"{host.split('://', maxsplit=1)[0]}://{host.rsplit('@', maxsplit=1)[-1].rsplit('://', maxsplit=1)[-1]}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
+from ruamel.yaml import YAML
 
 from heterodft.errors import CampaignError, did_you_mean
 from heterodft.workflows.campaign import Campaign, MethodSpec, StructureSpec
@@ -128,10 +129,15 @@ def starter_text(starter: Starter, *, name: str | None = None, published: str = 
         if mark:
             lines += _other_keys(_SECTIONS[mark[2]], mark[1], _keys_beside(text[:number], mark[1]))
         elif name is not None and line.startswith("name:"):
-            lines.append(re.sub(r"^name: *[\w.-]+ ?", lambda _: f"name: {name} ", line).rstrip())
+            lines.append(re.sub(r"^name: *[\w.-]+ ?", lambda _: f"name: {_text(name)} ", line).rstrip())
         elif not line.startswith("# yaml-language-server:"):
             lines.append(line)
     return _PUBLISHED.sub(f"published: {published}", "\n".join(lines) + "\n")
+
+
+def _text(name: str) -> str:
+    """Write a name so that YAML reads a text, also where it looks like a number or a date."""
+    return name if isinstance(YAML(typ="safe").load(name), str) else f'"{name}"'
 
 
 def _keys_beside(lines: list[str], indent: str) -> set[str]:
