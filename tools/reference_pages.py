@@ -63,8 +63,8 @@ def campaign_page() -> str:
         "",
         "Every key, from the JSON schema that `heterodft schema` prints and that editors complete with. What the",
         "keys mean together is on the page [The campaign file](../campaign.md). Units may be written (`60 Ry`);",
-        "without one, energies are in eV, lengths in Å, k-spacings in 1/Å including 2π. *needed*: there is no default. ↓: a",
-        "section of its own below.",
+        "without one, energies are in eV, lengths in Å, k-spacings in 1/Å with 2π. *needed*: there is no default.",
+        "↓: a section of its own below.",
         "",
         *_model("The file", schema),
     ]
