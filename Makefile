@@ -2,6 +2,8 @@
 # make test   every check: style, types, architecture, tests with a real pw.x, the built wheel
 # make papers        the small campaigns of the papers, hours; SYSTEM=… for one; goes on where it was stopped
 # make papers-page   docs/papers.md from the results that are kept in examples
+# make docs          the site of the documentation, in build/site; warnings are errors
+# make lowest        a part of the tests with the lowest versions of the dependencies, in an environment of their own
 # make peers  the structure builder beside pymatgen, doped and icet, installed in an environment of their own
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +12,7 @@ CAMPAIGN := examples/demo/campaign.yaml
 # Of the tests with a real pw.x, which also run PBEsol and spin-orbit coupling.
 FAMILIES := $(addprefix pseudodojo-0.4-,pbe-sr-standard pbesol-sr-standard pbe-fr-standard)
 
-.PHONY: demo test system pseudos benchmarks papers papers-page peers clean
+.PHONY: demo test docs lowest system pseudos benchmarks papers papers-page peers clean
 
 demo: $(VENV)/.installed pseudos
 	$(BIN)/heterodft submit $(CAMPAIGN)
@@ -27,7 +29,14 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 -m "not espresso" $(PYTEST_OPTIONS)
 	$(BIN)/python -m pytest -m espresso $(PYTEST_OPTIONS)  # pw.x itself takes two cores
 	$(BIN)/python benchmarks/startup.py
+	$(MAKE) docs
 	PYTHON=$(abspath $(BIN))/python tools/test_wheel.sh
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+lowest:
+	PYTHON=$(PYTHON) tools/test_lowest.sh $(VENV)-lowest
 
 papers: $(VENV)/.installed pseudos
 	$(BIN)/python tools/papers.py run $(SYSTEM)
@@ -73,5 +82,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-peers runs report dist build
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-lowest runs report dist build

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import re
+import shlex
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
+import click
 import numpy as np
+import pytest
+from ruamel.yaml import YAML
 
 from heterodft.analysis.result import Bands, Result
-from heterodft.cli import _COMMANDS
+from heterodft.cli import _COMMANDS, cli
 from heterodft.structures import build_material
 from heterodft.workflows.campaign import Campaign, StructureSpec
+from heterodft.workflows.campaign_file import load_campaign
+from heterodft.workflows.configurations import expand
 from heterodft.workflows.queue.batch_settings import read_batch_settings
-from heterodft.workflows.settings_file import load_settings
+from heterodft.workflows.settings_file import SECTIONS, load_settings
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.glob("**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+GENERATED = {DOCS / "reference" / "campaign-keys.md", DOCS / "reference" / "commands.md"}
+BASE = """
+name: x
+materials: {SrTiO3: {prototype: perovskite}, LaAlO3: {}, CrN: {}, KTaO3: {}}
+structures: {s: {stack: [{material: SrTiO3, layers: 2}]}}
+steps: [relax, static]
+"""
 
 
 def words(page):
@@ -39,9 +57,130 @@ def test_every_key_of_a_campaign_is_explained():
 
 
 def test_links_between_pages_lead_somewhere():
-    for page in [*DOCS.glob("**/*.md"), DOCS.parent / "README.md"]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page}: {target}"
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            there = (page.parent / target).resolve()
+            assert there.exists() or there in GENERATED, f"{page}: {target}"
+
+
+def test_every_page_is_in_the_navigation():
+    named = set(re.findall(r"[\w./-]+\.md", (ROOT / "mkdocs.yml").read_text()))
+    assert named == {str(page.relative_to(DOCS)) for page in {*DOCS.glob("**/*.md"), *GENERATED}}
+
+
+def command_lines():
+    """Return the lines of all pages that call heterodft, with their page."""
+    for page in PAGES:
+        text = page.read_text()
+        shown = [
+            line for block in re.findall(r"```(?:sh|bash)\n(.*?)```", text, re.DOTALL) for line in block.splitlines()
+        ]
+        for line in [*shown, *re.findall(r"`(heterodft [^`]+)`", text)]:
+            if line.startswith("heterodft ") and not line.startswith("heterodft-"):
+                yield pytest.param(line, id=f"{page.relative_to(ROOT)}: {line}")
+
+
+@pytest.mark.parametrize("line", list(command_lines()))
+def test_every_command_line_parses(line, monkeypatch):
+    monkeypatch.setattr(click.Path, "convert", lambda self, value, param, ctx: value)  # files of the reader
+    words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
+    if words[0] in ("COMMAND", "--help", "…"):
+        return
+    parent = click.Context(cli, **cli.context_settings)
+    command: click.Command | None = cli.get_command(parent, words.pop(0))
+    assert command is not None, line
+    if isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        command = command.commands[words.pop(0)]
+    in_a_sentence = all(word.startswith("-") for word in words)  # without its file: `heterodft build`
+    try:
+        command.make_context("heterodft", words, parent=parent)
+    except click.exceptions.Exit:  # -h
+        return
+    except click.MissingParameter:
+        assert in_a_sentence, line
+
+
+def yaml_blocks():
+    for page in PAGES:
+        if page.parent.name == "decisions":
+            continue
+        for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)):
+            yield pytest.param(text, id=f"{page.relative_to(ROOT)}-{number}")
+
+
+@pytest.mark.parametrize("text", list(yaml_blocks()))
+def test_every_yaml_block_is_a_campaign_a_part_of_one_or_settings(text, tmp_path, monkeypatch):
+    data = YAML(typ="safe").load(text)
+    if set(data) <= set(SECTIONS):
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "heterodft.yaml").write_text(text)
+        (tmp_path / "my_launchpad.yaml").write_text("host: localhost\n")
+        load_settings()
+        return
+    whole = "name" in data
+    base = {} if whole else YAML(typ="safe").load(BASE)
+    if "film" in data.get("materials", {}) or "file" in data.get("materials", {}).get("SrTiO3", {}):
+        build_material("SrVO3", a=3.84).cell.to(str(tmp_path / "my-film.cif"))
+        build_material("SrTiO3").cell.to(str(tmp_path / "CONTCAR"), fmt="poscar")
+        data["materials"] = base["materials"] | data["materials"]
+    file = tmp_path / "campaign.yaml"
+    with file.open("w") as stream:
+        YAML().dump(base | data, stream)
+    campaign = load_campaign(file)
+    if whole:
+        assert expand(campaign)
+
+
+def test_the_campaign_of_the_tutorial_is_that_of_the_template(heterodft):
+    heterodft("init", "sto-lao")
+    (text,) = [
+        text
+        for text in re.findall(r"```yaml\n(.*?)```", (DOCS / "tutorial.md").read_text(), re.DOTALL)
+        if "name:" in text
+    ]
+    (heterodft.folder / "shown.yaml").write_text(text)
+    written, shown = (heterodft("plan", name, "--json").stdout for name in ("sto-lao.yaml", "shown.yaml"))
+    assert written == shown
+    assert "sl/FM/Ti-3d-4eV/dos" in shown
+
+
+def reference_pages():
+    spec = importlib.util.spec_from_file_location("reference_pages", ROOT / "tools" / "reference_pages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_generated_reference_has_every_key_and_every_command():
+    pages = reference_pages()
+    keys, commands = pages.campaign_page(), pages.commands_page()
+    for model in (Campaign, StructureSpec):
+        assert {name for name in model.model_fields if not re.search(rf"^\| `{name}`", keys, re.MULTILINE)} == set()
+    assert re.findall(r"^## heterodft (\w+)", commands, re.MULTILINE) == list(_COMMANDS)
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in keys.splitlines() if row.startswith("|")} == {6}
+
+
+def test_licences_are_listed_of_all_that_is_installed():
+    page = (DOCS / "reference" / "licences.md").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    rows = dict(re.findall(r"^\| ([\w.-]+) \| ([^|]+) \|", page.split("## Only")[0], re.MULTILINE))
+    rows.pop("package")
+    needed = {re.match(r"[\w.-]+", line)[0] for line in project["dependencies"]}
+    assert set(rows) == needed
+    for name, licence in rows.items():
+        found = metadata.metadata(name)
+        said = " ".join(
+            [str(found.get("License-Expression")), str(found.get("License"))[:60], *found.get_all("Classifier", [])]
+        )
+        assert licence.split("-")[0].split(" ")[0] in said or (
+            licence.startswith(("PSF", "BSD")) and re.search("PSF|matplotlib|BSD|OSI", said)
+        ), said
+    for extra, lines in project["optional-dependencies"].items():
+        for line in lines:
+            assert re.match(r"[\w-]+", line)[0] in page, f"[{extra}]: {line}"
 
 
 def test_examples_of_the_structures_page_are_what_the_program_does():
