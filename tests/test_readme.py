@@ -20,7 +20,7 @@ def test_its_campaign_file_makes_five_structures_and_ten_calculations(heterodft)
 
 def test_its_commands_exist(heterodft):
     names = set(re.findall(r"^heterodft (\w+)", README, re.MULTILINE))
-    assert len(names) == 12
+    assert len(names) == 14
     for name in names:
         heterodft(name, "--help")
 
