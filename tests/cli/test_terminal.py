@@ -100,8 +100,8 @@ def test_ctrl_c_ends_in_one_line_and_the_same_command_goes_on(name, after, heter
     assert "Traceback" not in err, err
     if process.returncode == 130:
         assert err.splitlines()[-1] == "heterodft: stopped; nothing is lost, the same command goes on from here"
-    else:  # it was done before
-        assert process.returncode == (1 if name == "report" else 0), err
+    else:  # it was done before, or while Python was ending
+        assert process.returncode in (1 if name == "report" else 0, -signal.SIGINT), err
     if name == "build":
         heterodft("build", "campaign.yaml")
         assert not [path for path in heterodft.folder.rglob("*") if path.name.startswith(".") or "tmp" in path.suffix]

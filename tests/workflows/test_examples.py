@@ -33,12 +33,14 @@ def built(file):
 
 @pytest.fixture(scope="module")
 def headers(tmp_path_factory):
-    """Headers of the pseudopotentials: all that inputs depend on."""
-    folder = tmp_path_factory.mktemp("upf")
-    for element, entry in family_for("PBE").files.items():
-        text = HEADER.format(element, entry["valence"], entry["wavefunctions"], "PBE")
-        (folder / entry["file"]).write_text(text)
-    return folder
+    """Headers of the pseudopotentials by functional: all that inputs depend on."""
+    folders = {}
+    for xc in ("PBE", "PBEsol"):
+        folders[xc] = tmp_path_factory.mktemp(xc)
+        for element, entry in family_for(xc).files.items():
+            text = HEADER.format(element, entry["valence"], entry["wavefunctions"], xc)
+            (folders[xc] / entry["file"]).write_text(text)
+    return folders
 
 
 @pytest.fixture
@@ -51,8 +53,9 @@ def planned(headers, tmp_path, monkeypatch):
     def made(file, code):
         campaign, structures = built(file)
         campaign = campaign.for_code(code)
-        settings = load_settings(pseudo_dir=headers)
-        chains = campaign_chains(campaign, structures=structures, pseudo_dir=headers)
+        folder = headers[campaign.method.xc]
+        settings = load_settings(pseudo_dir=folder)
+        chains = campaign_chains(campaign, structures=structures, pseudo_dir=folder)
         requests = [request for chain in chains for request in chain]
         costs = [estimate_cost(request, settings) for request in requests]
         return requests, costs, prepare_all(campaign, requests, settings, version=VERSIONS[code])
