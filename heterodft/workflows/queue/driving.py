@@ -202,8 +202,8 @@ class _Look:
             wanted = {request.id for chain in decision.chains for request in chain}
             if wanted in asked:
                 raise QueueError(
-                    f"{decision.words}: nothing is left to wait for; put back what failed: heterodft retry, or give "
-                    "heterodft converge again"
+                    f"{decision.words}: nothing is left to wait for; put back what failed with heterodft retry, then "
+                    "give heterodft converge again"
                 )
             asked.append(wanted)
             if self._take_back_without_density(decision.chains):
