@@ -179,7 +179,7 @@ def test_a_cancelled_driver_goes_on_where_it_was(site):
     look = next(entry for entry in read_queue(site.settings) if entry.path.endswith("/driver"))
     cancel(site.settings, [look.identity])
     work(site)
-    assert states(site) == {"done": 1}
+    assert states(site) == {"done": 1, "cancelled": 1}
     assert submit_driver(driver, site.settings) == "queued"
     work(site)
     assert states(site) == {"done": 3}
