@@ -18,7 +18,7 @@ from heterodft.analysis.report import collect
 from heterodft.errors import HeterodftError
 from heterodft.files import read_json, write_text
 from heterodft.workflows.campaign_file import load_campaign, load_published
-from heterodft.workflows.configurations import expand
+from heterodft.workflows.campaign_results import configuration_paths
 
 if TYPE_CHECKING:
     from heterodft.analysis.published.comparison import PublishedTable
@@ -104,7 +104,7 @@ def _compared(system: System, campaign: Campaign, page: Path) -> tuple[Published
     """Return the table of a system that was run, and its section."""
     assert campaign.published is not None, f"{system.file} names no published figures"  # noqa: S101
     reports = collect(system.results / "runs" / campaign.name)
-    paths = [f"{campaign.name}/{c.built.name}/{c.order}/{c.hubbard_label}" for c in expand(campaign)]
+    paths = configuration_paths(campaign)
     table = compare_published(campaign.published.to_published(), reports, paths=paths, campaign=campaign.name)
     spent = system.cpu_seconds(campaign.name)
     lines = ["", f"{len(spent)} calculations, {_time(sum(spent.values()))} of CPU time. Settings:", ""]

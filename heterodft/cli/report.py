@@ -21,9 +21,7 @@ from heterodft.cli.progress import quiet_option, working
 if TYPE_CHECKING:
     from heterodft.analysis.published.comparison import PublishedTable
     from heterodft.analysis.report import ConfigurationReport
-    from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.published_spec import PublishedSpec
-    from heterodft.workflows.settings import Settings
 
 __all__ = ["command"]
 
@@ -89,6 +87,7 @@ def command(
     from heterodft.analysis.report.html import MOST_DRAWN
     from heterodft.cli.analyze import read_parameters
     from heterodft.cli.report_drivers import driver_findings, pseudopotential_families
+    from heterodft.workflows.campaign_results import asked_for
 
     published, stoner = None, read_parameters(parameters)
     if source.is_dir():
@@ -97,7 +96,7 @@ def command(
         campaign = read_campaign(source)
         settings = settings_for(campaign)
         root = (settings.runs if runs is None else runs.resolve()) / campaign.name
-        order, expected = _expected(campaign, settings)
+        order, expected = asked_for(campaign, lambda: request_chains(campaign, settings))
         published = campaign.published
     with working("report:") as tell_step:
         tell_step("reading the folders")
@@ -163,25 +162,6 @@ def _keep(root: Path, folder: Path, paths: list[str] | None) -> None:
         f"{kept.bytes / 1e6:.2f} MB",
         err=True,
     )
-
-
-def _expected(campaign: Campaign, settings: Settings) -> tuple[list[str], dict[str, str] | None]:
-    """Return the configurations of a campaign and the identities of its calculations.
-
-    Without the pseudopotentials, whose checksums are part of them, the identities are not known and not compared.
-    """
-    from heterodft.errors import CampaignError, PseudopotentialError
-    from heterodft.workflows.configurations import expand
-
-    try:
-        chains = request_chains(campaign, settings)
-    except CampaignError as error:
-        if not isinstance(error.__cause__, PseudopotentialError):
-            raise
-        names = [f"{campaign.name}/{c.built.name}/{c.order}/{c.hubbard_label}" for c in expand(campaign)]
-        return list(dict.fromkeys(names)), None
-    identities = {request.path: request.id for chain in chains for request in chain}
-    return [chain[0].path.rpartition("/")[0] for chain in chains], identities
 
 
 def _print(name: str, reports: list[ConfigurationReport]) -> None:

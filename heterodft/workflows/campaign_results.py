@@ -14,6 +14,7 @@ from heterodft.workflows.configurations import expand
 from heterodft.workflows.settings_file import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pandas import DataFrame
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from heterodft.analysis.energies import ConfigurationEnergies
     from heterodft.analysis.overview import FolderOverview
     from heterodft.analysis.report import ConfigurationReport
+    from heterodft.workflows.calculation import Request
     from heterodft.workflows.campaign import Campaign
 
-__all__ = ["CampaignResults", "read_results"]
+__all__ = ["CampaignResults", "asked_for", "configuration_paths", "read_results"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,34 @@ def _frame(text: str) -> DataFrame:
     return read_csv(StringIO(text))
 
 
+def configuration_paths(campaign: Campaign) -> list[str]:
+    """Return the paths of the configurations of a campaign, ``demo/sl/FM/noU``; pseudopotentials are not needed."""
+    names = (f"{campaign.name}/{c.built.name}/{c.order}/{c.hubbard_label}" for c in expand(campaign))
+    return list(dict.fromkeys(names))
+
+
+def asked_for(
+    campaign: Campaign, make_chains: Callable[[], Sequence[Sequence[Request]]]
+) -> tuple[list[str], dict[str, str] | None]:
+    """Return the paths of the configurations of a campaign, and the identity of each calculation by its path.
+
+    Without the pseudopotentials, whose checksums are part of them, the identities are not known: None.
+
+    Raises
+    ------
+    CampaignError
+        If the campaign cannot be built for another reason.
+    """
+    try:
+        chains = make_chains()
+    except CampaignError as error:
+        if not isinstance(error.__cause__, PseudopotentialError):
+            raise
+        return configuration_paths(campaign), None
+    identities = {request.path: request.id for chain in chains for request in chain}
+    return [chain[0].path.rpartition("/")[0] for chain in chains], identities
+
+
 def read_results(campaign: Campaign, *, runs: Path | None = None, reference: str = "FM") -> CampaignResults:
     """Read what there is of a campaign.
 
@@ -106,15 +136,7 @@ def read_results(campaign: Campaign, *, runs: Path | None = None, reference: str
         If nothing was submitted.
     """
     settings = load_settings()
-    try:
-        chains = campaign_chains(campaign, pseudo_dir=settings.pseudo_dir)
-        order = [chain[0].path.rpartition("/")[0] for chain in chains]
-        expected = {request.path: request.id for chain in chains for request in chain}
-    except CampaignError as error:
-        if not isinstance(error.__cause__, PseudopotentialError):
-            raise
-        names = [f"{campaign.name}/{c.built.name}/{c.order}/{c.hubbard_label}" for c in expand(campaign)]
-        order, expected = list(dict.fromkeys(names)), None  # without the pseudopotentials no identity is known
+    order, expected = asked_for(campaign, lambda: campaign_chains(campaign, pseudo_dir=settings.pseudo_dir))
     folder = (settings.runs if runs is None else runs.absolute()) / campaign.name
     reports = collect(folder, order, expected=expected, reference=reference)
     missing = set(order) - {report.path for report in reports}
