@@ -53,7 +53,7 @@ def planned(headers, tmp_path, monkeypatch):
     def made(file, code):
         campaign, structures = built(file)
         campaign = campaign.for_code(code)
-        folder = headers[campaign.method.xc]
+        folder = headers[campaign.method.xc or "PBE"]
         settings = load_settings(pseudo_dir=folder)
         chains = campaign_chains(campaign, structures=structures, pseudo_dir=folder)
         requests = [request for chain in chains for request in chain]
