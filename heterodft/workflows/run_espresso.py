@@ -25,11 +25,13 @@ from heterodft.workflows.continuation import (
     refuse_standstill,
     starting_text,
 )
+from heterodft.workflows.cost import estimate_cost
 from heterodft.workflows.custodians.diagnosis import diagnose
 from heterodft.workflows.custodians.last_structure import read_last_structure
 from heterodft.workflows.handover import filled_moment, hand_over, has_density, relaxed_structure
 from heterodft.workflows.inputs import prepare_inputs
 from heterodft.workflows.orphans import settle_orphan
+from heterodft.workflows.pools import choose_pools
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,6 +126,14 @@ def _crashes_in_parallel(settings: Settings) -> bool:
     return program_version(settings.program("pw.x")) < HUBBARD_CARD_VERSION
 
 
+def _pools(request: Request, settings: Settings) -> int:
+    """Return the number of pools of ranks for the k-points of pw.x."""
+    if settings.cores == 1:
+        return 1
+    cost = estimate_cost(request, settings)
+    return choose_pools(settings.cores, kpoints=cost.kpoints * cost.spins, memory=cost.memory)
+
+
 def _attempt(request: Request, each: WantedInput, folder: Path, settings: Settings, *, start: Start) -> None:
     from heterodft.workflows.custodians.espresso import EspressoJob, EspressoValidator
     from heterodft.workflows.custodians.espresso_handlers import MAX_ERRORS, espresso_handlers
@@ -131,8 +141,9 @@ def _attempt(request: Request, each: WantedInput, folder: Path, settings: Settin
 
     write_text(folder / each.name, starting_text(folder, each, start))
     program = program_of(each.name)
+    pools = _pools(request, settings) if program == "pw.x" else 1
     job = EspressoJob(
-        settings.command_for(program, settings.cores),
+        settings.command_for(program, settings.cores, pools=pools),
         each.name,
         asked=each.asked,
         start=start,

@@ -36,7 +36,8 @@ class Settings:
     cores
         Number of cores to use.
     command
-        How to start pw.x, ``{cores}`` standing for the number of ranks; None chooses.
+        How to start pw.x, ``{cores}`` standing for the number of ranks, ``{pools}`` for that of the pools that
+        share the k-points; None chooses.
     bin_dir, pseudo_dir
         Folders of the programs and of the pseudopotentials; None means PATH and the installed family.
     vasp_command, vasp_gamma_command, vasp_ncl_command
@@ -129,8 +130,17 @@ class Settings:
             )
         return found
 
-    def command_for(self, program: str, cores: int) -> list[str]:
+    def command_for(self, program: str, cores: int, *, pools: int = 1) -> list[str]:
         """Return the command line that starts a program on a number of cores.
+
+        Parameters
+        ----------
+        program
+            ``pw.x``, or another of its suite.
+        cores
+            Number of ranks.
+        pools
+            Of these, that share the k-points; put for ``{pools}`` in a command of the user's.
 
         Raises
         ------
@@ -141,9 +151,11 @@ class Settings:
         """
         if self.command is None:
             path = self.program(program)
-            return ["mpirun", "-np", str(cores), path] if cores > 1 and shutil.which("mpirun") else [path]
+            if cores == 1 or not shutil.which("mpirun"):
+                return [path]
+            return ["mpirun", "-np", str(cores), path, *(["-nk", str(pools)] if pools > 1 else [])]
         try:
-            words = shlex.split(self.command.replace("{cores}", str(cores)))
+            words = shlex.split(self.command.replace("{cores}", str(cores)).replace("{pools}", str(pools)))
         except ValueError as error:
             raise SettingsError(f"espresso: command: '{self.command}': {error}; balance its quotes") from error
         places = [i for i, word in enumerate(words) if Path(word).name == "pw.x"]

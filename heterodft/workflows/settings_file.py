@@ -13,7 +13,7 @@ field keep it, see `heterodft.workflows.ecosystem`.
     grace: 20                        # seconds for a program to write its checkpoint when it is stopped
     orphans: adopt                   # or end: programs that outlived their worker
     espresso:
-      command: mpirun -np {cores} pw.x
+      command: mpirun -np {cores} pw.x -nk {pools}
       bin_dir: /opt/qe/bin
       pseudo_dir: ~/pseudos
     vasp: {command: mpirun -np {cores} vasp_std}   # gamma_command, ncl_command

@@ -18,7 +18,7 @@ _MEANINGS = {
     "host": "launchpad: sqlite://PATH or mongodb://SERVER",
     "name": "database on a MongoDB server",
     "launchpad_file": "FireWorks' own file of a MongoDB server",
-    "command": "how to start pw.x, {cores} for the number of ranks",
+    "command": "how to start pw.x, {cores} for the number of ranks, {pools} for those that share the k-points",
     "bin_dir": "folder of pw.x and its programs",
     "pseudo_dir": "folder of UPF files, in place of the installed family",
     "vasp_command": "how to start VASP",

@@ -108,6 +108,15 @@ def test_one_core_needs_no_mpi(tmp_path, monkeypatch):
     assert load_settings().command_for("pw.x", 2)[:3] == ["mpirun", "-np", "2"]
 
 
+def test_k_points_are_shared_by_pools_unless_the_command_is_the_users(tmp_path, monkeypatch):
+    programs(tmp_path / "bin", "pw.x", "mpirun", "srun")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert load_settings().command_for("pw.x", 4, pools=2)[-2:] == ["-nk", "2"]
+    assert "-nk" not in load_settings().command_for("pw.x", 1, pools=1)
+    assert "-nk" not in load_settings(command="srun -n {cores} pw.x").command_for("pw.x", 4, pools=2)
+    assert load_settings(command="srun pw.x -nk {pools}").command_for("pw.x", 4, pools=2)[-2:] == ["-nk", "2"]
+
+
 def test_a_missing_program_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProgramNotFoundError, match=r"pw\.x is not installed .*apt-get install quantum-espresso"):
