@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from heterodft.analysis.published.comparison import compare_published
 from heterodft.analysis.report import collect
-from heterodft.errors import HeterodftError
+from heterodft.errors import HeterodftError, InputError
 from heterodft.files import read_json, write_text
 from heterodft.workflows.campaign_file import load_campaign, load_published
 from heterodft.workflows.campaign_results import configuration_paths
@@ -66,10 +66,10 @@ class System:
     def finished(self, campaign: str) -> list[Path]:
         return sorted((self.results / "runs" / campaign).glob("*/*/*/*/result.json"))
 
-    def cpu_seconds(self, campaign: str) -> dict[str, float]:
-        """Return the CPU time of each kept calculation by its identity: the same one counts once."""
+    def core_seconds(self, campaign: str) -> dict[str, float]:
+        """Return the CPU time of all ranks of each kept calculation by its identity: the same one counts once."""
         told = [read_json(path) for path in self.finished(campaign)]
-        return {data["id"]: data.get("spent", {}).get("cpu_seconds") or data["cpu_seconds"] or 0.0 for data in told}
+        return {data["id"]: data.get("spent", {}).get("core_seconds") or data["cpu_seconds"] or 0.0 for data in told}
 
 
 def find_systems(examples: Path = EXAMPLES) -> list[System]:
@@ -92,7 +92,7 @@ def write_page(examples: Path = EXAMPLES, page: Path = PAGE) -> Path:
             sections += [_row([figure.what, _noted(figure.theirs.text, figure.note)]) for figure in published.figures]
             continue
         table, lines = _compared(system, campaign, page)
-        seconds = sum(system.cpu_seconds(campaign.name).values())
+        seconds = sum(system.core_seconds(campaign.name).values())
         total += seconds
         top.append([link, *map(str, table.counts.values()), _time(seconds)])
         sections += lines
@@ -102,11 +102,12 @@ def write_page(examples: Path = EXAMPLES, page: Path = PAGE) -> Path:
 
 def _compared(system: System, campaign: Campaign, page: Path) -> tuple[PublishedTable, list[str]]:
     """Return the table of a system that was run, and its section."""
-    assert campaign.published is not None, f"{system.file} names no published figures"  # noqa: S101
+    if campaign.published is None:
+        raise InputError(f"{system.file} does not say what was published; add published: published.yaml")
     reports = collect(system.results / "runs" / campaign.name)
     paths = configuration_paths(campaign)
     table = compare_published(campaign.published.to_published(), reports, paths=paths, campaign=campaign.name)
-    spent = system.cpu_seconds(campaign.name)
+    spent = system.core_seconds(campaign.name)
     lines = ["", f"{len(spent)} calculations, {_time(sum(spent.values()))} of CPU time. Settings:", ""]
     lines += [f"- {settings}" for settings in dict.fromkeys(row.settings for row in table.rows if row.settings)]
     lines += ["", *_grid(HEADER)]

@@ -11,7 +11,8 @@ from heterodft.workflows.custodians.spent import note_vasp_run, spent_in
 
 def pw_output(iterations, end):
     cycle = "".join(f"     iteration #{i:3d}     ecut=    20.00 Ry\n" for i in range(1, iterations + 1))
-    return f"     Program PWSCF v.6.7MaX\n{cycle}{end}"
+    ranks = "     Parallel version (MPI), running on     2 processors\n"
+    return f"     Program PWSCF v.6.7MaX\n{ranks}{cycle}{end}"
 
 
 def test_runs_that_were_corrected_or_cut_off_count(tmp_path):
@@ -25,18 +26,18 @@ def test_runs_that_were_corrected_or_cut_off_count(tmp_path):
     (tmp_path / "projwfc.in").write_text("")
     (tmp_path / "projwfc.out").write_text("     PROJWFC      :      0.50s CPU      0.60s WALL\n")
     (tmp_path / "pw.out.old").write_text(pw_output(99, ""))
-    assert spent_in(tmp_path, "espresso") == {"runs": 4, "iterations": 15, "cpu_seconds": pytest.approx(70.0)}
+    assert spent_in(tmp_path, "espresso") == {"runs": 4, "iterations": 15, "cpu_seconds": 70.0, "core_seconds": 139.5}
 
 
 def test_runs_of_vasp_are_noted_before_they_are_written_over(tmp_path):
-    assert spent_in(tmp_path, "vasp") == {"runs": 0, "iterations": 0, "cpu_seconds": 0}
+    assert spent_in(tmp_path, "vasp") == {"runs": 0, "iterations": 0, "cpu_seconds": 0, "core_seconds": 0}
     note_vasp_run(tmp_path)
     (tmp_path / "OSZICAR").write_text("       N       E\nDAV:   1   -0.5E+03\nRMM:   2   -0.5E+03\n   1 F= -.5E+03\n")
     (tmp_path / "OUTCAR").write_text("      LOOP:  cpu time    2.5: real\n      LOOP:  cpu time    1.5: real\n")
     note_vasp_run(tmp_path)
     (tmp_path / "OSZICAR").write_text("DAV:   1   -0.5E+03\n")
-    (tmp_path / "OUTCAR").write_text("      LOOP:  cpu time    2.5: real\n   Total CPU time used (sec):       10.0\n")
-    assert spent_in(tmp_path, "vasp") == {"runs": 2, "iterations": 3, "cpu_seconds": 14.0}
+    (tmp_path / "OUTCAR").write_text(" running on    4 total cores\n      LOOP:  cpu time    2.5: real\n   Total CPU time used (sec):       10.0\n")
+    assert spent_in(tmp_path, "vasp") == {"runs": 2, "iterations": 3, "cpu_seconds": 14.0, "core_seconds": 44.0}
 
 
 def test_a_result_carries_it_and_one_of_earlier_still_loads(tmp_path):

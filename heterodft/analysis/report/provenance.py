@@ -121,7 +121,7 @@ def cost_table(runs: Sequence[Run]) -> PageTable | None:
         groups.append(("all", done))
     rows = [
         [
-            step, str(len(own)), _hours(sum(run.cpu_seconds for run in own)),
+            step, str(len(own)), _hours(sum(run.core_seconds for run in own)),
             _hours(sum(run.wall_seconds for run in own)),
         ]
         for step, own in groups
@@ -148,7 +148,7 @@ def runs_frame(runs: Sequence[Run]) -> Any:
                 "converged": run.result.get("converged"),
                 "iterations": run.result.get("iterations"),
                 "accuracy_eV": run.result.get("accuracy"),
-                "cpu_seconds": run.cpu_seconds if run.result else None,
+                "core_seconds": run.core_seconds if run.result else None,
                 "wall_seconds": run.wall_seconds if run.result else None,
             }
             for run in runs

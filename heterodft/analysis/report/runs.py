@@ -57,10 +57,10 @@ class Run:
         return self.request.get("settings") or {}
 
     @property
-    def cpu_seconds(self) -> float:
-        """As the programs printed it, of all their runs."""
+    def core_seconds(self) -> float:
+        """CPU time of all ranks, in all runs of the programs; that of one rank where no more is told."""
         spent = self.result.get("spent") or {}
-        return float(spent.get("cpu_seconds") or self.result.get("cpu_seconds") or 0.0)
+        return float(spent.get("core_seconds") or spent.get("cpu_seconds") or self.result.get("cpu_seconds") or 0.0)
 
     @property
     def wall_seconds(self) -> float:

@@ -27,6 +27,7 @@ _UP_TO_NOW = re.compile(r"total cpu time spent up to now is\s+([\d.]+) secs")
 _VASP_ITERATION = re.compile(r"^(?:DAV|RMM|CG|SDA|EIG|CGA|DIA|NONE):\s+\d+", re.MULTILINE)
 _VASP_TIME = re.compile(r"Total CPU time used \(sec\):\s+([\d.]+)")
 _VASP_LOOP = re.compile(r"LOOP:\s+cpu time\s*([\d.]+)")
+_RANKS = re.compile(r"running on\s+(\d+) (?:processor|total cores)")
 
 
 def spent_in(folder: Path, code: str) -> dict[str, Any]:
@@ -35,14 +36,15 @@ def spent_in(folder: Path, code: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``runs``, ``iterations`` of all SCF cycles, ``cpu_seconds``; of a run that was cut off up to what it printed
-        last.
+        ``runs``, ``iterations`` of all SCF cycles, ``cpu_seconds`` of one rank, ``core_seconds`` of all ranks; of a
+        run that was cut off up to what it printed last.
     """
     runs = [*_noted(folder), *_vasp_run(folder)] if code == "vasp" else _espresso_runs(folder)
     return {
         "runs": len(runs),
         "iterations": sum(one["iterations"] for one in runs),
         "cpu_seconds": round(sum(one["cpu_seconds"] for one in runs), 2),
+        "core_seconds": round(sum(one["cpu_seconds"] * one.get("ranks", 1) for one in runs), 2),
     }
 
 
@@ -66,15 +68,24 @@ def _vasp_run(folder: Path) -> list[dict[str, Any]]:
         return []
     ends = _VASP_TIME.findall(text)
     seconds = float(ends[-1]) if ends else sum(map(float, _VASP_LOOP.findall(text)))
-    return [{"iterations": len(_VASP_ITERATION.findall(cycles)), "cpu_seconds": seconds}]
+    return [{"iterations": len(_VASP_ITERATION.findall(cycles)), "cpu_seconds": seconds, "ranks": _ranks(text)}]
 
 
 def _espresso_runs(folder: Path) -> list[dict[str, Any]]:
     texts = [_text(path) for file in sorted(folder.glob("*.in")) for path in outputs_of(folder, file.name)]
     return [
-        {"iterations": len(_ESPRESSO_ITERATION.findall(text)), "cpu_seconds": _espresso_seconds(text)}
+        {
+            "iterations": len(_ESPRESSO_ITERATION.findall(text)),
+            "cpu_seconds": _espresso_seconds(text),
+            "ranks": _ranks(text),
+        }
         for text in texts
     ]
+
+
+def _ranks(text: str) -> int:
+    found = _RANKS.search(text)
+    return int(found[1]) if found else 1
 
 
 def _espresso_seconds(text: str) -> float:
