@@ -238,8 +238,8 @@ class Result:
     response
         Hubbard U by linear response; None where none was computed.
     spent
-        ``runs`` of programs, ``iterations`` of all SCF cycles, ``cpu_seconds`` of one rank and ``core_seconds`` of all
-        ranks in all runs, also those before a correction or an interruption; empty for a folder of others.
+        ``runs`` of programs, ``iterations`` of all SCF cycles, ``cpu_seconds`` of one rank and ``core_seconds`` of
+        all ranks in all runs, also those before a correction or an interruption; empty for a folder of others.
     """
 
     code: str

@@ -33,15 +33,15 @@ class Campaign:
     root: Path
     settings: dict = field(default_factory=lambda: dict(SETTINGS))
 
-    def request(self, name, step, *, label="pristine", order="FM", protocol="fast", **about):
-        folder = make_folder(self.root / name / order / "Ti-3d-4eV" / step)
+    def request(self, name, step, *, label="pristine", order="FM", protocol="fast", hubbard="Ti-3d-4eV", **about):
+        folder = make_folder(self.root / name / order / hubbard / step)
         write_json(
             folder / "request.json",
             {
-                "id": f"{name}-{order}-{step}",
+                "id": f"{name}-{order}-{hubbard}-{step}",
                 "about": {
                     "campaign": self.root.name, "name": name, "label": label, "order": order,
-                    "hubbard": "Ti-3d-4eV", "protocol": protocol, "origin": {"cutoff": "campaign"},
+                    "hubbard": hubbard, "protocol": protocol, "origin": {"cutoff": "campaign"},
                     **about,
                 },
                 "request": {"step": step, "settings": self.settings, "pseudopotentials": {}, "hubbard": []},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from made_up_result import made_up
 
 from heterodft.analysis.result import Result
@@ -36,7 +35,9 @@ def test_runs_of_vasp_are_noted_before_they_are_written_over(tmp_path):
     (tmp_path / "OUTCAR").write_text("      LOOP:  cpu time    2.5: real\n      LOOP:  cpu time    1.5: real\n")
     note_vasp_run(tmp_path)
     (tmp_path / "OSZICAR").write_text("DAV:   1   -0.5E+03\n")
-    (tmp_path / "OUTCAR").write_text(" running on    4 total cores\n      LOOP:  cpu time    2.5: real\n   Total CPU time used (sec):       10.0\n")
+    (tmp_path / "OUTCAR").write_text(
+        " running on    4 total cores\n      LOOP:  cpu time    2.5: real\n   Total CPU time used (sec):       10.0\n"
+    )
     assert spent_in(tmp_path, "vasp") == {"runs": 2, "iterations": 3, "cpu_seconds": 14.0, "core_seconds": 44.0}
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from heterodft import __version__
 from heterodft.analysis.plots import draw_energies, save_figure
 from heterodft.analysis.report import provenance, summary
+from heterodft.analysis.report.against_u import find_against_u
 from heterodft.analysis.report.citations import find_citations, to_bibtex
 from heterodft.analysis.report.drivers import driver_page
 from heterodft.analysis.report.figures import draw_figures
@@ -108,7 +109,7 @@ def write_report(
     context = _context(name, reports, pages) | _energies(compared(reports), folder)
     context |= {"drawn": len(chosen), "published": published}
     context |= _of_drivers(drivers, folder) | _of_runs(own, runs, families or {}, drivers, folder)
-    context |= _segregation(reports, folder)
+    context |= _segregation(reports, folder) | _against_u(reports, folder)
     context |= _told(reports, drivers, own or runs, missing)
     context["contents"] = _contents(context)
     page = _environment().get_template("page.html.j2").render(context | _code())
@@ -183,6 +184,18 @@ def _segregation(reports: Sequence[ConfigurationReport], folder: Path) -> dict[s
             write_text(folder / f"{found.stem}.csv", frame.to_csv(index=False, lineterminator="\n"))
         shown.append({"found": found, "figure": figure})
     return {"segregation": shown}
+
+
+def _against_u(reports: Sequence[ConfigurationReport], folder: Path) -> dict[str, Any]:
+    """Write what planes hold at each U; return what the page shows of it."""
+    shown = []
+    for found in find_against_u(reports)[:MOST_DRAWN]:
+        frame, figure = found.to_frame(), found.figure()
+        if figure is None:
+            write_text(folder / f"{found.stem}.csv", frame.to_csv(index=False, lineterminator="\n"))
+        drawn = None if figure is None else _save(figure, frame, folder, found.stem)
+        shown.append({"found": found, "table": found.table(), "figure": drawn})
+    return {"against_u": shown}
 
 
 def _environment() -> Environment:
@@ -287,6 +300,7 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("configurations", "Configurations", context["pages"]),
         ("convergence", "Convergence and states", True),
         ("energies-of-orders", "Energies", context["energies"]),
+        ("against-u", "Planes against U", context["against_u"]),
         ("segregation", "Defects over the layers", context["segregation"]),
         ("settings", "Settings", context["settings"]),
         ("provenance", "Provenance", True),
