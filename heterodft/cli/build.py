@@ -56,15 +56,23 @@ def command(  # noqa: PLR0917, click names them
         echo_json(data)
         return
     _print_structures(campaign.name, built, folder)
-    pristine = [(b, r) for b, r in built if b.host is None]
+    pristine = _one_a_stack(built)
     _print_blocks(pristine)
     _print_interfaces(pristine)
     if planes or (planes is None and len(pristine) <= _FEW):
         _print_planes(pristine)
-    _print_distances(built)
+    _print_distances(pristine)
     _print_orders(campaign, pristine)
     if matches:
         _print_matches(campaign, structures)
+
+
+def _one_a_stack(built: Described) -> Described:
+    """Return the pristine cell of each stack, or its first defect where that alone is wanted."""
+    stacks: dict[int, Any] = {}
+    for b, r in built:
+        stacks.setdefault(id(b.structure if b.host is None else b.host), (b, r))
+    return list(stacks.values())
 
 
 def _magnetism(campaign: Campaign, built: BuiltStructure) -> Any:
@@ -184,11 +192,10 @@ def _print_planes(pristine: Described) -> None:
         )  # fmt: skip
 
 
-def _print_distances(built: Described) -> None:
+def _print_distances(pristine: Described) -> None:
     rows = [
         [b.name, *(f"{p.first}–{p.second} {p.distance:.3f} / {p.radii:.2f}" for p in r.pairs[:_FEW])]
-        for b, r in built
-        if b.host is None
+        for b, r in pristine
     ]
     print_table(
         "Shortest distances / sum of ionic radii (Å)",

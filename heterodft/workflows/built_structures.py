@@ -210,7 +210,7 @@ def _material(campaign: Campaign, name: str) -> Material:
 
 
 def _with_defects(campaign: Campaign, host: BuiltStructure, notes: list[str]) -> list[BuiltStructure]:
-    """Return a pristine structure and its defects, each once."""
+    """Return a pristine structure, unless it is not wanted, and its defects, each once."""
     built, spec, pristine = [host], host.spec, host.structure
     numbers: dict[str, int] = {}
     seen: set[tuple[str, tuple[int, ...], int]] = set()
@@ -226,7 +226,7 @@ def _with_defects(campaign: Campaign, host: BuiltStructure, notes: list[str]) ->
                 numbers[kind] = number = numbers.get(kind, 0) + 1
                 name, text = f"{host.name}-{kind}_{number}", f"{found.label} ({found.plane})"
                 built.append(BuiltStructure(host.key, name, text, found.structure, spec, pristine, found.kept))
-    return built
+    return built if spec.pristine else built[1:]
 
 
 def _moments_of_orders(campaign: Campaign, host: BuiltStructure) -> list[tuple[float, ...]]:

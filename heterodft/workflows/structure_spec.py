@@ -413,6 +413,9 @@ class StackSpec(Spec):
         description="Point defects, each a structure beside the pristine one; none by default",
         examples=[[{"kind": "V_O", "where": "interface"}]],
     )
+    pristine: bool = Field(
+        default=True, description="With defects: whether the cell without them is a structure too", examples=[False]
+    )
 
     @field_validator("in_plane", mode="before")
     @classmethod
@@ -428,4 +431,10 @@ class StackSpec(Spec):
     def _first_block_leads(self) -> StackSpec:
         if any(block.same for block in self.stack) and self.stack[0].thickness is None:
             raise ValueError("thickness: same is that of the first block, which has none; give it a thickness")
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> StackSpec:
+        if not self.pristine and not self.defects:
+            raise ValueError("pristine: false leaves nothing to compute; add defects or leave it out")
         return self

@@ -57,6 +57,13 @@ def test_a_defect_that_is_asked_for_twice_is_built_once(campaign):
     assert names(f"structures: {{sl: {{{PAIR}, {defects}}}}}", campaign) == ["sl", "sl-V_Ti_1", "sl-V_Ti_2"]
 
 
+def test_defects_may_do_without_the_pristine_cell(campaign):
+    defects = "defects: [{kind: V_Ti}], pristine: false"
+    assert names(f"structures: {{sl: {{{PAIR}, {defects}}}}}", campaign) == ["sl-V_Ti_1"]
+    with pytest.raises(CampaignError, match="pristine: false leaves nothing to compute; add defects"):
+        campaign(f"structures: {{sl: {{{PAIR}, pristine: false}}}}")
+
+
 def test_charge_states_and_complexes_have_names_of_their_own(campaign):
     defects = "defects: [{kind: V_O, where: {material: SrTiO3, layers: 1}, charge: [0, 2]}, {kind: [Ti_Al, V_O]}]"
     found = build_structures(campaign(f"structures: {{sl: {{{PAIR}, {defects}}}}}"))
