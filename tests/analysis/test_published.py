@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from campaign_folders import PRISTINE, Campaign
+from campaign_folders import GRID, PRISTINE, Campaign
 
 from heterodft.analysis.published.comparison import compare_published
 from heterodft.analysis.published.figures import Limit, Ours, Published, PublishedFigure, Selection
@@ -12,7 +12,7 @@ from heterodft.analysis.published.quantities import FINDERS
 from heterodft.analysis.published.statements import Statement, Tolerance, judge, parse_statement
 from heterodft.analysis.published.vocabulary import QUANTITIES
 from heterodft.analysis.report import collect, write_report
-from heterodft.analysis.result import Bands, SiteValues
+from heterodft.analysis.result import ORBITALS, Bands, ProjectedDos, SiteValues
 from heterodft.structures import enumerate_defects
 from heterodft.units import RYDBERG
 
@@ -254,3 +254,24 @@ def test_the_page_the_table_and_the_data_hold_every_figure_escaped(campaign, tmp
     data = table.to_dict()
     assert sum(data["verdicts"].values()) == len(data["figures"]) == 2
     assert np.isfinite(data["figures"][0]["value"])
+
+
+def test_carriers_are_those_of_a_period_with_all_its_interfaces(campaign):
+    values = np.zeros((len(PRISTINE), len(ORBITALS), 2, len(GRID)))
+    for site, atom in enumerate(PRISTINE):
+        if atom.species_string == "O":
+            values[site, 1, :, (GRID > -6) & (GRID < -2)] = 0.5
+        if atom.species_string == "Ti":
+            values[site, 4, :, (GRID > -0.5) & (GRID < 3)] = 0.4
+    changes = {"dos": ProjectedDos(GRID, values, values.sum(axis=(0, 1))), "bands": None}
+    campaign.finish("sl", "static")
+    campaign.finish("sl", "dos", changes=changes)
+    (row,) = ask(campaign, "> 0", quantity="carriers")
+    assert row.value == pytest.approx(
+        2 * 0.4 * 0.5 * 1e16 / (PRISTINE.lattice.a * PRISTINE.lattice.b), rel=0.06
+    )  # half a step of the grid
+    assert "of a whole period, which holds 2 interfaces" in row.why
+    (part,) = ask(campaign, "> 50 %", quantity="carriers", layers=("SrTiO3:*",), share=True)
+    assert part.value == pytest.approx(100)
+    (most,) = ask(campaign, "SrTiO3:1", quantity="largest_layer", largest="carriers")
+    assert most.verdict == "reproduced"

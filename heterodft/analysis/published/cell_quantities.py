@@ -125,9 +125,11 @@ def find_gap_of_cell(report: ConfigurationReport, ours: Ours, _every: Configurat
         raise ReaderError("no gap can be told: no empty band was computed, or the bands are not kept")
     notes = [f"from the {report.gap_step} step, {gap.kpoints} k-points"]
     doubts = [] if gap.metal or gap.resolved else ["the mesh does not resolve the gap"]
-    if ours.spin:
-        return _gap_of_spin(gap, ours.spin, notes)
     path = report.found.path_gap
+    if ours.spin:
+        return _gap_of_spin(
+            gap, ours.spin, [*notes, *(["the path of the bands left out"] if path is not None else [])]
+        )
     if path is not None and not gap.metal and path < gap.value:
         notes.append("along the path of the bands")
         return Found(path, "insulator" if path > 0 else "metal", tuple(notes), tuple(doubts))

@@ -140,12 +140,18 @@ def find_carriers(report: ConfigurationReport, ours: Ours, _every: Configuration
     if ours.layers:
         wanted = _matching(found.groups, ours.layers)
         own = float(sum(n for group, n in zip(found.groups, per_cell, strict=True) if group in wanted))
-    notes = (f"{ours.carriers} counted from the gap {found.gap}",)
+    notes = (f"{ours.carriers} counted from the gap {found.gap}", *_whose_area(report))
     if ours.share:
         if total * 1e16 / found.area < _FEWEST:
             raise ReaderError(f"there are no {ours.carriers}, of which this could be a part")
         return Found(100 * own / float(per_cell.sum()), notes=notes)
     return Found(own * 1e16 / found.area, notes=notes)
+
+
+def _whose_area(report: ConfigurationReport) -> list[str]:
+    """Say that the carriers of a period are those of all its interfaces."""
+    interfaces = [] if report.structure is None else report.structure.properties.get("interfaces") or []
+    return [f"of a whole period, which holds {len(interfaces)} interfaces"] if len(interfaces) > 1 else []
 
 
 def find_charge(report: ConfigurationReport, ours: Ours, every: Configurations) -> Found:
