@@ -231,6 +231,15 @@ def test_a_difference_of_two_structures_names_what_was_subtracted(campaign):
     assert "3.000 less 1.000 of sl FM Ti-3d-4eV" in row.why
 
 
+def test_structures_that_were_not_asked_for_an_order_are_no_row_of_it(campaign):
+    sound(campaign)
+    sound(campaign, "sl2", order="AFM-A")
+    rows = ask(campaign, "1.0", quantity="moment", of=Selection(order="AFM-*"))
+    assert [row.configuration for row in rows] == ["sl2 AFM-A Ti-3d-4eV"]
+    rows = ask(campaign, "1.0", quantity="moment", of=Selection(order="AFM-G"))
+    assert {row.verdict for row in rows} == {"not reached"}
+
+
 def test_the_misfit_is_that_of_the_lattice_constants(campaign):
     campaign.finish("sl", "static", protocol="balanced", strain={"LaAlO3": 100 * (3.989 / 4.012 - 1)})
     (row,) = ask(campaign, "0.58 %", quantity="misfit", material="LaAlO3")

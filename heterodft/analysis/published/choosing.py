@@ -55,7 +55,10 @@ def family_of(report: ConfigurationReport, every: Configurations) -> list[Config
 
 
 def choose(selection: Selection, every: Configurations) -> list[Chosen]:
-    """Return one configuration for each structure and U that a selection names, and why one cannot be used."""
+    """Return one configuration for each structure and U that a selection names, and why one cannot be used.
+
+    Structures that were not asked for the order named say nothing of it, as long as another one was.
+    """
     families = list(dict.fromkeys((place_of(path)[0], place_of(path)[2]) for path in every.paths))
     wanted = [
         (structure, hubbard)
@@ -65,7 +68,13 @@ def choose(selection: Selection, every: Configurations) -> list[Chosen]:
     ]
     if not wanted:
         return [Chosen("", reason=_unknown(selection, families))]
+    wanted = [family for family in wanted if _has_order(family, selection, every)] or wanted
     return [chosen for family in wanted for chosen in _of_family(family, selection, every)]
+
+
+def _has_order(family: tuple[str, str], selection: Selection, every: Configurations) -> bool:
+    places = [place_of(path) for path in every.paths]
+    return any(fnmatchcase(order, selection.order or "*") for name, order, u in places if (name, u) == family)
 
 
 def the_one(selection: Selection, like: ConfigurationReport, every: Configurations) -> ConfigurationReport:
