@@ -4,6 +4,7 @@
 # make papers-page   docs/papers.md from the results that are kept in examples
 # make docs          the site of the documentation, in build/site; warnings are errors
 # make lowest        a part of the tests with the lowest versions of the dependencies, in an environment of their own
+# make newest        the same with the newest; PYTHON=python3.13 for another Python, TESTS=tests for all tests
 # make peers  the structure builder beside pymatgen, doped and icet, installed in an environment of their own
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ CAMPAIGN := examples/demo/campaign.yaml
 # Of the tests with a real pw.x, which also run PBEsol and spin-orbit coupling.
 FAMILIES := $(addprefix pseudodojo-0.4-,pbe-sr-standard pbesol-sr-standard pbe-fr-standard)
 
-.PHONY: demo test docs lowest system pseudos benchmarks papers papers-page peers clean
+.PHONY: demo test docs lowest newest system pseudos benchmarks papers papers-page peers clean
 
 demo: $(VENV)/.installed pseudos
 	$(BIN)/heterodft submit $(CAMPAIGN)
@@ -36,7 +37,10 @@ docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lowest:
-	PYTHON=$(PYTHON) tools/test_lowest.sh $(VENV)-lowest
+	PYTHON=$(PYTHON) TESTS="$(TESTS)" tools/test_versions.sh lowest $(VENV)-lowest
+
+newest:
+	PYTHON=$(PYTHON) TESTS="$(TESTS)" tools/test_versions.sh newest $(VENV)-newest
 
 papers: $(VENV)/.installed pseudos
 	$(BIN)/python tools/papers.py run $(SYSTEM)
@@ -87,4 +91,4 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-peers $(VENV)-lowest runs report dist build
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-lowest $(VENV)-newest runs report dist build

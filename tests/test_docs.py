@@ -8,7 +8,6 @@ import importlib.util
 import re
 import shlex
 import tomllib
-from importlib import metadata
 from pathlib import Path
 
 import click
@@ -145,8 +144,8 @@ def test_the_campaign_of_the_tutorial_is_that_of_the_template(heterodft):
     assert "sl/FM/Ti-3d-4eV/dos" in shown
 
 
-def reference_pages():
-    spec = importlib.util.spec_from_file_location("reference_pages", ROOT / "tools" / "reference_pages.py")
+def tool(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -155,7 +154,7 @@ def reference_pages():
 
 
 def test_the_generated_reference_has_every_key_and_every_command():
-    pages = reference_pages()
+    pages = tool("reference_pages")
     keys, commands = pages.campaign_page(), pages.commands_page()
     for model in (Campaign, StructureSpec):
         assert {name for name in model.model_fields if not re.search(rf"^\| `{name}`", keys, re.MULTILINE)} == set()
@@ -163,24 +162,26 @@ def test_the_generated_reference_has_every_key_and_every_command():
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in keys.splitlines() if row.startswith("|")} == {6}
 
 
+LICENCES = (DOCS / "reference" / "licences.md").read_text()
+
+
 def test_licences_are_listed_of_all_that_is_installed():
-    page = (DOCS / "reference" / "licences.md").read_text()
+    licences = tool("check_licences")
+    assert licences.faults(LICENCES) == []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    rows = dict(re.findall(r"^\| ([\w.-]+) \| ([^|]+) \|", page.split("## Only")[0], re.MULTILINE))
-    rows.pop("package")
-    needed = {re.match(r"[\w.-]+", line)[0] for line in project["dependencies"]}
-    assert set(rows) == needed
-    for name, licence in rows.items():
-        found = metadata.metadata(name)
-        said = " ".join(
-            [str(found.get("License-Expression")), str(found.get("License"))[:60], *found.get_all("Classifier", [])]
-        )
-        assert licence.split("-")[0].split(" ")[0] in said or (
-            licence.startswith(("PSF", "BSD")) and re.search("PSF|matplotlib|BSD|OSI", said)
-        ), said
+    direct = licences.listed(LICENCES.split("These need in turn")[0])
+    assert set(direct) == {re.match(r"[\w.-]+", line)[0].replace(".", "-") for line in project["dependencies"]}
     for extra, lines in project["optional-dependencies"].items():
         for line in lines:
-            assert re.match(r"[\w-]+", line)[0] in page, f"[{extra}]: {line}"
+            assert re.match(r"[\w-]+", line)[0] in LICENCES, f"[{extra}]: {line}"
+
+
+def test_a_licence_that_is_missing_or_another_is_noticed():
+    licences = tool("check_licences")
+    page = re.sub(r"^\| idna .*\n", "", LICENCES, flags=re.MULTILINE).replace("| spglib | BSD-3", "| spglib | MIT")
+    missing, other = licences.faults(page)
+    assert re.fullmatch(r"idna \S+ is not listed; its licence: BSD", missing)
+    assert re.fullmatch(r"spglib \S+ is listed as MIT-Clause, and says BSD", other)
 
 
 def test_examples_of_the_structures_page_are_what_the_program_does():

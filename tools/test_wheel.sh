@@ -1,24 +1,41 @@
 #!/bin/sh
-# Build the wheel, install it alone in a fresh environment, and use it from an empty folder.
+# Build the source distribution and of it the wheel, install that alone in a fresh environment, and use it from an empty folder.
 set -eu
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-root=$(pwd)
-"${PYTHON:-python3}" -m build --wheel --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
-"${PYTHON:-python3}" -m venv "$work/venv"
-"$work/venv/bin/pip" install -q "$work"/dist/*.whl
-cd "$work"
-"$work/venv/bin/heterodft" --help >/dev/null
-"$work/venv/bin/heterodft" build "$root/examples/demo/campaign.yaml" >/dev/null
-"$work/venv/bin/heterodft" plan "$root/examples/demo/campaign.yaml" >/dev/null
-test "$(ls structures/demo | wc -l)" -eq 16
-"$work/venv/bin/heterodft" init trial --template demo >/dev/null  # an example, which the wheel carries
-"$work/venv/bin/heterodft" plan trial.yaml >/dev/null
+python=$(command -v "${PYTHON:-python3}")
+"$python" -m build --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
+if git ls-files >"$work/kept.txt" 2>/dev/null; then
+    # All that git keeps is in the source distribution, but what only serves git.
+    tar tzf "$work"/dist/*.tar.gz | cut -d/ -f2- >"$work/sdist.txt"
+    missing=$(grep -v -e '^\.' "$work/kept.txt" | grep -vxF -f "$work/sdist.txt" || true)
+    [ -z "$missing" ] || { echo "the source distribution lacks: $missing" >&2; exit 1; }
+fi
 # One import name: nothing but heterodft and its metadata is added.
-names=$("${PYTHON:-python3}" -m zipfile -l dist/*.whl | awk 'NR > 1 {split($1, part, "/"); print part[1]}' | sort -u | tr '\n' ' ')
+names=$("$python" -m zipfile -l "$work"/dist/*.whl | awk 'NR > 1 {split($1, part, "/"); print part[1]}' | sort -u | tr '\n' ' ')
 case "$names" in
 "heterodft heterodft-"*.dist-info\ ) ;;
 *) echo "the wheel adds: $names" >&2; exit 1 ;;
 esac
-echo "wheel: installs, builds and plans; adds $names"
+
+"$python" -m venv "$work/venv"
+"$work/venv/bin/pip" install -q --disable-pip-version-check "$work"/dist/*.whl
+"$work/venv/bin/python" tools/check_licences.py
+# No settings, pseudopotentials or variables of whoever runs this.
+unset PYTHONPATH HETERODFT_SETTINGS HETERODFT_HOST XDG_CONFIG_HOME XDG_DATA_HOME
+export HOME="$work"
+mkdir "$work/empty"
+cd "$work/empty"
+PATH="$work/venv/bin:$PATH"
+heterodft --version >/dev/null
+heterodft --help >/dev/null
+heterodft init trial --template demo >/dev/null # an example, which the wheel carries
+heterodft build trial.yaml >/dev/null
+test "$(ls structures/trial | wc -l)" -eq 16
+heterodft plan trial.yaml >/dev/null
+heterodft inputs trial.yaml --code vasp >/dev/null
+test "$(find inputs -name INCAR | wc -l)" -gt 0
+heterodft init >/dev/null
+heterodft plan campaign.yaml >/dev/null
+echo "wheel of the source distribution: installs, builds, plans and writes inputs; adds $names"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
+import sqlite3
 import warnings
 from typing import TYPE_CHECKING
 
@@ -161,6 +163,15 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
     path.write_text("this is no database, only a text that is long enough to be looked at as one" * 10)
     with pytest.raises(AutoReconnect, match=r"q\.sqlite: file is not a database"):
         SqliteClient(path).connect()
+
+
+def test_a_client_that_is_let_go_closes_its_connection(tmp_path):
+    client = SqliteClient(tmp_path / "q.sqlite")
+    connection = client.connect()
+    del client
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        connection.execute("SELECT 1")
 
 
 def test_what_a_forked_child_writes_outlives_the_connections_of_its_parent(tmp_path):

@@ -12,7 +12,7 @@ import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from pymongo.errors import AutoReconnect
 
@@ -50,6 +50,7 @@ class SqliteClient:
         self._process: int | None = None
         self._depth = 0
         self._opened: sqlite3.Connection
+        self._closing: finalize[..., Any]
         _CLIENTS.add(self)
 
     def connect(self) -> sqlite3.Connection:
@@ -57,6 +58,7 @@ class SqliteClient:
         if self._process != os.getpid():
             try:
                 self._opened = self._open()
+                self._closing = finalize(self, self._opened.close)  # a launchpad is opened, used and let go
                 self._file = self._place()
             except (sqlite3.Error, OSError) as error:
                 raise AutoReconnect(f"queue file {self.path}: {error}") from error
@@ -88,7 +90,7 @@ class SqliteClient:
             )
             try:
                 self._prepare(connection)
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
                 connection.close()
                 if not _is_busy(error) or time.monotonic() > end:
                     raise
@@ -168,7 +170,7 @@ class SqliteClient:
     def close(self) -> None:
         """Close the connection of this process."""
         if self._process == os.getpid():
-            self._opened.close()
+            self._closing()
             self._process = None
 
     def close_if_idle(self) -> None:
@@ -192,7 +194,7 @@ _CLIENTS: WeakSet[SqliteClient] = WeakSet()
 os.register_at_fork(before=_close_before_fork)
 
 
-def _is_busy(error: sqlite3.OperationalError) -> bool:
+def _is_busy(error: sqlite3.DatabaseError) -> bool:
     return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
