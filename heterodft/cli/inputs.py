@@ -32,7 +32,14 @@ __all__ = ["command"]
 
 @click.command("inputs")
 @campaign_file
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("inputs"), show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("inputs"),
+    show_default=True,
+    help="Folder for the input files.",
+)
 @code_option
 @version_options
 @click.option("--only", metavar="PATTERN", help="Only calculations like this: '*/FM/*/static'.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 import signal
 import subprocess
@@ -74,6 +75,47 @@ def test_a_table_leaves_out_spare_columns_until_it_fits(monkeypatch, capsys):
     in_a_window(100, monkeypatch)
     print_table("", ["first", "second", "third"], rows, spare=("second",))
     assert "b" * 20 in capsys.readouterr().out
+
+
+def test_numbers_are_never_broken_and_words_go_on_in_a_next_line(monkeypatch, capsys):
+    in_a_window(40, monkeypatch)
+    columns = [">E (eV)", "gap", ">up", ">down"]
+    print_table("", columns, [["-20923.8965", "metal, spin down with a gap", "1.0", "2.0"]], spare=[("up", "down")])
+    out, err = capsys.readouterr()
+    assert "-20923.8965" in out
+    assert " 2.0" in out
+    assert not err
+    assert max(map(len, out.splitlines())) <= 40
+    in_a_window(28, monkeypatch)
+    print_table("", columns, [["-20923.8965", "metal, spin down with a gap", "1.0", "2.0"]], spare=[("up", "down")])
+    out, err = capsys.readouterr()
+    assert "-20923.8965" in out
+    assert "Left out in this narrow window: up, down" in err
+
+
+def test_the_bar_leaves_room_for_its_words(tmp_path):
+    from rich.console import Console
+
+    from heterodft.cli.run import _screen
+    from heterodft.workflows.queue.summary import QueueEntry
+
+    entry = QueueEntry("lmo-smo/sl/FM/Mn-3d-3eV/static", "running", tmp_path, "1")
+    for width in (40, 60, 120):
+        screen = Console(width=width, record=True, file=io.StringIO())
+        screen.print(_screen([entry], {}, time.monotonic(), width))
+        text = screen.export_text()
+        assert "0 of 1 finished, 0 s" in text
+        assert "".join(text.split()).count("…") == 0
+
+
+def test_run_with_a_file_says_what_runs(heterodft):
+    assert "submit mine.yaml" in heterodft("run", "mine.yaml", code=2).stderr
+
+
+def test_completion_knows_templates(heterodft):
+    words = "heterodft init --template u-"
+    ask = {"_HETERODFT_COMPLETE": "bash_complete", "COMP_CWORD": "3", "COMP_WORDS": words}
+    assert heterodft(environment=ask).stdout.split() == ["plain,u-scan"]
 
 
 def test_output_on_a_pipe_has_no_colours(heterodft):
