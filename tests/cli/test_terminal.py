@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from dataclasses import replace
 
 import click
 import pytest
@@ -106,6 +108,42 @@ def test_the_bar_leaves_room_for_its_words(tmp_path):
         text = screen.export_text()
         assert "0 of 1 finished, 0 s" in text
         assert "".join(text.split()).count("…") == 0
+
+
+class PoolOf:
+    """Looks at a pool of workers that is alive for so many of them."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def alive(self):
+        self.looks -= 1
+        return self.looks >= 0
+
+    def exit_codes(self):
+        return []
+
+
+def test_on_a_pipe_what_another_run_does_is_told_once_and_not_counted(tmp_path, monkeypatch, capsys):
+    from heterodft.cli import run
+    from heterodft.workflows.queue.summary import QueueEntry
+    from heterodft.workflows.settings_file import load_settings
+
+    states = ["running"] * 8 + ["done"]
+    reads = iter([*states, *["done"] * 20])
+    monkeypatch.setattr("heterodft.workflows.queue.summary.read_queue",
+                        lambda _settings: [QueueEntry("x/sl/FM/noU/dos", next(reads), tmp_path, "1")])  # fmt: skip
+    monkeypatch.setattr("heterodft.workflows.queue.pool.recover", lambda _settings: [])
+    monkeypatch.setattr("heterodft.workflows.queue.pool.running_workers", lambda *_: nullcontext(PoolOf(9)))
+    monkeypatch.setattr("heterodft.workflows.progress.describe_running", lambda _folder: "pw.x, k-point 1 of 3")
+    monkeypatch.setattr(run, "_check_programs", lambda *_: None)
+    monkeypatch.setattr(run, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(run, "_LINE_SECONDS", 0.0)
+    assert run.work_off(replace(load_settings(), runs=tmp_path), 1) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Ran 0 calculations")
+    assert err.splitlines()[0] == "Running elsewhere already, and waited for: x/sl/FM/noU/dos"
+    assert err.splitlines()[1:] == ["[0/1] x/sl/FM/noU/dos: pw.x, k-point 1 of 3", "[1/1] done x/sl/FM/noU/dos"]
 
 
 def test_run_with_a_file_says_what_runs(heterodft):
