@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from heterodft.analysis.result import Bands, Result
 from heterodft.cli import _COMMANDS, cli
 from heterodft.structures import build_material
+from heterodft.structures.reference_lattices import REFERENCES
 from heterodft.workflows.campaign import Campaign, StructureSpec
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.configurations import expand
@@ -211,3 +212,19 @@ def test_settings_of_the_running_page_are_accepted(tmp_path, monkeypatch):
     (batch,) = [read_batch_settings(settings) for settings in read if settings.batch]
     assert (batch.scheduler, batch.walltime, batch.per_job) == ("slurm", 4 * 3600, 4)
     assert [settings.disk_budget for settings in read if settings.disk_budget] == [500]
+
+
+def test_the_reference_list_is_told_whole():
+    page = (DOCS / "howto" / "add-a-material.md").read_text()
+    assert [name for name in REFERENCES if name not in page] == []
+
+
+def test_the_superlattice_of_the_how_to_is_what_its_words_say(tmp_path):
+    page = (DOCS / "howto" / "own-superlattice.md").read_text()
+    file = tmp_path / "lmo-smo.yaml"
+    file.write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
+    (one,) = expand(load_campaign(file))
+    assert f"sl/{one.order}/{one.hubbard_label}" == "sl/FM/Mn-3d-3eV"
+    assert len(one.built.structure) == 20
+    assert sum(one.moments) == 16
+    assert (float(build_material("LaMnO3").cell.lattice.a), round(3.941 / 3.805 - 1, 4)) == (3.941, 0.0357)

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from heterodft.analysis.pdos import LayerDos
     from heterodft.analysis.result import Result
 
-__all__ = ["check_dos"]
+__all__ = ["TOO_COARSE", "check_dos"]
+
+TOO_COARSE = "is too coarse, so that electrons by layer are as uncertain"
+"""What a note says of a grid that holds all states, but not all of their electrons."""
 
 _SUM_TOLERANCE = 0.01
 """Part of the electrons that an integral may miss before it is said."""
@@ -45,14 +48,25 @@ def check_dos(layer_dos: LayerDos, result: Result) -> tuple[str, ...]:
     if result.electrons is not None and abs(whole - result.electrons) > _SUM_TOLERANCE * result.electrons:
         notes.append(
             f"the total density of states holds {whole:.2f} of {result.electrons:g} electrons up to the "
-            f"{layer_dos.reference_name}: its grid ({step:.3g} eV from {dos.energies[0]:.1f} eV on) is too coarse or "
-            "begins too high; use more points (VASP: NEDOS, EMIN; projwfc.x: DeltaE, Emin)"
+            f"{layer_dos.reference_name}: its grid ({step:.3g} eV from {dos.energies[0]:.1f} eV on) "
+            f"{_reason(result, dos.energies[0] - step)}"
         )
     if whole > 0:
         part = float(sites.sum()) / whole
         where = "between the spheres" if result.code == "vasp" else "outside the atomic wavefunctions"
         notes.append(f"the layers hold {100 * part:.1f} % of the electrons; the rest is {where}")
     return (*notes, *_against_charges(result, sites))
+
+
+def _reason(result: Result, begin: float) -> str:
+    """Return why a grid misses electrons, as far as the bands tell, and what to do; it begins after `begin`."""
+    bands = None if result.bands is None or not result.bands.energies.size else result.bands.energies
+    if bands is None:
+        return "is too coarse or begins too high; use more points (VASP: NEDOS, EMIN; projwfc.x: DeltaE, Emin)"
+    if bands.min() < begin:
+        return "begins too high; states below it are left out (VASP: EMIN; projwfc.x: Emin)"
+    remedy = "a denser k-mesh or more points (VASP: NEDOS; projwfc.x: DeltaE; in a campaign dos_energy_step)"
+    return f"{TOO_COARSE}; use {remedy}"
 
 
 def _spins(values: NDArray[np.float64]) -> range:

@@ -47,7 +47,7 @@ _ELSEWHERE = {
 """The steps that tell a quantity, the best one first."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FolderOverview:
     """What one folder says.
 
@@ -181,12 +181,20 @@ class FolderOverview:
             }
         )
 
+    def __repr__(self) -> str:
+        """Return what a prompt and ``print`` show: as in a notebook."""
+        table = self.to_frame().to_string(index=False) if self.source.layering is not None else ""
+        return f"{self._words()}\n{table}".rstrip()
+
+    def _words(self) -> str:
+        result, gap = self.result, "" if self.gap is None else f", {self.gap.text}"
+        return f"{result.structure.composition.reduced_formula}, {result.code} {result.version}{gap}"
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the run in words and the layer table."""
         from html import escape
 
-        result, gap = self.result, "" if self.gap is None else f", {self.gap.text}"
-        words = f"{result.structure.composition.reduced_formula}, {result.code} {result.version}{gap}"
+        words = self._words()
         table = self.to_frame().to_html(index=False) if self.source.layering is not None else ""
         return f"<b>{escape(words)}</b>{table}"
 

@@ -27,7 +27,14 @@ _FEW = 3
 
 @click.command("build")
 @campaign_file
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("structures"), show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("structures"),
+    show_default=True,
+    help="Folder for the structures.",
+)
 @click.option("--planes/--no-planes", default=None, help="List the planes of each pristine structure.")
 @click.option("--matches", is_flag=True, help="List the ways in which unlike lattices fit on one another.")
 @click.option("--pictures", is_flag=True, help="Draw each pristine structure from the side, as SVG.")
@@ -122,7 +129,7 @@ def _draw(built: BuiltStructure, folder: Path) -> None:
 
 def _print_structures(name: str, built: Described, folder: Path) -> None:
     print_table(
-        f"{name}: {len(built)} structures in {folder}",
+        f"{name}: {len(built)} structure{'s' * (len(built) != 1)} in {folder}",
         ["structure", "what", "formula", ">atoms", ">a (Å)", ">b (Å)", ">c (Å)", ">α", ">β", ">γ", ""],
         [
             [b.name, b.label, r.formula, r.atoms, *(f"{x:.3f}" for x in r.lengths),

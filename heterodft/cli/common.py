@@ -110,40 +110,66 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, spare: Sequence[str] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    spare: Sequence[str | tuple[str, ...]] = (),
 ) -> None:
     """Print a table; columns whose name starts with ``>`` are set to the right.
 
-    In a window too narrow for all, the columns of `spare` are left out, the first ones first, and that is said.
+    In a narrow window words go on in a next line, numbers never. Where that is not enough, the columns of `spare` are
+    left out, the first ones first (those of a tuple together), and that is said.
     """
-    screen, kept, left_out = console(), list(rows), []
-    names = list(columns)
-    for name in (None, *spare):
-        if name is not None:
-            left_out.append(name)
+    screen, kept = console(), [[str(cell) for cell in row] for row in rows]
+    names, left_out = list(columns), list[str]()
+    for one in ((), *spare):
+        left_out += [one] if isinstance(one, str) else one
         places = [i for i, column in enumerate(names) if column.lstrip(">") not in left_out]
-        table = _table(title, [names[i] for i in places], [[row[i] for i in places] for row in kept])
-        if (
-            screen.measure(table, options=screen.options.update(max_width=10 * _WIDTH_OF_A_FILE)).maximum
-            <= screen.width
-        ):
+        shown, cells = [names[i] for i in places], [[row[i] for i in places] for row in kept]
+        widths = _widths(shown, cells, screen.width)
+        if widths is not None:
             break
-    screen.print(table)
+    screen.print(_table(title, shown, cells, widths))
     if left_out:
         click.echo(f"Left out in this narrow window: {', '.join(left_out)}; --json has them.", err=True)
 
 
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+_BETWEEN = 3
+"""Characters between two columns."""
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], window: int) -> list[int] | None:
+    """Return a width for each column in which no word is broken; None where the window is too narrow for that."""
+    from rich.cells import cell_len
+
+    least, widths = [], []
+    for i, column in enumerate(columns):
+        cells, name = [row[i] for row in rows], column.lstrip(">")
+        whole = cells if column.startswith(">") else [word for cell in cells for word in cell.split()]
+        least.append(max(map(cell_len, (*whole, *name.split())), default=0))
+        widths.append(max(map(cell_len, (*cells, name))))
+    room = window - _BETWEEN * len(columns)
+    if sum(least) > room:
+        return None
+    while sum(widths) > room:
+        widest = max(range(len(widths)), key=lambda i: (widths[i] > least[i], widths[i]))
+        widths[widest] -= 1
+    return widths
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int] | None) -> Table:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=escape(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for column in columns:
+    for i, column in enumerate(columns):
         justify: Any = "right" if column.startswith(">") else "left"
-        table.add_column(escape(column.lstrip(">")), justify=justify, overflow="fold")
+        width = None if widths is None else widths[i]
+        table.add_column(escape(column.lstrip(">")), justify=justify, overflow="fold", width=width)
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(escape(cell) for cell in row))
     return table
 
 

@@ -14,9 +14,16 @@ __all__ = ["command"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def _complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from heterodft.workflows.starters import known_starters
+
+    return [name for name in known_starters() if name.startswith(incomplete)]
+
+
 @click.command("init")
 @click.argument("name", required=False)
-@click.option("-t", "--template", metavar="TEMPLATE", help="What to start from; superlattice by default.")
+@click.option("-t", "--template", metavar="TEMPLATE", shell_complete=_complete,
+              help="What to start from; superlattice by default.")  # fmt: skip
 @click.option("-l", "--list", "as_list", is_flag=True, help="List the templates, and write nothing.")
 @json_option
 def command(name: str | None, template: str | None, as_list: bool, as_json: bool) -> None:

@@ -32,7 +32,14 @@ __all__ = ["command"]
 
 @click.command("inputs")
 @campaign_file
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("inputs"), show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("inputs"),
+    show_default=True,
+    help="Folder for the input files.",
+)
 @code_option
 @version_options
 @click.option("--only", metavar="PATTERN", help="Only calculations like this: '*/FM/*/static'.")
@@ -129,7 +136,9 @@ def _explain(requests: list[Request], decks: list[Deck]) -> None:
         start = f"; from {taken['from']}: {taken['what']}" if taken else ""
         why = f" ({taken['why_not_all']})" if taken and taken["why_not_all"] else ""
         title = f"{step}: {everywhere} calculation{'s' * (everywhere > 1)}{start}{why}"
-        print_table(title, ["file", "namelist", "setting", "value", "comes from", "in"], rows)
+        names = ["file", "namelist", "setting", "value", "comes from", "in"]
+        shown = len(names) if any(row[-1] for row in rows) else len(names) - 1
+        print_table(title, names[:shown], [row[:shown] for row in rows])
 
 
 def _shown(value: Any) -> str:

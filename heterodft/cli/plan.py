@@ -133,7 +133,7 @@ def _data(request: Request, cost: Cost, disk: Disk, *, reused: bool) -> dict[str
 
 def _print(name: str, requests: list[Request], costs: list[Cost], reused: list[bool]) -> None:
     print_table(
-        f"{name}: {len(requests)} calculations, {sum(reused)} finished already",
+        f"{name}: {len(requests)} calculation{'s' * (len(requests) != 1)}, {sum(reused)} finished already",
         _COLUMNS,
         [
             [
@@ -168,6 +168,8 @@ def _summary(totals: dict[str, Any], calibration: Calibration, costs: list[Cost]
         if calibration.runs
         else "an estimate, good to a factor of three"
     )
+    if totals["finished"] == totals["calculations"]:
+        return "Nothing to run: all are finished. k: irreducible k-points; * a mesh shifted by half a step."
     text = (
         f"To run: about {_hours(totals['core_hours'])} core-hours ({trust}), up to {totals['largest_memory']:.1f} GB "
         f"of memory at once; on disk {_gigabytes(totals['disk_kept'])} to keep, "

@@ -23,7 +23,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", short_help="List the families this version knows.")
 @json_option
 def list_families(as_json: bool) -> None:
     """List the families this version knows and whether they are installed.
@@ -61,7 +61,7 @@ def _family_row(family: Family) -> dict[str, Any]:
     }
 
 
-@command.command("show")
+@command.command("show", short_help="Show the pseudopotentials of a family.")
 @click.argument("words", nargs=-1, metavar="[NAME] [ELEMENT]...")
 @json_option
 def show(words: tuple[str, ...], as_json: bool) -> None:
@@ -120,7 +120,7 @@ def _family(name: str, families: dict[str, Family]) -> Family:
     return families[name]
 
 
-@command.command("install")
+@command.command("install", short_help="Install families, that of PBE by default.")
 @click.argument("names", nargs=-1, metavar="[NAME…]")
 @click.option("--from", "archive", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
               help="The archive, fetched elsewhere, on a machine without network.")  # fmt: skip

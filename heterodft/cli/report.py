@@ -26,11 +26,20 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _MOST_NOTES = 20
+_LEAST_MISSED = ("polarization", "charge", "electrons")
+"""In the names of columns that a narrow window does without, the first ones first."""
 
 
 @click.command("report")
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path, exists=True))
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report"), show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("report"),
+    show_default=True,
+    help="Folder for the page, tables and figures.",
+)
 @click.option(
     "--reference",
     metavar="ORDER",
@@ -167,17 +176,21 @@ def _keep(root: Path, folder: Path, paths: list[str] | None) -> None:
 def _print(name: str, reports: list[ConfigurationReport]) -> None:
     for report in reports:
         _print_layers(report)
+    rows = [
+        [
+            r.name, r.label, r.order, r.hubbard, _number(r.energy, 4), _number(r.relative_energy, 3),
+            _number(r.moment, 2), _number(r.absolute_moment, 2), _gap(r), r.state,
+        ]
+        for r in reports
+    ]  # fmt: skip
+    names = ("structure", "what", "order", "U")
+    alike = [names[i] for i in (1, 3, 2) if len({row[i] for row in rows}) == 1]
     print_table(
         f"{name}: energy E, total and absolute moment M and |M| of the cell; ΔE to the lowest comparable",
-        [*["structure", "what", "order", "U"], ">E (eV)", ">ΔE (eV)", ">M (μB)", ">|M| (μB)", "gap", "state"],
-        [
-            [
-                r.name, r.label, r.order, r.hubbard, _number(r.energy, 4), _number(r.relative_energy, 3),
-                _number(r.moment, 2), _number(r.absolute_moment, 2), _gap(r), r.state,
-            ]
-            for r in reports
-        ],
-    )  # fmt: skip
+        [*names, ">E (eV)", ">ΔE (eV)", ">M (μB)", ">|M| (μB)", "gap", "state"],
+        rows,
+        spare=("|M| (μB)", *alike[:2], "E (eV)" if len(rows) > 1 else "ΔE (eV)", *alike[2:]),
+    )
     _print_energies(reports)
     caveats = list(dict.fromkeys(caveat for report in reports for caveat in report.caveats))
     if caveats:
@@ -231,7 +244,9 @@ def _print_layers(report: ConfigurationReport) -> None:
     names = [table.header[i].replace("moment, ", "M ").replace(" (μB)", "") for i in shown]
     header = [name if i < table.words else f">{name}" for i, name in zip(shown, names, strict=True)]
     rows = [[row[i] for i in shown] for row in table.rows]
-    print_table(about + (f"; charge: {kind}" if kind else ""), header, rows)
+    groups = (tuple(name for name in names if word in name) for word in _LEAST_MISSED)
+    spare = [group for group in groups if group]
+    print_table(about + (f"; charge: {kind}" if kind else ""), header, rows, spare=spare)
 
 
 def _print_published(table: PublishedTable) -> None:

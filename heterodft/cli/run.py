@@ -23,6 +23,8 @@ __all__ = ["command", "work_off"]
 
 _LOOK_SECONDS = 0.5
 _LINE_SECONDS = 15.0
+_BAR = 50
+"""Characters of the bar where there is room."""
 _NO_SPACE = 10_000_000
 
 
@@ -31,8 +33,9 @@ _NO_SPACE = 10_000_000
     "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Calculations at a time."
 )
 @click.option("--cores", type=click.IntRange(min=1), help="Cores to share among them; by default all.")
-@click.option("--quiet", is_flag=True, help="No progress, only the summary.")
-def command(jobs: int, cores: int | None, quiet: bool) -> None:
+@click.option("-q", "--quiet", is_flag=True, help="No progress, only the summary.")
+@click.argument("file", required=False, metavar="")
+def command(jobs: int, cores: int | None, quiet: bool, file: str | None) -> None:
     """Run everything in the queue on this machine, until nothing is left.
 
     Stop with Ctrl-C: what runs goes back into the queue.
@@ -41,6 +44,10 @@ def command(jobs: int, cores: int | None, quiet: bool) -> None:
     """
     from heterodft.workflows.settings_file import load_settings
 
+    if file is not None:
+        raise click.UsageError(
+            f"run takes no file: it runs all that is queued; queue '{file}' first with: heterodft submit {file}"
+        )
     code = work_off(load_settings(cores=cores), jobs, quiet=quiet)
     if code is None:
         click.echo("The queue is empty; submit a campaign with: heterodft submit FILE")
@@ -64,6 +71,9 @@ def work_off(settings: Settings, jobs: int, *, quiet: bool = False, err: bool = 
     if recovered:
         click.echo(f"Put back into the queue, since their worker is gone: {', '.join(recovered)}", err=True)
     before = read_queue(settings)
+    elsewhere = [entry.path for entry in before if entry.state == "running"]
+    if elsewhere:
+        click.echo(f"Running elsewhere already, and waited for: {', '.join(elsewhere)}", err=True)
     if not any(entry.state in ("ready", "running") for entry in before):
         return _finish(before, ran=0, seconds=0.0, err=err)
     started = time.monotonic()
@@ -77,7 +87,7 @@ def work_off(settings: Settings, jobs: int, *, quiet: bool = False, err: bool = 
         recover(settings)
     after = read_queue(settings)
     ended = ("done", "failed")
-    ran = sum(e.state in ended for e in after) - sum(e.state in ended for e in before)
+    ran = sum(e.state in ended and e.path not in elsewhere for e in after) - sum(e.state in ended for e in before)
     return _finish(after, ran=ran, seconds=time.monotonic() - started, err=err)
 
 
@@ -123,7 +133,8 @@ def _finish(entries: list[QueueEntry], *, ran: int, seconds: float, err: bool) -
     from heterodft.workflows.queue.summary import another_state, count_states, failure_reason
 
     counts = ", ".join(f"{count} {state}" for state, count in count_states(entries).items())
-    click.echo(f"Ran {ran} calculations in {_clock(seconds)}. In the queue: {counts}.", err=err)
+    what = f"{ran} calculation{'s' * (ran != 1)}"
+    click.echo(f"Ran {what} in {_clock(seconds)}. In the queue: {counts}.", err=err)
     others = sum(bool(another_state(entry)) for entry in entries)
     if others:
         click.echo(f"{others} ended in another state than asked for; see: heterodft status", err=err)
@@ -162,13 +173,14 @@ def _watch_quietly(pool: WorkerPool, _settings: Settings) -> None:
 
 
 def _watch_lines(pool: WorkerPool, settings: Settings) -> None:
-    """Plain lines: each start and end, and every quarter of a minute where the running ones are."""
+    """Plain lines: each start and end, and where the running ones are, at most four times a minute."""
     from heterodft.workflows.progress import describe_running
     from heterodft.workflows.queue.summary import read_queue
 
     entries = read_queue(settings)
     states = {entry.identity: entry.state for entry in entries}
     since: dict[str, float] = {}
+    told: dict[str, str] = {}
     next_line = time.monotonic() + _LINE_SECONDS
     last_look = False
     while not last_look:
@@ -188,9 +200,12 @@ def _watch_lines(pool: WorkerPool, settings: Settings) -> None:
         if time.monotonic() > next_line:
             next_line = time.monotonic() + _LINE_SECONDS
             for entry in entries:
-                if entry.state == "running":
-                    elapsed = _clock(time.monotonic() - since.get(entry.identity, time.monotonic()))
-                    click.echo(f"{count} {entry.path}: {describe_running(entry.folder)}, {elapsed}", err=True)
+                where = describe_running(entry.folder) if entry.state == "running" else ""
+                if where and told.get(entry.identity) != where:
+                    told[entry.identity] = where
+                    start = since.get(entry.identity)  # None of what another process had begun
+                    elapsed = "" if start is None else f", {_clock(time.monotonic() - start)}"
+                    click.echo(f"{count} {entry.path}: {where}{elapsed}", err=True)
         if not last_look:
             time.sleep(_LOOK_SECONDS)
 
@@ -207,11 +222,11 @@ def _watch_live(pool: WorkerPool, settings: Settings) -> None:
     with Live(console=console(stderr=True), refresh_per_second=4, transient=True) as live:
         while pool.alive():
             entries = _read_again(settings, entries)
-            live.update(_screen(entries, since, started))
+            live.update(_screen(entries, since, started, live.console.width))
             time.sleep(_LOOK_SECONDS)
 
 
-def _screen(entries: list[QueueEntry], since: dict[str, float], started: float) -> RenderableType:
+def _screen(entries: list[QueueEntry], since: dict[str, float], started: float, width: int) -> RenderableType:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -226,8 +241,11 @@ def _screen(entries: list[QueueEntry], since: dict[str, float], started: float) 
     for entry in entries:
         if entry.state == "running":
             elapsed = _clock(now - since.setdefault(entry.identity, now))
-            table.add_row(Text(entry.path, style="bold"), Text(describe_running(entry.folder)), Text(elapsed))
+            table.add_row(
+                Text(entry.path, style="bold", overflow="fold"), Text(describe_running(entry.folder)), Text(elapsed)
+            )
         else:
             since.pop(entry.identity, None)
     text = f" {done} of {len(entries)} finished{f', {failed} failed' if failed else ''}, {_clock(now - started)}"
-    return Group(table, ProgressBar(total=len(entries), completed=done, width=50), Text(text))
+    bar = min(_BAR, max(width - len(text), 1))
+    return Group(table, ProgressBar(total=len(entries), completed=done, width=bar), Text(text))

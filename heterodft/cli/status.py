@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,7 +43,7 @@ _TO_COME = ("waiting", "ready", "running")
 )
 @json_option
 def command(path: str | None, show_all: bool, only_failed: bool, watch: float | None, as_json: bool) -> None:
-    """Show the calculations of the queue, or those below one PATH: a campaign, demo/sl, an id.
+    """Show the calculations of the queue, or those below one PATH: a campaign or its file, demo/sl, an id.
 
     What a campaign shares with another one is shown under its path in that one.
 
@@ -52,7 +53,7 @@ def command(path: str | None, show_all: bool, only_failed: bool, watch: float | 
     """
     if watch is not None and as_json:
         raise click.UsageError("give --watch or --json, not both")
-    settings = load_settings()
+    settings, path = load_settings(), _campaign_of(path)
     if watch is not None:
         _watch(settings, path, show_all, watch)
         return
@@ -72,6 +73,15 @@ def command(path: str | None, show_all: bool, only_failed: bool, watch: float | 
         told = {} if only_failed else decisions(settings, path)
         lines = [f"{name}: {words}{_cancelled(name, entries)}" for name, (words, _) in told.items()]
         click.echo("\n".join([*lines, *status_lines(entries, running, show_all=show_all)]))
+
+
+def _campaign_of(path: str | None) -> str | None:
+    """Return the name of the campaign where its file is given in place of it."""
+    if path is None or not path.endswith((".yaml", ".yml")) or not Path(path).is_file():
+        return path
+    from heterodft.workflows.campaign_file import load_campaign
+
+    return load_campaign(Path(path)).name
 
 
 def _cancelled(name: str, entries: Sequence[QueueEntry]) -> str:

@@ -100,7 +100,7 @@ def build_structures(
                     if on_each is not None:
                         on_each(one.name)
         except HeterodftError as error:
-            raise campaign.error(("structures", key), str(error)) from error
+            raise campaign.error(campaign.place_of(key, str(error)), str(error)) from error
     return list(built.values())
 
 

@@ -23,6 +23,7 @@ from heterodft.workflows.fields import (
     Spacing,
     Spec,
     form,
+    or_nothing,
     or_text,
     quantity_form,
     reading,
@@ -382,7 +383,7 @@ class Campaign(Spec):
         description="Name of the campaign and of its folder below runs", examples=["sto-lao"]
     )
     code: Literal["espresso", "vasp"] = Field(default="espresso", description="DFT code")
-    materials: Annotated[dict[str, MaterialSpec], Field(min_length=1)] = Field(
+    materials: Annotated[dict[str, Annotated[MaterialSpec, or_nothing]], Field(min_length=1)] = Field(
         description="Bulk end members by formula or name",
         examples=[{"SrTiO3": {"prototype": "perovskite", "a": 3.905}}],
     )
@@ -465,6 +466,24 @@ class Campaign(Spec):
         other = self.model_copy(update={"converge": converge})
         other._path, other._lines = self._path, self._lines
         return other
+
+    def place_of(self, key: str, message: str) -> tuple[str, ...]:
+        """Return the keys that a mistake in a structure is most likely under, by the first word of what is told."""
+        own = self.structures[key]
+        for part in ("method", "hubbard", "magnetism"):
+            if message.startswith(f"{part}:"):
+                return ("structures", key, part) if getattr(own, part) is not None else (part,)
+        name = message.removeprefix("material ").partition(":")[0]
+        is_material = message.startswith("material ") and name in self.materials
+        return ("materials", name) if is_material else ("structures", key)
+
+    def error_of(self, key: str, name: str, error: Exception) -> CampaignError:
+        """Return an error in a structure, or in one made of it, with the place that it is most likely about."""
+        message = str(error)
+        where = self.place_of(key, message)
+        if where[0] == "structures" and len(where) == 2:
+            return self.error(where, f"{name}: {message}")
+        return self.error(where, f"{message.removeprefix(f'{where[-1]}: ')} [{name}]")
 
     def error(self, where: tuple[str | int, ...], message: str) -> CampaignError:
         """Return an error that names the file, the line and the key."""

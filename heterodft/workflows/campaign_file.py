@@ -121,11 +121,25 @@ def _validation_message(model: type[BaseModel], path: Path, document: Any, error
         message = f"unknown key '{where[-1]}'{did_you_mean(str(where[-1]), _known_keys(model, where[:-1]))}"
     elif first["type"] == "missing":
         number = isinstance(where[-1], int)
-        message = f"a list of {where[-1]} is too short" if number else "is missing; it has no default"
+        message = f"a list of {where[-1]} is too short" if number else f"is missing; {_example(model, where)}"
     else:
         message = in_words(first)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{place_in_file(path, document, where)}: {message}{more}".replace("\n", "\\n")
+
+
+def _example(model: type[BaseModel], where: tuple[str | int, ...]) -> str:
+    """Return how a key that has no default may look."""
+    field = model.model_fields.get(str(where[0])) if len(where) == 1 else None
+    example = field.examples[0] if field is not None and field.examples else None
+    return "it has no default" if example is None else f"write for example {where[0]}: {_flow(example)}"
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML writes it on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(inner)}' for key, inner in value.items())}}}"
+    return f"[{', '.join(map(_flow, value))}]" if isinstance(value, list) else str(value)
 
 
 def _known_keys(root: type[BaseModel], where: tuple[str | int, ...]) -> list[str]:

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["CampaignResults", "asked_for", "configuration_paths", "read_results"]
 
 
-@dataclass(frozen=True)
+_SHOWN = ["configuration", "label", "energy_eV", "moment_muB", "gap_eV", "metal", "state", "converged"]
+"""Columns of the summary that a notebook and a prompt show."""
+
+
+@dataclass(frozen=True, repr=False)
 class CampaignResults:
     """What the calculations of a campaign found.
 
@@ -75,13 +79,17 @@ class CampaignResults:
             raise CampaignError(f"{self.name} has no finished configuration '{path}'{did_you_mean(wanted, known)}")
         return FolderOverview.read(self.runs / wanted)
 
+    def __repr__(self) -> str:
+        """Return what a prompt and ``print`` show."""
+        absent = f"\nNot run: {', '.join(self.missing)}" if self.missing else ""
+        return f"{self.name}\n{self.summary()[_SHOWN].to_string(index=False)}{absent}"
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
         from html import escape
 
-        shown = ["configuration", "label", "energy_eV", "moment_muB", "gap_eV", "metal", "state", "converged"]
         absent = f"<p>Not run: {escape(', '.join(self.missing))}</p>" if self.missing else ""
-        return f"<b>{escape(self.name)}</b>{self.summary()[shown].to_html(index=False)}{absent}"
+        return f"<b>{escape(self.name)}</b>{self.summary()[_SHOWN].to_html(index=False)}{absent}"
 
 
 def _frame(text: str) -> DataFrame:

@@ -79,7 +79,7 @@ def build_chain(
                 )
             )
     except HeterodftError as error:
-        raise campaign.error(("structures", built.key), f"{built.name}: {error}") from error
+        raise campaign.error_of(built.key, built.name, error) from error
     notes += _doubts(built, chain) + _unused(campaign, built, chain)
     return chain
 

@@ -8,6 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from heterodft.errors import HeterodftError, StructureError, did_you_mean
+from heterodft.structures.moments import DEFAULT_MOMENTS
 from heterodft.templates.hubbard import parse_hubbard
 from heterodft.workflows.built_structures import BuiltStructure, build_structures
 from heterodft.workflows.magnetism_spec import MagnetismSpec
@@ -15,7 +16,7 @@ from heterodft.workflows.orders import host_orders, structure_orders
 from heterodft.workflows.state.naming import sign_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pymatgen.core import Structure
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from heterodft.workflows.orders import Found
 
 __all__ = ["Configuration", "check_elements", "expand"]
+
+_CORRELATED = ("V", "Cr", "Mn", "Fe", "Co", "Ni")
+"""In whose oxides a U on 3d is usual."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def expand(
     notes = [] if notes is None else notes
     structures = build_structures(campaign, notes=notes) if structures is None else structures
     check_elements(campaign, structures)
+    notes += _forgotten(campaign, structures)
     known: dict[int, Found] = {}
     for built in structures:
         scans = built.spec.hubbard if built.spec.hubbard is not None else campaign.hubbard
@@ -104,8 +109,32 @@ def expand(
                         )
             told += _same_orders(built.name, orders)
         except HeterodftError as error:
-            raise campaign.error(("structures", built.key), f"{built.name}: {error}") from error
+            raise campaign.error_of(built.key, built.name, error) from error
     return configurations
+
+
+def _forgotten(campaign: Campaign, structures: Sequence[BuiltStructure]) -> list[str]:
+    """Tell of moments and U that nothing in the file speaks of although the elements usually need them."""
+    notes = []
+    for built in structures:
+        if built.host is not None:  # the same holds for its defects
+            continue
+        present = {site.species_string for site in built.structure}
+        magnetic = [element for element in DEFAULT_MOMENTS if element in present]
+        orders = (built.spec.magnetism or campaign.magnetism).model_fields_set
+        if magnetic and "orders" not in orders:
+            notes.append(
+                f"{built.name}: {magnetic[0]} mostly carries a moment, but no order is asked for, so it gets none; "
+                "write magnetism: {orders: [FM]}, or orders: [NM] where that is meant"
+            )
+        given = "hubbard" in campaign.model_fields_set or built.spec.hubbard is not None
+        correlated = [element for element in magnetic if element in _CORRELATED]
+        if correlated and "O" in present and not given:
+            notes.append(
+                f"{built.name}: there is no Hubbard U on {correlated[0]} 3d; write hubbard: "
+                f"{{{correlated[0]}-3d: 4.0}} (eV), or hubbard: {{}} where that is meant"
+            )
+    return notes
 
 
 def _same_orders(name: str, orders: Mapping[str, StartingMoments]) -> list[str]:

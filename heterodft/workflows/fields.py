@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 __all__ = ["Divisions", "Energy", "Force", "Length", "MillerIndex", "Name", "Spacing", "Spec", "as_list", "form",
-           "no_truth", "one_or_more", "or_text", "or_word", "quantity_form", "reading"]  # fmt: skip
+           "no_truth", "one_or_more", "or_nothing", "or_text", "or_word", "quantity_form", "reading"]  # fmt: skip
 
 
 def form(**schema: Any) -> WithJsonSchema:
@@ -48,6 +48,16 @@ class _OrText:
 
 
 or_text = _OrText()
+
+
+class _OrNothing:
+    """In the JSON schema, a key may stand alone: all inside has a default."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(core), {"type": "null"}]}
+
+
+or_nothing = _OrNothing()
 
 
 class or_word:  # noqa: N801, it stands among functions such as `reading`

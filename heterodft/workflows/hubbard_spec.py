@@ -8,7 +8,8 @@ from pydantic import Field
 
 from heterodft.errors import did_you_mean
 from heterodft.templates.hubbard import StartingOccupations, UChoice
-from heterodft.workflows.fields import as_list, form, no_truth, reading
+from heterodft.units import parse_quantity
+from heterodft.workflows.fields import as_list, form, no_truth, quantity_form, reading
 
 __all__ = ["Scan"]
 
@@ -47,9 +48,13 @@ def _by_layer(value: dict[str, Any]) -> tuple[float, None, tuple[tuple[str, floa
 
 
 def _number(value: Any) -> float:
-    if type(value) not in (int, float):
-        raise ValueError(f"{value!r} is no U; give eV, a list of them, {{LAYER: eV, rest: eV}} or {{U: eV, J: eV}}")
-    return float(value)
+    try:
+        return parse_quantity(value, "energy")
+    except ValueError as error:
+        unit = f" ({error})" if "unknown unit" in str(error) else ""
+        raise ValueError(
+            f"{value!r} is no U{unit}; give eV, a list of them, {{LAYER: eV, rest: eV}} or {{U: eV, J: eV}}"
+        ) from error
 
 
 def _occupations(value: Any) -> StartingOccupations:
@@ -59,13 +64,20 @@ def _occupations(value: Any) -> StartingOccupations:
     for spin in (value["up"], value["down"]):
         if not isinstance(spin, list):
             raise ValueError(f"occupations: {spin!r}; give a list of eigenvalues, lowest first")
-        spins.append(tuple(None if one is None else _number(one) for one in spin))
+        spins.append(tuple(None if one is None else _eigenvalue(one) for one in spin))
     return StartingOccupations(*spins)
 
 
+def _eigenvalue(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise ValueError(f"occupations: {value!r}; give numbers from 0 to 1, or null for what is left free")
+    return float(value)
+
+
+_ENERGY = quantity_form("energy")
 _BY_LAYER: dict[str, Any] = {
     "type": "object",
-    "patternProperties": {"^rest$|:": {"type": "number"}},
+    "patternProperties": {"^rest$|:": _ENERGY},
     "additionalProperties": False,
     "minProperties": 1,
 }
@@ -73,8 +85,8 @@ _EIGENVALUES: dict[str, Any] = {"type": "array", "items": {"type": ["number", "n
 _WITH_J: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "U": {"anyOf": [{"type": "number"}, _BY_LAYER]},
-        "J": {"type": "number"},
+        "U": {"anyOf": [_ENERGY, _BY_LAYER]},
+        "J": _ENERGY,
         "occupations": {
             "type": "object",
             "properties": {"up": _EIGENVALUES, "down": _EIGENVALUES},
@@ -85,7 +97,7 @@ _WITH_J: dict[str, Any] = {
     "additionalProperties": False,
     "minProperties": 1,
 }
-_CHOICES: list[dict[str, Any]] = [{"type": "number"}, _BY_LAYER, _WITH_J]
+_CHOICES: list[dict[str, Any]] = [_ENERGY, _BY_LAYER, _WITH_J]
 
 Scan = Annotated[
     list[Annotated[Any, reading(no_truth)]],

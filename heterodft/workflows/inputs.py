@@ -91,12 +91,9 @@ def prepare_all(
 def _place(campaign: Campaign, request: Request, message: str) -> tuple[str, ...]:
     """Return the keys of the file that a mistake is most likely under."""
     key = request.about["key"]
-    own = campaign.structures[key]
-    for part in ("method", "hubbard", "magnetism"):
-        if message.startswith(f"{part}:"):
-            place = ("structures", key, part) if getattr(own, part) is not None else (part,)
-            return _place_of_raw(campaign, key) if message.startswith(f"method: {campaign.code}:") else place
-    return ("structures", key)
+    if message.startswith(f"method: {campaign.code}:"):
+        return _place_of_raw(campaign, key)
+    return campaign.place_of(key, message)
 
 
 def _place_of_raw(campaign: Campaign, key: str) -> tuple[str, ...]:

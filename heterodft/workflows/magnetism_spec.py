@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from heterodft.errors import did_you_mean
 from heterodft.structures import ORDERS, BlockOrder, LayerOrder, Moments, Order
-from heterodft.workflows.fields import Spec, form, no_truth, reading
+from heterodft.units import parse_quantity
+from heterodft.workflows.fields import Spec, form, no_truth, quantity_form, reading
 from heterodft.workflows.state.choice import DEFAULT_RESEEDS, Choice, Unreached
 
 __all__ = ["Axis", "Enumerate", "MagnetismSpec", "OrderSpec"]
@@ -76,11 +77,15 @@ def _by_block(inner: dict[str, str], interface: Any) -> BlockOrder:
 
 
 def _size(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 <= value <= _LARGEST:
+    try:
+        size = parse_quantity(value, "moment")
+    except ValueError:
+        size = -1.0
+    if not 0 <= size <= _LARGEST:
         raise ValueError(
             f"{value!r} is no size of a moment; give 0 to {_LARGEST:g} μB, and signs by an order of layers or blocks"
         )
-    return float(value)
+    return size
 
 
 def _moments(value: Any) -> Moments:
@@ -172,7 +177,7 @@ _ORDER: dict[str, Any] = {
         },
     ]
 }
-_SIZE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": _LARGEST}
+_SIZE = quantity_form("moment", minimum=0, maximum=_LARGEST)
 _MOMENTS: dict[str, Any] = {
     "type": "object",
     "properties": {

@@ -74,6 +74,12 @@ class MaterialSpec(Spec):
         default=None, description="Structure file in place of a prototype", examples=["Cr2O3.cif"]
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_the_reference(cls, value: Any) -> Any:
+        """Take a name with nothing behind it, ``LaMnO3:``, as it is meant: all from the reference list."""
+        return {} if value is None else value
+
     @model_validator(mode="after")
     def _file_or_prototype(self) -> MaterialSpec:
         others = sorted(self.model_fields_set - {"file"})

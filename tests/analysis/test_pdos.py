@@ -311,6 +311,8 @@ def test_a_grid_of_two_ev_is_told_to_be_too_coarse(shared_data, tmp_path):
     iron = read_folder(folder)
     dos = LayerDos.from_result(iron, layering=find_layering(one_layer(iron.structure)))
     assert "(2 eV from -70.1 eV on) is too coarse" in dos.notes[0]
+    assert "too high" not in dos.notes[0]
+    assert "dos_energy_step" in dos.notes[0]
 
 
 def spheres(path):

@@ -82,6 +82,10 @@ def test_status_of_nothing_says_what_to_do(heterodft):
     assert "submit one with: heterodft submit FILE" in heterodft("status").stdout
 
 
+def test_status_takes_the_campaign_file_for_its_name(heterodft, tiny_file):
+    assert "of tiny; submit one" in heterodft("status", str(tiny_file)).stdout
+
+
 def test_run_of_nothing_says_what_to_do(heterodft):
     assert "The queue is empty" in heterodft("run").stdout
 

@@ -43,6 +43,10 @@ def test_bad_names_and_templates_are_told(heterodft):
         assert "is no name; begin with a letter or digit" in heterodft("init", nothing, code=2).stderr
 
 
+def test_the_line_of_an_example_does_not_end_with_the_name_of_a_journal():
+    assert known_starters()["cr2o3-crn"].line.endswith("Phys. Rev. Lett. 128, 017202 (2022).")
+
+
 @pytest.mark.parametrize("name", ["123", "1e5", "null", "true", "2024-01-01", "0x10"])
 def test_a_name_that_yaml_takes_for_something_else_stays_a_text(name, tmp_path):
     (tmp_path / "trial.yaml").write_text(starter_text(known_starters()["superlattice"], name=name))

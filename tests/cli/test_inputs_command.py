@@ -77,6 +77,7 @@ def test_the_table_of_the_explanation_says_what_is_handed_on(run):
     assert "static: 1 calculation; from relax: structure, density, wavefunctions" in out
     assert "bands: 1 calculation; from static: structure, density (wavefunctions belong to another mesh)" in out
     assert "Γ-X-M-Γ-Z" in out
+    assert all(line.rstrip().endswith("comes from") for line in out.splitlines() if line.startswith(" file "))
 
 
 def test_only_some_calculations_are_written(run):

@@ -283,7 +283,7 @@ def test_killed_workers_leave_no_second_program_and_lose_nothing(heterodft, tiny
     again = heterodft("run")
     assert f"Put back into the queue, since their worker is gone: {STATIC}" in again.stderr
     assert all(not p.is_running() or p.status() == psutil.STATUS_ZOMBIE for p in orphans)  # … but not the next one
-    assert "Ran 1 calculations" in again.stdout
+    assert "Ran 1 calculation " in again.stdout
     assert json.loads(heterodft("status", "--json").stdout)["counts"] == {"done": 1}
 
 
@@ -308,6 +308,6 @@ def test_a_result_on_disk_is_recorded_and_not_computed_again(heterodft, tiny_tex
     shutil.rmtree(heterodft.folder / "runs" / "workers")
     (heterodft.folder / "runs" / "queue.sqlite").unlink()
     heterodft("submit", "tiny.yaml")
-    assert "Ran 1 calculations" in heterodft("run").stdout
+    assert "Ran 1 calculation " in heterodft("run").stdout
     assert (folder / "result.json").is_file()
     assert (folder / "pw.out").stat().st_mtime_ns == printed

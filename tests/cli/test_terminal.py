@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from dataclasses import replace
 
 import click
 import pytest
@@ -74,6 +77,83 @@ def test_a_table_leaves_out_spare_columns_until_it_fits(monkeypatch, capsys):
     in_a_window(100, monkeypatch)
     print_table("", ["first", "second", "third"], rows, spare=("second",))
     assert "b" * 20 in capsys.readouterr().out
+
+
+def test_numbers_are_never_broken_and_words_go_on_in_a_next_line(monkeypatch, capsys):
+    in_a_window(40, monkeypatch)
+    columns = [">E (eV)", "gap", ">up", ">down"]
+    print_table("", columns, [["-20923.8965", "metal, spin down with a gap", "1.0", "2.0"]], spare=[("up", "down")])
+    out, err = capsys.readouterr()
+    assert "-20923.8965" in out
+    assert " 2.0" in out
+    assert not err
+    assert max(map(len, out.splitlines())) <= 40
+    in_a_window(28, monkeypatch)
+    print_table("", columns, [["-20923.8965", "metal, spin down with a gap", "1.0", "2.0"]], spare=[("up", "down")])
+    out, err = capsys.readouterr()
+    assert "-20923.8965" in out
+    assert "Left out in this narrow window: up, down" in err
+
+
+def test_the_bar_leaves_room_for_its_words(tmp_path):
+    from rich.console import Console
+
+    from heterodft.cli.run import _screen
+    from heterodft.workflows.queue.summary import QueueEntry
+
+    entry = QueueEntry("lmo-smo/sl/FM/Mn-3d-3eV/static", "running", tmp_path, "1")
+    for width in (40, 60, 120):
+        screen = Console(width=width, record=True, file=io.StringIO())
+        screen.print(_screen([entry], {}, time.monotonic(), width))
+        text = screen.export_text()
+        assert "0 of 1 finished, 0 s" in text
+        assert "".join(text.split()).count("…") == 0
+
+
+class PoolOf:
+    """Looks at a pool of workers that is alive for so many of them."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def alive(self):
+        self.looks -= 1
+        return self.looks >= 0
+
+    def exit_codes(self):
+        return []
+
+
+def test_on_a_pipe_what_another_run_does_is_told_once_and_not_counted(tmp_path, monkeypatch, capsys):
+    from heterodft.cli import run
+    from heterodft.workflows.queue.summary import QueueEntry
+    from heterodft.workflows.settings_file import load_settings
+
+    states = ["running"] * 8 + ["done"]
+    reads = iter([*states, *["done"] * 20])
+    monkeypatch.setattr("heterodft.workflows.queue.summary.read_queue",
+                        lambda _settings: [QueueEntry("x/sl/FM/noU/dos", next(reads), tmp_path, "1")])  # fmt: skip
+    monkeypatch.setattr("heterodft.workflows.queue.pool.recover", lambda _settings: [])
+    monkeypatch.setattr("heterodft.workflows.queue.pool.running_workers", lambda *_: nullcontext(PoolOf(9)))
+    monkeypatch.setattr("heterodft.workflows.progress.describe_running", lambda _folder: "pw.x, k-point 1 of 3")
+    monkeypatch.setattr(run, "_check_programs", lambda *_: None)
+    monkeypatch.setattr(run, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(run, "_LINE_SECONDS", 0.0)
+    assert run.work_off(replace(load_settings(), runs=tmp_path), 1) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Ran 0 calculations")
+    assert err.splitlines()[0] == "Running elsewhere already, and waited for: x/sl/FM/noU/dos"
+    assert err.splitlines()[1:] == ["[0/1] x/sl/FM/noU/dos: pw.x, k-point 1 of 3", "[1/1] done x/sl/FM/noU/dos"]
+
+
+def test_run_with_a_file_says_what_runs(heterodft):
+    assert "submit mine.yaml" in heterodft("run", "mine.yaml", code=2).stderr
+
+
+def test_completion_knows_templates(heterodft):
+    words = "heterodft init --template u-"
+    ask = {"_HETERODFT_COMPLETE": "bash_complete", "COMP_CWORD": "3", "COMP_WORDS": words}
+    assert heterodft(environment=ask).stdout.split() == ["plain,u-scan"]
 
 
 def test_output_on_a_pipe_has_no_colours(heterodft):

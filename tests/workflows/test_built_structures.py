@@ -124,8 +124,9 @@ def test_an_incoming_ion_takes_the_sign_of_its_place(campaign):
 
 def test_an_order_that_does_not_fit_stops_or_is_skipped_and_said(campaign):
     text = "structures: {sl: {stack: [{material: SrMnO3, layers: 2}]}}\n"
-    text += "magnetism: {orders: [FM, AFM-G], moments: {Mn: 3}"
-    with pytest.raises(CampaignError, match=r"sl: .*AFM-G of SrMnO3 does not fit .*\[\[1, -1\], \[1, 1\]\] holds it"):
+    text += "hubbard: {}\nmagnetism: {orders: [FM, AFM-G], moments: {Mn: 3}"
+    fits = r"c\.yaml:\d+: magnetism: .*AFM-G of SrMnO3 does not fit .*\[\[1, -1\], \[1, 1\]\] holds it \[sl\]"
+    with pytest.raises(CampaignError, match=fits):
         expand(campaign(text + "}"))
     notes = []
     assert [one.order for one in expand(campaign(text + ", unfit: skip}"), notes=notes)] == ["FM"]
@@ -133,7 +134,7 @@ def test_an_order_that_does_not_fit_stops_or_is_skipped_and_said(campaign):
 
 
 def test_interfaces_that_cannot_all_be_parallel_are_told(campaign):
-    text = "structures: {sl: {stack: [{material: CaRuO3, layers: 2}, {material: LaNiO3, layers: 2}]}}\n"
+    text = "structures: {sl: {stack: [{material: CaRuO3, layers: 2}, {material: LaNiO3, layers: 2}]}}\nhubbard: {}\n"
     notes = []
     expand(
         campaign(
@@ -146,7 +147,7 @@ def test_interfaces_that_cannot_all_be_parallel_are_told(campaign):
 
 
 def test_interfaces_are_told_only_where_they_were_asked_for(campaign):
-    text = "structures: {sl: {stack: [{material: CaRuO3, layers: 2}, {material: LaNiO3, layers: 2}]}}\n"
+    text = "structures: {sl: {stack: [{material: CaRuO3, layers: 2}, {material: LaNiO3, layers: 2}]}}\nhubbard: {}\n"
     notes = []
     expand(
         campaign(text + "magnetism: {orders: [{block: {CaRuO3: AFM-A, LaNiO3: FM}}], moments: {Ru: 1.5, Ni: 1}}"),

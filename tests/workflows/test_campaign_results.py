@@ -54,6 +54,9 @@ def test_results_of_a_campaign_are_frames_that_a_notebook_shows(tiny_file, tmp_p
     layers = results.layers()
     assert list(layers["formula"]) == ["SrO", "TiO2"]
     assert layers["charge_electrons"].sum() == pytest.approx(10 + 12 + 3 * 6, abs=1.5)  # Löwdin loses some
+    assert "bulk/NM/Ti-3d-4eV" in repr(results)
+    assert len(repr(results)) < 1000
+    assert len(repr(results.overview("bulk/NM/Ti-3d-4eV"))) < 3000
     html = results._repr_html_()
     assert "bulk/NM/Ti-3d-4eV" in html
     assert "Not run: tiny/bulk/FM/Ti-3d-4eV" in html

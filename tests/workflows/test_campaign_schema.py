@@ -51,6 +51,9 @@ def test_every_example_fits(path):
     ("key", "text"),
     [
         ("method", "{cutoff: 60 Ry}"),
+        ("materials", "{SrTiO3: }"),
+        ("hubbard", "{Ti-3d: 4 eV}"),
+        ("magnetism", "{moments: {Ti: 1 μB}}"),
         (
             "method",
             "{cutoff: {espresso: 60 Ry, vasp: 520}, kspacing: 0.2 1/Å, espresso: {nosym: true, force: {nspin: 1}}}",

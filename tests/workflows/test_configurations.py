@@ -45,7 +45,11 @@ def test_u_on_an_element_that_a_structure_lacks_is_left_out_there(demo_file, tmp
         ("Ti-3d", "T-3d", r"hubbard\.T-3d: no structure holds T; did you mean 'Ti'"),
         ("Ti-3d", "Ti-4d", r"hubbard: 'Ti-4d'; Ti has 3d"),
         ("moments: {Ti: 1.0}", "moments: {Fe: 1.0}", r"magnetism\.moments\.Fe: no structure holds Fe"),
-        ("moments: {Ti: 1.0}", "moments: {O: 0.0}", r"structures\.bulk: .*has no moment to order; give"),
+        (
+            "moments: {Ti: 1.0}",
+            "moments: {O: 0.0}",
+            r":\d+: magnetism: order FM .*has no moment to order; give .*\[bulk\]",
+        ),
     ],
 )
 def test_a_slip_of_the_pen_does_not_silently_drop_moments_or_u(tiny_file, old, new, message):
@@ -59,3 +63,51 @@ def test_a_defect_of_an_absent_element_is_refused(tiny_file):
     tiny_file.write_text(text)
     with pytest.raises(CampaignError, match=r"structures\.bulk: defect V_Fe: no Fe at all"):
         build_structures(load_campaign(tiny_file))
+
+
+def notes_on(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "name: x\nmaterials: {LaMnO3: }\nstructures: {s: {stack: [{material: LaMnO3, layers: 1}]}}\n"
+        f"steps: [static]\n{text}"
+    )
+    notes = []
+    expand(load_campaign(path), notes=notes)
+    return notes
+
+
+def test_a_magnetic_oxide_without_order_and_u_is_told(tmp_path):
+    order, hubbard = notes_on(tmp_path, "")
+    assert order.startswith("s: Mn mostly carries a moment, but no order is asked for")
+    assert "write hubbard: {Mn-3d: 4.0} (eV)" in hubbard
+
+
+def test_what_was_said_is_not_doubted(tmp_path):
+    assert notes_on(tmp_path, "magnetism: {orders: [NM]}\nhubbard: {}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hubbard: {Mn: 3}", r"x\.yaml:5: hubbard: 'Mn'; write an element and a shell.*\[s\]"),
+        ("magnetism: {orders: [AFM-G]}", r"x\.yaml:5: magnetism: order AFM-G .*\[s\]"),
+    ],
+)
+def test_a_mistake_is_told_with_the_line_of_its_key(tmp_path, text, message):
+    with pytest.raises(CampaignError, match=message):
+        notes_on(tmp_path, text)
+
+
+def test_a_wrong_lattice_constant_is_told_where_it_stands(tmp_path):
+    (tmp_path / "x.yaml").write_text(
+        "name: x\nmaterials:\n  LaMnO3: {a: 0.394}\nstructures: {s: {stack: [{material: LaMnO3, layers: 1}]}}\n"
+        "steps: [static]\n"
+    )
+    with pytest.raises(CampaignError, match=r"x\.yaml:3: materials\.LaMnO3: .* a = 0\.394 Å"):
+        expand(load_campaign(tmp_path / "x.yaml"))
+
+
+def test_moments_may_have_their_unit(tmp_path):
+    notes_on(tmp_path, "hubbard: {}\nmagnetism: {orders: [FM], moments: {Mn: 4 μB}}\n")
+    with pytest.raises(CampaignError, match="'4 eV' is no size of a moment"):
+        notes_on(tmp_path, "magnetism: {orders: [FM], moments: {Mn: 4 eV}}\n")

@@ -21,6 +21,12 @@ def test_layers_win_over_the_rest():
     assert SCAN.validate_python({"KTaO3:1": 2.0}) == [UChoice(0.0, None, (("KTaO3:1", 2.0),))]
 
 
+def test_u_may_have_its_unit():
+    assert SCAN.validate_python(["3 eV", {"U": "4 eV", "J": "600 meV"}]) == [3.0, UChoice(4.0, 0.6)]
+    with pytest.raises(ValidationError, match=r"'3 Å' is no U .unknown unit 'Å' of energy"):
+        SCAN.validate_python("3 Å")
+
+
 def test_u_and_j_and_occupations():
     start = {"up": [1, 0, 0, None, 0], "down": [0, 0, 0, 0, 0]}
     found = SCAN.validate_python([{"U": 4, "J": 0.6}, {"U": {"A:1": 2}, "occupations": start}])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.corrections import correction_notes
+from heterodft.analysis.dos_checks import TOO_COARSE
 from heterodft.analysis.energies import ConfigurationEnergies, relative_energies
 from heterodft.analysis.gaps import Gap, find_gap
 from heterodft.analysis.plain_data import plain
@@ -266,6 +267,7 @@ def _configuration(
         report.settings[folder.name] = _settings_with_origin(folder)
     names = [step.step for step, _ in steps]
     report.caveats = find_caveats(report.static, about, state=report.state, steps=names)
+    report.caveats += [note for note in report.found.notes if TOO_COARSE in note]
     report.caveats += _state_caveats(report, results)
     _let_go(report)
     return report

@@ -39,6 +39,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 }
 _MARK = re.compile(r"^( *)# other keys of (\w+)$")
 _PUBLISHED = re.compile(r"^published: *([\w.-]+\.ya?ml)\b", re.MULTILINE)
+_SENTENCE = re.compile(r".*?(?<!\bPhys)(?<!\bRev)(?<!\bLett)[.?](?=\s|$)")
+"""The first one, which the names of journals do not end."""
 _MEANING_AT = 42
 """Column of the comments, where the key and its value leave room."""
 
@@ -91,7 +93,7 @@ def _first_comment(path: Path) -> str:
         if not line.startswith("#"):
             break
         lines.append(line.lstrip("# "))
-    found = re.match(r".*?[.?](?=\s|$)", " ".join(lines))
+    found = _SENTENCE.match(" ".join(lines))
     return found[0] if found else lines[0] if lines else ""
 
 
