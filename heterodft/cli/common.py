@@ -128,7 +128,9 @@ def print_table(
             <= screen.width
         ):
             break
-    screen.print(table)
+    with screen.capture() as printed:
+        screen.print(table)
+    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
     if left_out:
         click.echo(f"Left out in this narrow window: {', '.join(left_out)}; --json has them.", err=True)
 
