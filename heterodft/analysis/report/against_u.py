@@ -137,7 +137,8 @@ def _in_brackets(report: ConfigurationReport) -> list[str]:
 
 
 def _in_words(report: ConfigurationReport) -> str:
-    gap = report.gap_text or "gap not known"
+    metal = report.gap is not None and report.gap.metal
+    gap = report.gap_text if metal else f"gap {report.gap_text or 'not known'}"
     told = [NOT_CONVERGED] if NOT_CONVERGED in report.marks else []
     told += [f"the state is not the one asked for: {report.state}"] if report.state in OTHER else []
     return "; ".join([gap, *told])

@@ -18,8 +18,9 @@ _EV = ("cutoff", "density_cutoff")
 _UNITS = {
     "smearing_width": "eV", "scf_tolerance": "eV/atom", "dos_energy_step": "eV", "force_tolerance": "eV/Å",
 }  # fmt: skip
-_NOT_GIVEN = {"xc": "campaign, PBE by default", "shift": "shift_mesh"}
-"""Where settings come from that the requests have no origin of; of a name that of this other setting."""
+_FOLLOWS = {"shift": "shift_mesh"}
+"""Settings of which the origin is that of another one."""
+_XC_FROM = "campaign, PBE by default"
 
 
 def settings_table(runs: Sequence[Run]) -> PageTable | None:
@@ -43,7 +44,7 @@ def _of_run(run: Run) -> Iterator[tuple[str, str, str]]:
     for key, value in run.settings.items():
         if value in ({}, None, []):
             continue
-        source = str(origin.get(key) or origin.get(_NOT_GIVEN.get(key, "")) or _NOT_GIVEN.get(key, ""))
+        source = _XC_FROM if key == "xc" else str(origin.get(key) or origin.get(_FOLLOWS.get(key, "")) or "")
         if key in ("raw", "forced") and isinstance(value, dict):
             yield from ((f"{key}: {name}", str(one), source) for name, one in value.items())
         else:

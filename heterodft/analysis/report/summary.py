@@ -102,8 +102,18 @@ def _family(members: Sequence[ConfigurationReport]) -> str:
     told = [f"{_distance(lowest, r)} {_order(r)}" for r in compared[1:] if r.ranked and not r.ranked.same_as]
     if told:
         more = f" and {len(told) - _FEW} more" if len(told) > _FEW else ""
-        head += f"lowest is {_order(lowest)}, then, in meV per formula unit, {', '.join(told[:_FEW])}{more}; "
-    return head + "; ".join(_properties(lowest)) + "."
+        return (
+            head
+            + f"lowest is {_order(lowest)}, then, in meV per formula unit, {', '.join(told[:_FEW])}{more}; "
+            + _sentence(lowest)
+        )
+    if len(members) > 1:
+        head += f"{_order(lowest)}, "
+    return head + _sentence(lowest)
+
+
+def _sentence(report: ConfigurationReport) -> str:
+    return "; ".join(_properties(report)) + "."
 
 
 def _above(report: ConfigurationReport) -> float | None:
@@ -159,7 +169,12 @@ def find_problems(
     not_converged = [_place(r) for r in reports if NOT_CONVERGED in r.marks]
     others = [f"{_place(r)}: {r.state}" for r in reports if r.state in OTHER]
     alone = [f"{_place(r)}: {r.ranked.reason}" for r in reports if r.ranked is not None and r.ranked.reason]
-    touched = [f"{_place(r)}: {note}" for r in reports for note in r.corrections if "not comparable" in note]
+    touched = [
+        f"{_place(r)}: {note}"
+        for r in reports
+        for note in r.corrections
+        if "not comparable" in note and not (r.ranked is not None and r.ranked.reason)
+    ]
     found = [
         Problem("Failed", tuple(failed)),
         Problem("Questions without a sure answer", tuple(open_ones)),
@@ -187,6 +202,7 @@ def _unfinished(report: ConfigurationReport) -> str:
 
 
 def counted(reports: Sequence[ConfigurationReport]) -> list[str]:
-    """Return each caveat once, with how many configurations it holds for where that is not all."""
-    counts = Counter(c for r in reports for c in dict.fromkeys(r.caveats) if "state reached" not in c)
-    return [c if n == len(reports) else f"{c} ({n} of {len(reports)} configurations)" for c, n in counts.items()]
+    """Return each caveat once, with how many configurations with results it holds for where that is not all."""
+    done = [report for report in reports if report.static is not None]
+    counts = Counter(c for r in done for c in dict.fromkeys(r.caveats) if "state reached" not in c)
+    return [c if n == len(done) else f"{c} ({n} of {len(done)} configurations)" for c, n in counts.items()]
