@@ -296,4 +296,4 @@ def test_what_handlers_changed_is_told_and_a_touched_energy_is_not_compared(camp
         box for box in page.xpath("//details[@class='configuration']") if box.get("id").startswith("demo/c/")
     )
     assert [note.text_content() for note in details.xpath(".//div[@class='note']")] == told
-    assert "c/FM/Ti-3d-4eV: static not comparable: smearing was widened" in page.text_content()
+    assert "c/FM/Ti-3d-4eV: was changed by a handler: smearing was widened" in page.text_content()

@@ -15,10 +15,10 @@ from heterodft.analysis.report.settings_rows import settings_table
 from heterodft.files import read_json, write_json
 
 
-@pytest.fixture
-def campaign(tmp_path):
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory):
     """Four orders: as asked, flipped, not converged, never run; a fifth whose dos failed; the first at two U."""
-    campaign = Campaign(tmp_path / "runs" / "demo")
+    campaign = Campaign(tmp_path_factory.mktemp("marks") / "runs" / "demo")
     for step in ("static", "dos"):
         campaign.finish("sl", step)
         campaign.finish("sl", step, order="AFM-A", verdict="flipped")
@@ -29,6 +29,17 @@ def campaign(tmp_path):
     campaign.finish("sl", "static", order="FiM")
     write_json(campaign.request("sl", "dos", order="FiM") / "failure.json", {"reason": "out of memory"})
     return campaign
+
+
+@pytest.fixture(scope="module")
+def written(campaign):
+    """Folder of the report."""
+    return write_report("demo", collect(campaign.root), campaign.root.parent / "out", most_drawn=0).parent
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return html.parse(written / "report.html")
 
 
 MARKS = {
@@ -45,8 +56,7 @@ def test_each_configuration_has_its_marks(campaign):
     assert found == MARKS
 
 
-def test_the_page_shows_them_in_each_place(campaign, tmp_path):
-    page = html.parse(write_report("demo", collect(campaign.root), tmp_path / "out"))
+def test_the_page_shows_them_in_each_place(page):
     rows = [[cell.text_content().strip() for cell in row] for row in page.xpath("//table[@id='summary']/tbody/tr")]
     assert {row[2]: row[-1] for row in rows if row[3] == "Ti-3d-4eV"} == MARKS | {"FM": "kept"}
     for order, mark in MARKS.items():
@@ -62,10 +72,9 @@ def test_the_page_shows_them_in_each_place(campaign, tmp_path):
     assert "sl (pristine), AFM-A, Ti-3d-4eV, flipped" in titles
 
 
-def test_files_carry_them(campaign, tmp_path):
-    write_report("demo", collect(campaign.root), tmp_path / "out")
+def test_files_carry_them(written):
     for name in ("summary.csv", "layers.csv"):
-        told = {row["configuration"].split("/")[2]: row["marks"] for row in table(tmp_path / "out" / name)
+        told = {row["configuration"].split("/")[2]: row["marks"] for row in table(written / name)
                 if row["configuration"].endswith("4eV")}  # fmt: skip
         assert told == {order: MARKS[order] for order in told}
         assert told["AFM-C"] == "not converged"
@@ -77,22 +86,20 @@ def test_planes_against_u_carry_them(campaign):
     assert found.lines()[1].endswith("not converged")
 
 
-def test_an_energy_that_is_not_compared_says_so_in_its_place(campaign, tmp_path):
-    page = html.parse(write_report("demo", collect(campaign.root), tmp_path / "out"))
+def test_an_energy_that_is_not_compared_says_so_in_its_place(page):
     rows = [[cell.text_content().strip() for cell in row] for row in page.xpath("//table[@id='summary']/tbody/tr")]
     assert [row[5] for row in rows if row[-1] == "not converged"] == ["not compared"]
 
 
-def test_what_is_only_waiting_is_not_called_a_failure(campaign, tmp_path):
-    page = html.parse(write_report("demo", collect(campaign.root), tmp_path / "out"))
+def test_what_is_only_waiting_is_not_called_a_failure(page):
     notes = {note.xpath("string(strong)"): note for note in page.xpath("//div[starts-with(@class, 'note')]")}
     assert notes["Not run yet"].get("class") == "note open"
     assert [line.text for line in notes["Not run yet"].xpath(".//li")] == ["sl/AFM-G/Ti-3d-4eV: static, dos not run"]
     assert [line.text for line in notes["Failed"].xpath(".//li")] == ["sl/FiM/Ti-3d-4eV: dos failed – out of memory"]
 
 
-def test_settings_tell_the_origin_of_raw_forced_u_and_moments(campaign):
-    folder = campaign.root / "sl" / "FM" / "Ti-3d-4eV" / "static"
+def test_settings_tell_the_origin_of_raw_forced_u_and_moments(tmp_path):
+    folder = Campaign(tmp_path / "demo").request("sl", "static")
     data = read_json(folder / "request.json")
     data["about"] |= {"origin": {"raw": "structure", "forced": "step", "shift_mesh": "protocol fast"},
                       "moments": {"Ti": "1 (species)", "Fe": "3 (layer), 4 (default)"}}  # fmt: skip
