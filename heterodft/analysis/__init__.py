@@ -1,12 +1,14 @@
 """What came out: readers into one Result, and what it says layer by layer.
 
+Each quantity has ``from_result``, ``read``, ``to_frame``, ``to_dict`` and ``plot``. Modules are imported when a name
+is first used.
+
+Examples
+--------
 >>> from heterodft.analysis import LayerMoments, read_folder  # doctest: +SKIP
 >>> result = read_folder("runs/demo/sl/FM/U0/static")  # doctest: +SKIP
 >>> moments = LayerMoments.from_result(result)  # doctest: +SKIP
 >>> moments.to_frame(), moments.plot()  # doctest: +SKIP
-
-Each quantity has ``from_result``, ``read``, ``to_frame``, ``to_dict`` and ``plot``. Modules are imported when a name
-is first used.
 """
 
 from __future__ import annotations

@@ -130,7 +130,9 @@ def print_table(
         widths = _widths(shown, cells, screen.width)
         if widths is not None:
             break
-    screen.print(_table(title, shown, cells, widths))
+    with screen.capture() as printed:
+        screen.print(_table(title, shown, cells, widths))
+    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
     if left_out:
         click.echo(f"Left out in this narrow window: {', '.join(left_out)}; --json has them.", err=True)
 

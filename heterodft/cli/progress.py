@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["quiet_option", "working"]
+__all__ = ["is_quiet", "quiet_option", "working"]
 
 _QUIET = "heterodft.quiet"
 
@@ -25,11 +25,16 @@ quiet_option = click.option(
 )
 
 
+def is_quiet() -> bool:
+    """Whether the command that runs was told to be quiet."""
+    context = click.get_current_context(silent=True)
+    return bool(context is not None and context.meta.get(_QUIET))
+
+
 @contextmanager
 def working(words: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
     """Show what is being done; the function that is yielded counts one more and names it."""
-    context = click.get_current_context(silent=True)
-    if not sys.stderr.isatty() or (context is not None and context.meta.get(_QUIET)):
+    if not sys.stderr.isatty() or is_quiet():
         yield lambda _name: None
         return
     from heterodft.cli.common import console

@@ -16,7 +16,7 @@ from heterodft.cli.common import (
     request_chains,
     settings_for,
 )
-from heterodft.cli.progress import quiet_option, working
+from heterodft.cli.progress import is_quiet, quiet_option, working
 
 if TYPE_CHECKING:
     from heterodft.analysis.published.comparison import PublishedTable
@@ -28,6 +28,8 @@ __all__ = ["command"]
 _MOST_NOTES = 20
 _LEAST_MISSED = ("polarization", "charge", "electrons")
 """In the names of columns that a narrow window does without, the first ones first."""
+_MOST_TABLES = 3
+"""Configurations whose layers are printed; those of all are on the page."""
 
 
 @click.command("report")
@@ -88,7 +90,8 @@ def command(
     """Report on the campaign FILE, or on the folder of its runs; the folders alone are read, not the queue.
 
     The page, its tables (CSV) and figures (PDF, SVG, PNG, and CSV with their numbers) are written into a folder. What
-    the questions of `heterodft converge` found is shown too.
+    the questions of `heterodft converge` found is shown too. Layers of the first few configurations are printed, with
+    --quiet of none.
 
     Example: heterodft report campaign.yaml -o report
     """
@@ -134,15 +137,17 @@ def command(
         echo_json(told | {"page": str(page)})
     else:
         if reports:
-            _print(root.name, reports)
+            _print(root.name, reports, output)
         for driver in drivers:
             click.echo(f"{driver.title} ({driver.state}){''.join(f'{chr(10)}  - {line}' for line in driver.words)}")
         if table is not None:
             _print_published(table)
-        for path in missing:
-            click.echo(f"Not submitted: {path}")
-        for step in unfinished:
-            click.echo(f"{step.folder}: {step.state}{f', {step.reason}' if step.reason else ''}")
+        _print_list("Not submitted", missing)
+        unfinished.sort(key=lambda step: step.state == "not run")  # what failed comes first
+        _print_list(
+            "Not finished",
+            [f"{step.folder}: {step.state}{f', {step.reason}' if step.reason else ''}" for step in unfinished],
+        )
         click.echo(f"Report: {page.resolve()}")
     if keep is not None:
         _keep(root, keep, order)
@@ -173,13 +178,12 @@ def _keep(root: Path, folder: Path, paths: list[str] | None) -> None:
     )
 
 
-def _print(name: str, reports: list[ConfigurationReport]) -> None:
-    for report in reports:
-        _print_layers(report)
+def _print(name: str, reports: list[ConfigurationReport], output: Path) -> None:
+    _print_first_layers(reports, output)
     rows = [
         [
-            r.name, r.label, r.order, r.hubbard, _number(r.energy, 4), _number(r.relative_energy, 3),
-            _number(r.moment, 2), _number(r.absolute_moment, 2), _gap(r), r.state,
+            r.name, r.label, r.order, r.hubbard, _number(r.energy, 4), _relative(r),
+            _number(r.moment, 2), _number(r.absolute_moment, 2), _gap(r), ", ".join(r.marks) or r.state,
         ]
         for r in reports
     ]  # fmt: skip
@@ -192,18 +196,43 @@ def _print(name: str, reports: list[ConfigurationReport]) -> None:
         spare=("|M| (μB)", *alike[:2], "E (eV)" if len(rows) > 1 else "ΔE (eV)", *alike[2:]),
     )
     _print_energies(reports)
-    caveats = list(dict.fromkeys(caveat for report in reports for caveat in report.caveats))
-    if caveats:
-        click.echo("Before quoting a number:")
-        for caveat in caveats:
-            click.echo(f"  - {caveat}")
-    notes = [f"{r.name} {r.order} {r.hubbard} {note}" for r in reports for note in r.corrections]
-    if notes:
-        click.echo("Told while running:")
-        for note in notes[:_MOST_NOTES]:
-            click.echo(f"  - {note}")
-        if len(notes) > _MOST_NOTES:
-            click.echo(f"  … and {len(notes) - _MOST_NOTES} more, in the report")
+    _print_list(
+        "Before quoting a number", list(dict.fromkeys(caveat for report in reports for caveat in report.caveats))
+    )
+    _print_list(
+        "Told while running", [f"{r.name} {r.order} {r.hubbard} {note}" for r in reports for note in r.corrections]
+    )
+
+
+def _print_list(title: str, lines: list[str]) -> None:
+    """Print lines under a title; of many the first, and how many more the report has."""
+    if not lines:
+        return
+    click.echo(f"{title}:")
+    for line in lines[:_MOST_NOTES]:
+        click.echo(f"  - {line}")
+    if len(lines) > _MOST_NOTES:
+        click.echo(f"  … and {len(lines) - _MOST_NOTES} more, in the report")
+
+
+def _relative(report: ConfigurationReport) -> str:
+    if report.relative_energy is None and report.ranked is not None and report.ranked.reason:
+        return "not compared"
+    return _number(report.relative_energy, 3)
+
+
+def _print_first_layers(reports: list[ConfigurationReport], output: Path) -> None:
+    """Print the layers of the first configurations that have some, and say where those of the others are."""
+    told = [report for report in reports if report.layers]
+    shown = [] if is_quiet() else told[:_MOST_TABLES]
+    for report in shown:
+        _print_layers(report)
+    if len(told) > len(shown):
+        rest = len(told) - len(shown)
+        more = (
+            f"{rest} more configuration{'s' * (rest != 1)}" if shown else f"{rest} configuration{'s' * (rest != 1)}"
+        )
+        click.echo(f"Layers of {more}: {output / 'layers.csv'}, and on the page")
 
 
 def _gap(report: ConfigurationReport) -> str:
@@ -236,7 +265,8 @@ def _print_layers(report: ConfigurationReport) -> None:
     table = layer_table(report)
     if table is None:
         return
-    about = f"{report.name} {report.label}, {report.order}, {report.hubbard}: {_gap(report)}; moments M in μB"
+    about = f"{report.name} {report.label}, {report.order}, {report.hubbard}: "
+    about += "; ".join([*report.marks, _gap(report) or "gap not known", "moments M in μB"])
     if report.found.dos_zero:
         about += f"; electrons from 2 eV below the {report.found.dos_zero}"
     kind = report.layers[0].kind

@@ -191,11 +191,11 @@ def test_the_page_shows_every_configuration_and_what_failed(written):
     assert [row[0] for row in rows] == ["sl", "sl-V_O_1", "z"]
     assert rows[0][2:] == ["FM", "Ti-3d-4eV", "-100.0000", "–", "1.00", "1.25", "3.00 eV direct", "kept"]
     assert rows[1][-1] == "flipped"
-    assert rows[2][4:] == ["–", "–", "–", "–", "", ""]
+    assert rows[2][4:] == ["–", "–", "–", "–", "", "failed"]
     told = {note.xpath("string(strong)"): note.xpath(".//li") for note in page.xpath("//div[@class='note bad']")}
     assert {title: [line.text_content() for line in lines] for title, lines in told.items()} == {
-        "Not finished": ["demo/z/FM/Ti-3d-4eV/static: failed – pw.x <died> & left"],
-        "Not in the magnetic state asked for": ["demo/sl-V_O_1/FM/Ti-3d-4eV: flipped"],
+        "Failed": ["z/FM/Ti-3d-4eV: static failed – pw.x <died> & left"],
+        "Not in the magnetic state asked for": ["sl-V_O_1/FM/Ti-3d-4eV: flipped"],
     }
 
 
@@ -231,7 +231,7 @@ def test_tables_are_written_as_csv(written):
     assert list(summary[0]) == [
         "configuration", "label", "energy_eV", "relative_energy_eV", "moment_muB", "absolute_moment_muB", "gap_eV",
         "metal", "state", "converged", "state_reached", "energy_meV_per_formula_unit", "energy_meV_per_magnetic_ion",
-        "energy_reference", "not_comparable", "gap_on_path_eV",
+        "energy_reference", "not_comparable", "gap_on_path_eV", "marks",
     ]  # fmt: skip
     assert [row["configuration"] for row in summary] == ORDER
     assert [summary[0][key] for key in ("energy_eV", "gap_eV", "metal", "converged")] == [
@@ -240,10 +240,10 @@ def test_tables_are_written_as_csv(written):
         "False",
         "True",
     ]
-    assert set(summary[2].values()) == {"demo/z/FM/Ti-3d-4eV", "pristine", ""}
+    assert set(summary[2].values()) == {"demo/z/FM/Ti-3d-4eV", "pristine", "", "failed"}
     layers = table(written.with_name("layers.csv"))
     assert list(layers[0]) == [
-        "configuration", "layer", "plane", "formula", "method", "moment_muB", "charge_electrons",
+        "configuration", "marks", "layer", "plane", "formula", "method", "moment_muB", "charge_electrons",
         "electrons_up_window", "electrons_down_window", "moment_sphere_muB", "moment_lowdin_muB", "moment_slab_muB",
         "valence_edge_up_eV", "valence_edge_down_eV", "conduction_edge_up_eV", "conduction_edge_down_eV",
         "electrons_per_cm2", "holes_per_cm2", "eg_polarization", "stoner_product", "charge_against_bulk_electrons",
@@ -274,7 +274,7 @@ def test_a_campaign_in_which_nothing_finished_still_makes_a_page(campaign, tmp_p
     campaign.request("sl", "static")
     page = html.fromstring(write_report("demo", collect(campaign.root), tmp_path / "out").read_text())
     assert "nothing finished yet" in page.text_content()
-    assert "demo/sl/FM/Ti-3d-4eV/static: not run" in page.text_content()
+    assert "sl/FM/Ti-3d-4eV: static not run" in page.text_content()
 
 
 def test_what_handlers_changed_is_told_and_a_touched_energy_is_not_compared(campaign, tmp_path):
@@ -296,4 +296,4 @@ def test_what_handlers_changed_is_told_and_a_touched_energy_is_not_compared(camp
         box for box in page.xpath("//details[@class='configuration']") if box.get("id").startswith("demo/c/")
     )
     assert [note.text_content() for note in details.xpath(".//div[@class='note']")] == told
-    assert "demo/c/FM/Ti-3d-4eV: static not comparable: smearing was widened" in page.text_content()
+    assert "c/FM/Ti-3d-4eV: was changed by a handler: smearing was widened" in page.text_content()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heterodft.analysis.plots import draw_profile
+from heterodft.analysis.report.marks import NOT_CONVERGED
 from heterodft.analysis.report.page_tables import PageTable, number
 from heterodft.analysis.state_marks import OTHER
 
@@ -62,7 +63,7 @@ class PlanesAgainstU:
 
     def table(self) -> PageTable:
         """Return moments and, of cells with a defect, electrons by plane; the last row is the cell."""
-        settings = [report.setting for report in self.reports]
+        settings = [" ".join([report.setting, *_in_brackets(report)]) for report in self.reports]
         columns, header = [self.moments], [f"moment, {setting} (μB)" for setting in settings]
         if self.reports[0].structure is not None and self.reports[0].structure.properties.get("defect"):
             columns.append(self.electrons)
@@ -83,7 +84,7 @@ class PlanesAgainstU:
         if not (np.abs(np.nan_to_num(values)) > _SMALL).any():
             return None
         groups = [SimpleNamespace(label=label) for label in self.labels]
-        columns = tuple(f"U {report.setting}" for report in self.reports)
+        columns = tuple(" ".join([f"U {report.setting}", *_in_brackets(report)]) for report in self.reports)
         return draw_profile(
             SimpleNamespace(groups=groups, columns=columns, values=values, quantity="moment", unit="μB")
         )
@@ -98,6 +99,7 @@ class PlanesAgainstU:
                 "order": _order_asked(report),
                 "state": report.order,
                 "U": report.setting,
+                "marks": ", ".join(report.marks),
                 "plane": label,
                 "moment (μB)": self.moments[i, k],
                 "electrons in the window": self.electrons[i, k],
@@ -130,7 +132,13 @@ def _order_asked(report: ConfigurationReport) -> str:
     return report.path.split("/")[-2]
 
 
+def _in_brackets(report: ConfigurationReport) -> list[str]:
+    return [f"({', '.join(report.marks)})"] if report.marks else []
+
+
 def _in_words(report: ConfigurationReport) -> str:
-    gap = report.gap_text or "gap not known"
-    state = f"; the state is not the one asked for: {report.state}" if report.state in OTHER else ""
-    return f"{gap}{state}"
+    metal = report.gap is not None and report.gap.metal
+    gap = report.gap_text if metal else f"gap {report.gap_text or 'not known'}"
+    told = [NOT_CONVERGED] if NOT_CONVERGED in report.marks else []
+    told += [f"the state is not the one asked for: {report.state}"] if report.state in OTHER else []
+    return "; ".join([gap, *told])

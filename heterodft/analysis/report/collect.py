@@ -16,6 +16,7 @@ from heterodft.analysis.report.against_bulk import compare_with_bulks
 from heterodft.analysis.report.caveats import find_caveats
 from heterodft.analysis.report.findings import Findings, find_all, without_arrays
 from heterodft.analysis.report.layer_rows import LayerRow, layer_rows
+from heterodft.analysis.report.marks import marks_of
 from heterodft.analysis.result import RESULT_FILE, Result
 from heterodft.analysis.state_marks import OTHER, is_accepted, order_shown, state_marks, state_of
 from heterodft.errors import HeterodftError, ReaderError
@@ -111,6 +112,11 @@ class ConfigurationReport:
         return self.path.rpartition("/")[2]
 
     @property
+    def marks(self) -> tuple[str, ...]:
+        """What must stand beside any number of it: ``not converged``, ``flipped``, ``dos failed``, ``not run``."""
+        return marks_of(self)
+
+    @property
     def gap_text(self) -> str:
         """The gap in words; empty when unknown."""
         return "" if self.gap is None else self.gap.text
@@ -160,6 +166,7 @@ class ConfigurationReport:
             "metal": None if self.gap is None else self.gap.metal,
             "gap_resolved": None if self.gap is None else self.gap.resolved,
             "gap_on_path": found.path_gap,
+            "marks": list(self.marks),
             "converged": None if self.static is None else self.static.converged,
             "layers": [asdict(row) for row in self.layers],
             "steps": [asdict(step) for step in self.steps],

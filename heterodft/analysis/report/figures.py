@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from heterodft.analysis.local import NeighboursDos
     from heterodft.analysis.potentials import PlanarAverage
     from heterodft.analysis.report.collect import ConfigurationReport
-    from heterodft.analysis.report.findings import MomentProfile
+    from heterodft.analysis.report.moment_profiles import MomentProfile
 
 __all__ = ["ReportFigure", "draw_figures"]
 

@@ -16,50 +16,34 @@ from heterodft.analysis.densities import SlabIntegrals
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.local import DefectNeighbours
-from heterodft.analysis.moments import LayerMoments
 from heterodft.analysis.orbitals import OrbitalPolarization
 from heterodft.analysis.pdos import LayerDos, reference_energy
 from heterodft.analysis.potentials import PlanarAverage
 from heterodft.analysis.readers import read_folder
 from heterodft.analysis.readers.grid_files import read_grid
+from heterodft.analysis.report.moment_profiles import groups_to_draw, moment_profile
 from heterodft.analysis.sections import has_orbitals, is_plain_metal, transition_metals
 from heterodft.analysis.stoner import StonerProduct
 from heterodft.analysis.structure import StructureProfile
-from heterodft.errors import HeterodftError, ReaderError
+from heterodft.errors import HeterodftError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from heterodft.analysis.charges import LayerCharges
-    from heterodft.analysis.layers import Layering, SiteGroup
+    from heterodft.analysis.layers import Layering
+    from heterodft.analysis.report.moment_profiles import MomentProfile
     from heterodft.analysis.result import Result
 
     Made = TypeVar("Made")
 
-__all__ = ["Findings", "MomentProfile", "find_all", "without_arrays"]
+__all__ = ["Findings", "find_all", "without_arrays"]
 
 _RELAXATIONS = ("relax", "relax-coarse")
-_SMALL = 0.02
-"""μB; where no layer has more, there is nothing to draw."""
 _MOMENT = 0.1
 """μB; a site with more has an open shell."""
-_FEW_LAYERS = 4
-"""Stacks of fewer are shown by plane."""
-_ADVICE = re.compile(r"; (?:give|say) [^;]*$")
-
-
-@dataclass(frozen=True)
-class MomentProfile:
-    """Moments along the layers, from each method there is: shape (group, column), μB."""
-
-    groups: tuple[SiteGroup, ...]
-    columns: tuple[str, ...]
-    values: NDArray[np.float64]
-    quantity: str = "moment"
-    unit: str = "μB"
+_ADVICE = re.compile(r"; (?:give|say|ask) [^;]*$|, or give \w+=[^;]*$")
 
 
 @dataclass
@@ -261,23 +245,12 @@ def _has_open_shells(found: Findings, dos: Result) -> bool:
 def _find_moments(found: Findings, sites: Result, charge: Path | None, layering: Layering) -> None:
     """Integrate the spin density between planes, and draw up the profile of moments by every method."""
     grid = None if charge is None else found.try_to("spin density", lambda: read_grid(charge, "spin density"))
-    by = "layer" if len(layering.layers) >= _FEW_LAYERS else "plane"
+    by = groups_to_draw(sites, layering)
     slabs = None
     if grid is not None:
         found.slabs = found.try_to("spin density by layer", lambda: SlabIntegrals.from_grid(grid, by="plane"))
         slabs = found.slabs if by == "plane" else SlabIntegrals.from_grid(grid)
-    found.moments = found.try_to("moments by layer", lambda: _moment_profile(sites, layering, by, slabs))
-
-
-def _moment_profile(sites: Result, layering: Layering, by: str, slabs: SlabIntegrals | None) -> MomentProfile:
-    moments = LayerMoments.from_result(sites, layering=layering, by=by)
-    columns, values = moments.columns, moments.values
-    if slabs is not None and slabs.labels == tuple(group.label for group in moments.groups):
-        columns = (*columns, "density between planes")
-        values = np.column_stack([values, slabs.values])
-    if np.abs(values).max(initial=0.0) < _SMALL:
-        raise ReaderError(f"no {by} holds {_SMALL:g} μB")
-    return MomentProfile(moments.groups, columns, values)
+    found.moments = found.try_to("moments by layer", lambda: moment_profile(sites, layering, by, slabs))
 
 
 def _bands(results: Mapping[str, Result], folder: Path, layering: Layering | None) -> LayerBands:

@@ -20,15 +20,16 @@ from heterodft.analysis.report.citations import find_citations, to_bibtex
 from heterodft.analysis.report.drivers import driver_page
 from heterodft.analysis.report.figures import draw_figures
 from heterodft.analysis.report.inline_svg import inline, thin
-from heterodft.analysis.report.page_tables import defect_table, layer_table, number, structure_table
+from heterodft.analysis.report.page_tables import defect_table, layer_table, layers_of_all, number, structure_table
 from heterodft.analysis.report.runs import read_runs
 from heterodft.analysis.report.segregation import find_segregation
+from heterodft.analysis.report.settings_rows import settings_table
 from heterodft.analysis.report.structure_views import structures_table, view_data
 from heterodft.analysis.report.tables import compared, layers_csv, summary_csv
 from heterodft.files import make_folder, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.figure import Figure
     from pandas import DataFrame
@@ -161,16 +162,19 @@ def _save(figure: Figure, frame: DataFrame, folder: Path, stem: str) -> Markup:
 
 
 def _energies(table: ConfigurationEnergies | None, folder: Path) -> dict[str, Any]:
-    """Write the energies of the orders; a figure where at least two may be compared."""
+    """Write the energies of the orders, and a figure of each structure and U with two that may be compared."""
     if table is None:
-        return {"energies": None, "energies_figure": None}
-    if len(table.rows) <= 2 * MOST_DRAWN and sum(value is not None for value in table.values) > 1:
-        return {
-            "energies": table,
-            "energies_figure": _save(draw_energies(table), table.to_frame(), folder, "energies"),
-        }
+        return {"energies": None, "energy_figures": []}
     write_text(folder / "energies.csv", table.to_frame().to_csv(index=False, lineterminator="\n"))
-    return {"energies": table, "energies_figure": None}
+    families = list(dict.fromkeys(row.family for row in table.rows))
+    figures = []
+    for family in families[:MOST_DRAWN]:
+        own = type(table)(tuple(row for row in table.rows if row.family == family))
+        if sum(value is not None for value in own.values) > 1:
+            stem = "energies" if len(families) == 1 else f"energies_{family.replace(' ', '_')}"
+            figure = _save(draw_energies(own), own.to_frame(), folder, stem)
+            figures.append({"family": family, "reference": own.reference, "svg": figure})
+    return {"energies": table, "energy_figures": figures}
 
 
 def _segregation(reports: Sequence[ConfigurationReport], folder: Path) -> dict[str, Any]:
@@ -209,6 +213,7 @@ def _environment() -> Environment:
 def _context(name: str, reports: Sequence[ConfigurationReport], pages: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the page shows of configurations."""
     shown: dict[str, Any] = {}
+    computed = {report.name for report in reports if report.structure is not None}
     for page in pages:
         for figure in page["side_views"]:
             shown.setdefault(page["report"].name, figure | {"name": page["report"].name})
@@ -218,24 +223,11 @@ def _context(name: str, reports: Sequence[ConfigurationReport], pages: list[dict
         "version": __version__,
         "date": date.today().isoformat(),
         "structures": structures_table(reports),
+        "not_built": [name for name in dict.fromkeys(r.name for r in reports) if name not in computed],
         "side_views": list(shown.values()),
         "view_data": view_data(reports),
-        "layer_data": _layer_data(pages),
+        "layer_data": layers_of_all(pages),
     }
-
-
-def _layer_data(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return the layer tables of all configurations as one, with every column that any of them has."""
-    told = [(page["report"], page["layers"]) for page in pages if page["layers"] is not None]
-    columns = list(dict.fromkeys(column for _, table in told for column in table.header))
-    rows = [
-        [report.name, report.order, report.setting, *(cells.get(column, "–") for column in columns)]
-        for report, table in told
-        for cells in (dict(zip(table.header, row, strict=True)) for row in table.rows)
-    ]
-    if len(told) < 2:
-        return None
-    return {"header": ["structure", "order", "U", *columns], "words": 5, "rows": rows}
 
 
 def _of_drivers(drivers: Sequence[DriverFindings], folder: Path) -> dict[str, Any]:
@@ -266,7 +258,7 @@ def _of_runs(
     )
     return {
         "code": ", ".join(codes),
-        "settings": provenance.settings_table(own or runs),
+        "settings": settings_table(own or runs),
         "run_table": provenance.run_table(runs),
         "versions": provenance.versions_table(runs),
         "pseudopotentials": provenance.pseudopotential_table(runs, families),
@@ -298,10 +290,10 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("structures", "Structures", context["structures"]),
         ("layers", "Layers", context["layer_data"]),
         ("configurations", "Configurations", context["pages"]),
-        ("convergence", "Convergence and states", True),
+        ("convergence", "Convergence", True),
         ("energies-of-orders", "Energies", context["energies"]),
         ("against-u", "Planes against U", context["against_u"]),
-        ("segregation", "Defects over the layers", context["segregation"]),
+        ("segregation", "Defects", context["segregation"]),
         ("settings", "Settings", context["settings"]),
         ("provenance", "Provenance", True),
         ("citations", "Citations", context["citations"]),

@@ -10,14 +10,14 @@ import numpy as np
 from heterodft.analysis.plots.style import pretty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from heterodft.analysis.local import DefectNeighbours
     from heterodft.analysis.report.collect import ConfigurationReport
     from heterodft.analysis.report.layer_rows import LayerRow
     from heterodft.analysis.structure import StructureProfile
 
-__all__ = ["PageTable", "defect_table", "layer_table", "structure_table"]
+__all__ = ["PageTable", "defect_table", "layer_table", "layers_of_all", "structure_table"]
 
 _LEAST_CARRIERS = 1e10
 """Per cm²: fewer are rounding."""
@@ -87,6 +87,29 @@ def _layer_columns(rows: Sequence[LayerRow]) -> list[_Column]:
 
 def _e13(value: float | None) -> float | None:
     return None if value is None else value / 1e13
+
+
+def layers_of_all(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return the layer tables of all configurations as one, with every column that any of them has.
+
+    What is the same in all rows, as U often is, is told once.
+    """
+    told = [(page["report"], page["layers"]) for page in pages if page["layers"] is not None]
+    if len(told) < 2:
+        return None
+    names = [
+        {"structure": r.name, "order": r.order, "U": r.setting, "state": ", ".join(r.marks) or "as asked"}
+        for r, _ in told
+    ]
+    varied = [key for key in names[0] if len({name[key] for name in names}) > 1]
+    columns = list(dict.fromkeys(column for _, table in told for column in table.header))
+    rows = [
+        [*(name[key] for key in varied), *(cells.get(column, "–") for column in columns)]
+        for name, (_, table) in zip(names, told, strict=True)
+        for cells in (dict(zip(table.header, row, strict=True)) for row in table.rows)
+    ]
+    same = [f"{key} {names[0][key]}" for key in names[0] if key not in varied]
+    return {"header": [*varied, *columns], "words": len(varied) + 2, "rows": rows, "same": same}
 
 
 def defect_table(defect: DefectNeighbours | None) -> PageTable | None:

@@ -1,4 +1,4 @@
-"""Where the numbers come from: settings with their origin, convergence and states, versions, files, time."""
+"""Where the numbers come from: convergence and states, versions, files, time."""
 
 from __future__ import annotations
 
@@ -9,46 +9,17 @@ from typing import TYPE_CHECKING, Any
 from heterodft import __version__
 from heterodft.analysis.report.page_tables import PageTable
 from heterodft.analysis.report.summary import CODES
-from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from heterodft.analysis.report.runs import Run
 
-__all__ = ["cost_table", "pseudopotential_table", "run_table", "runs_frame", "settings_table", "versions_table"]
+__all__ = ["cost_table", "pseudopotential_table", "run_table", "runs_frame", "versions_table"]
 
+_DETAILS = 6
+"""The column that is left out where it is empty."""
 _LIBRARIES = ("pymatgen", "ase", "spglib", "numpy", "scipy", "fireworks", "custodian", "matplotlib")
-_EV = ("cutoff", "density_cutoff")
-
-
-def settings_table(runs: Sequence[Run]) -> PageTable | None:
-    """Return each value of a setting with where it comes from and which calculations have it."""
-    found: dict[tuple[str, str, str], list[Run]] = {}
-    for run in runs:
-        origin = run.about.get("origin") or {}
-        for key, value in run.settings.items():
-            if value not in ({}, None, []):
-                found.setdefault((key, _shown(key, value), str(origin.get(key, ""))), []).append(run)
-    if not found:
-        return None
-    rows = [
-        [key, value, source or "–", ", ".join(dict.fromkeys(run.step for run in own)), f"{len(own)} of {len(runs)}"]
-        for (key, value, source), own in sorted(found.items(), key=lambda item: item[0][0])
-    ]
-    return PageTable(["setting", "value", "from", "steps", "calculations"], rows, 5)
-
-
-def _shown(key: str, value: Any) -> str:
-    if key in _EV:
-        return f"{value:.1f} eV ({value / RYDBERG:.1f} Ry)"
-    if key == "path":
-        return f"{len(value['kpoints'])} points, {'-'.join(label for _, label in value['labels'])}"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} = {one}" for name, one in value.items())
-    if isinstance(value, list):
-        return " × ".join(map(str, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def run_table(runs: Sequence[Run]) -> PageTable | None:
@@ -56,7 +27,11 @@ def run_table(runs: Sequence[Run]) -> PageTable | None:
     rows = [_run_row(run) for run in runs if run.result and run.result.get("converged") is not None]
     header = ["structure", "order asked for", "U", "step", "SCF", "state", "where and which",
               "iterations", "accuracy (eV)", "corrections"]  # fmt: skip
-    return PageTable(header, rows, 7) if rows else None
+    if not rows:
+        return None
+    kept = [i for i in range(len(header)) if i != _DETAILS or any(row[i] != "–" for row in rows)]
+    words = sum(i <= _DETAILS for i in kept)
+    return PageTable([header[i] for i in kept], [[row[i] for i in kept] for row in rows], words)
 
 
 def _run_row(run: Run) -> list[str]:

@@ -52,7 +52,7 @@ def _row(report: ConfigurationReport, structure: Structure, count: int) -> list[
         pretty(structure.composition.reduced_formula),
         _stack(report),
         _angles(structure.lattice),
-        ", ".join(f"{pretty(material)} {number(value, 2)}" for material, value in strain.items()),
+        ", ".join(f"{pretty(material)}\N{NO-BREAK SPACE}{number(value, 2)}" for material, value in strain.items()),
         str(len(structure)),
         *(number(length, 3) for length in structure.lattice.abc),
         str(count),
@@ -93,7 +93,7 @@ def view_data(reports: Sequence[ConfigurationReport]) -> dict[str, Any]:
         if number_of == len(geometries):
             geometries.append(geometry)
         elements |= set(geometry["elements"])
-        title = f"{report.name} ({report.label}), {report.order}, {report.setting}"
+        title = ", ".join([f"{report.name} ({report.label})", report.order, report.setting, *report.marks])
         views.append({"id": report.path, "title": title, "geometry": number_of, "moments": _moments(report)})
     return {"geometries": geometries, "views": views, "species": _species(elements)}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from heterodft.analysis.plots.style import pretty
+from heterodft.analysis.report.marks import NOT_CONVERGED
 from heterodft.analysis.report.page_tables import number
 from heterodft.analysis.state_marks import OTHER
 
@@ -27,10 +28,11 @@ _LEAST_MOMENT = 0.05
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with some calculations, each in a line."""
+    """What is wrong with some configurations, each in a line; not ``bad``: what is merely still to come."""
 
     title: str
     lines: tuple[str, ...]
+    bad: bool = True
 
 
 def words_asked(
@@ -97,11 +99,21 @@ def _family(members: Sequence[ConfigurationReport]) -> str:
     compared = sorted((r for r in members if _above(r) is not None), key=lambda r: _above(r) or 0.0)
     lowest = compared[0] if compared else members[0]
     head = f"{lowest.name} ({lowest.label}), U {lowest.hubbard}: "
-    told = [f"{_order(r)} {_distance(lowest, r)}" for r in compared[1:] if r.ranked and not r.ranked.same_as]
+    told = [f"{_distance(lowest, r)} {_order(r)}" for r in compared[1:] if r.ranked and not r.ranked.same_as]
     if told:
         more = f" and {len(told) - _FEW} more" if len(told) > _FEW else ""
-        head += f"lowest is {_order(lowest)} ({', '.join(told[:_FEW])}{more}), with "
-    return head + "; ".join(_properties(lowest)) + "."
+        return (
+            head
+            + f"lowest is {_order(lowest)}, then, in meV per formula unit, {', '.join(told[:_FEW])}{more}; "
+            + _sentence(lowest)
+        )
+    if len(members) > 1:
+        head += f"{_order(lowest)}, "
+    return head + _sentence(lowest)
+
+
+def _sentence(report: ConfigurationReport) -> str:
+    return "; ".join(_properties(report)) + "."
 
 
 def _above(report: ConfigurationReport) -> float | None:
@@ -109,7 +121,7 @@ def _above(report: ConfigurationReport) -> float | None:
 
 
 def _distance(lowest: ConfigurationReport, report: ConfigurationReport) -> str:
-    return f"{(_above(report) or 0.0) - (_above(lowest) or 0.0):+.1f} meV per formula unit"
+    return f"{(_above(report) or 0.0) - (_above(lowest) or 0.0):+.1f}"
 
 
 def _order(report: ConfigurationReport) -> str:
@@ -147,32 +159,50 @@ def find_problems(
     reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFindings], missing: Sequence[str] = ()
 ) -> list[Problem]:
     """Return what failed, is not converged, not in the state asked for, or not comparable; only what there is."""
-    unfinished = [
-        f"{report.path}/{step.step}: {step.state}{f' – {step.reason}' if step.reason else ''}"
-        for report in reports
-        for step in report.steps
-        if step.state != "done"
+    states = [{step.state for step in r.steps} for r in reports]
+    failed = [_unfinished(r) for r, own in zip(reports, states, strict=True) if own - {"not run", "done"}]
+    failed += [f"{path}: failed – {reason}" for driver in drivers for path, reason in driver.failures.items()]
+    waiting = [
+        _unfinished(r) for r in reports if {step.state for step in r.steps} in ({"not run"}, {"not run", "done"})
     ]
-    unfinished += [f"{path}: failed – {reason}" for driver in drivers for path, reason in driver.failures.items()]
     open_ones = [f"{driver.name}: {driver.state}" for driver in drivers if driver.state != "finished"]
-    not_converged = [r.path for r in reports if r.static is not None and r.static.converged is False]
-    others = [f"{r.path}: {r.state}" for r in reports if r.state in OTHER]
-    alone = [f"{r.path}: {r.ranked.reason}" for r in reports if r.ranked is not None and r.ranked.reason]
+    not_converged = [_place(r) for r in reports if NOT_CONVERGED in r.marks]
+    others = [f"{_place(r)}: {r.state}" for r in reports if r.state in OTHER]
+    alone = [f"{_place(r)}: {r.ranked.reason}" for r in reports if r.ranked is not None and r.ranked.reason]
     touched = [
-        f"{r.path}: {note}" for r in reports for note in r.corrections if "not comparable" in note
-    ]  # fmt: skip
+        f"{_place(r)}: {note}"
+        for r in reports
+        for note in r.corrections
+        if "not comparable" in note and not (r.ranked is not None and r.ranked.reason)
+    ]
     found = [
-        Problem("Not finished", tuple(unfinished)),
-        Problem("Not submitted", tuple(missing)),
+        Problem("Failed", tuple(failed)),
         Problem("Questions without a sure answer", tuple(open_ones)),
         Problem("SCF cycle not converged: no number of these means anything", tuple(not_converged)),
         Problem("Not in the magnetic state asked for", tuple(others)),
         Problem("Energies that are not compared", tuple(dict.fromkeys([*alone, *touched]))),
+        Problem("Not run yet", tuple(waiting), bad=False),
+        Problem("Not submitted", tuple(missing), bad=False),
     ]
     return [problem for problem in found if problem.lines]
 
 
+def _place(report: ConfigurationReport) -> str:
+    """Return a configuration as its folder below that of the campaign is called."""
+    return report.path.partition("/")[2]
+
+
+def _unfinished(report: ConfigurationReport) -> str:
+    """Return the steps of a configuration that are not done, those in the same condition together."""
+    groups: dict[str, list[str]] = {}
+    for step in report.steps:
+        if step.state != "done":
+            groups.setdefault(f"{step.state}{f' – {step.reason}' if step.reason else ''}", []).append(step.step)
+    return f"{_place(report)}: " + "; ".join(f"{', '.join(steps)} {words}" for words, steps in groups.items())
+
+
 def counted(reports: Sequence[ConfigurationReport]) -> list[str]:
-    """Return each caveat once, with how many configurations it holds for where that is not all."""
-    counts = Counter(c for r in reports for c in dict.fromkeys(r.caveats) if "state reached" not in c)
-    return [c if n == len(reports) else f"{c} ({n} of {len(reports)} configurations)" for c, n in counts.items()]
+    """Return each caveat once, with how many configurations with results it holds for where that is not all."""
+    done = [report for report in reports if report.static is not None]
+    counts = Counter(c for r in done for c in dict.fromkeys(r.caveats) if "state reached" not in c)
+    return [c if n == len(done) else f"{c} ({n} of {len(done)} configurations)" for c, n in counts.items()]

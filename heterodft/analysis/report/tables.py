@@ -54,7 +54,7 @@ def summary_csv(reports: Sequence[ConfigurationReport]) -> str:
     header = [
         "configuration", "label", "energy_eV", "relative_energy_eV", "moment_muB", "absolute_moment_muB", "gap_eV",
         "metal", "state", "converged", "state_reached", "energy_meV_per_formula_unit", "energy_meV_per_magnetic_ion",
-        "energy_reference", "not_comparable", "gap_on_path_eV",
+        "energy_reference", "not_comparable", "gap_on_path_eV", "marks",
     ]  # fmt: skip
     return _csv(
         header,
@@ -74,19 +74,26 @@ def _ranked(report: ConfigurationReport) -> tuple[Any, ...]:
     told: tuple[Any, ...] = (None,) * 5
     if row is not None:
         told = (row.state, row.per_formula_unit, row.per_magnetic_ion, row.reference, row.reason)
-    return (*told, report.found.path_gap)
+    return (*told, report.found.path_gap, ", ".join(report.marks))
 
 
 def layers_csv(reports: Sequence[ConfigurationReport]) -> str:
     """Return one row a plane of every configuration."""
     return _csv(
-        ["configuration", "layer", "plane", "formula", *_LAYER_COLUMNS],
+        ["configuration", "marks", "layer", "plane", "formula", *_LAYER_COLUMNS],
         [
-            [r.path, row.layer, row.plane, row.formula, *(getattr(row, name) for name in _LAYER_COLUMNS.values())]
+            [
+                r.path,
+                ", ".join(r.marks),
+                row.layer,
+                row.plane,
+                row.formula,
+                *(getattr(row, name) for name in _LAYER_COLUMNS.values()),
+            ]
             for r in reports
             for row in r.layers
         ],
-    )
+    )  # fmt: skip
 
 
 def compared(reports: Sequence[ConfigurationReport]) -> ConfigurationEnergies | None:
