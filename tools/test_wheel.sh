@@ -33,9 +33,9 @@ heterodft --help >/dev/null
 heterodft init trial --template demo >/dev/null # an example, which the wheel carries
 heterodft build trial.yaml >/dev/null
 test "$(ls structures/trial | wc -l)" -eq 16
-heterodft plan trial.yaml >/dev/null
+heterodft plan trial.yaml --code vasp >/dev/null # which needs no pseudopotentials
 heterodft inputs trial.yaml --code vasp >/dev/null
 test "$(find inputs -name INCAR | wc -l)" -gt 0
 heterodft init >/dev/null
-heterodft plan campaign.yaml >/dev/null
+heterodft plan campaign.yaml --code vasp >/dev/null
 echo "wheel of the source distribution: installs, builds, plans and writes inputs; adds $names"
