@@ -181,7 +181,7 @@ def _print(name: str, reports: list[ConfigurationReport], output: Path) -> None:
             ]
             for r in reports
         ],
-        spare=["what", "U", "|M| (μB)", "E (eV)"],
+        spare=[*(["U"] if len({r.hubbard for r in reports}) == 1 else []), "what", "|M| (μB)", "E (eV)"],
     )  # fmt: skip
     _print_energies(reports)
     _print_list(
