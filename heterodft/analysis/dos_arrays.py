@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heterodft.analysis.counted_states import count_states
 from heterodft.analysis.layers import sum_over_groups
 from heterodft.analysis.result import SHELLS, ProjectedDos
 from heterodft.analysis.selection import select_columns
@@ -54,7 +55,7 @@ def in_plane_area(structure: Structure, layering: Layering) -> float:
 
 
 def projected_dos(result: Result) -> ProjectedDos:
-    """Return the projected density of states of a result.
+    """Return the projected density of states of a result, one by tetrahedra with as many states as its bands have.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def projected_dos(result: Result) -> ProjectedDos:
         raise ReaderError(
             "the projected density of states has no energy grid; the file was cut off, run the dos step again"
         )
-    return result.dos
+    return count_states(result.dos, result).dos
 
 
 def resolve_columns(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heterodft.analysis.counted_states import CountedStates, count_states
 from heterodft.analysis.dos_arrays import charge_channels, projected_dos
 from heterodft.analysis.integrals import states_below
 
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["TOO_COARSE", "check_dos"]
 
-TOO_COARSE = "is too coarse, so that electrons by layer are as uncertain"
-"""What a note says of a grid that holds all states, but not all of their electrons."""
+TOO_COARSE = "too coarse, so that electrons by layer are as uncertain"
+"""What a note says of a grid or mesh that does not show all electrons of the states near the Fermi level."""
 
+_REMEDY = "a denser k-mesh or more points (VASP: NEDOS; projwfc.x: DeltaE; in a campaign dos_energy_step)"
+_SCALE_TOLERANCE = 0.1
+"""Part by which a set of bands near the Fermi level may be scaled before it is said."""
 _SUM_TOLERANCE = 0.01
 """Part of the electrons that an integral may miss before it is said."""
 _CHARGE_TOLERANCE = 0.05
@@ -29,6 +33,7 @@ _CHARGE_TOLERANCE = 0.05
 def check_dos(layer_dos: LayerDos, result: Result) -> tuple[str, ...]:
     """Compare integrals up to the Fermi level with the electrons and the charges of the sites."""
     dos, notes = projected_dos(result), []
+    counted = count_states(result.dos, result) if result.dos is not None else CountedStates(dos)
     lost = int((~np.isfinite(dos.values)).sum())
     if lost:
         notes.append(
@@ -45,9 +50,11 @@ def check_dos(layer_dos: LayerDos, result: Result) -> tuple[str, ...]:
 
     whole, sites = float(filled(charge_channels(dos.total))), filled(charge_channels(dos.values).sum(axis=1))
     step = float(np.diff(dos.energies).mean())
-    if result.electrons is not None and abs(whole - result.electrons) > _SUM_TOLERANCE * result.electrons:
+    notes += _of_counts(counted, layer_dos)
+    expected = None if result.electrons is None else result.electrons - counted.missing
+    if expected is not None and abs(whole - expected) > _SUM_TOLERANCE * expected:
         notes.append(
-            f"the total density of states holds {whole:.2f} of {result.electrons:g} electrons up to the "
+            f"the total density of states holds {whole:.2f} of {expected:g} electrons up to the "
             f"{layer_dos.reference_name}: its grid ({step:.3g} eV from {dos.energies[0]:.1f} eV on) "
             f"{_reason(result, dos.energies[0] - step)}"
         )
@@ -55,7 +62,23 @@ def check_dos(layer_dos: LayerDos, result: Result) -> tuple[str, ...]:
         part = float(sites.sum()) / whole
         where = "between the spheres" if result.code == "vasp" else "outside the atomic wavefunctions"
         notes.append(f"the layers hold {100 * part:.1f} % of the electrons; the rest is {where}")
-    return (*notes, *_against_charges(result, sites))
+    return (*notes, *(_against_charges(result, sites) if not counted.missing else ()))
+
+
+def _of_counts(counted: CountedStates, layer_dos: LayerDos) -> list[str]:
+    """Say what was left out and what was scaled so that each set of bands holds its states."""
+    notes = []
+    if counted.highest is not None:
+        notes.append(
+            f"{counted.missing:.3g} electrons of bands narrower than a step of the energy grid are left out, "
+            f"{layer_dos.reference - counted.highest:.0f} eV and more below the {layer_dos.reference_name}"
+        )
+    if counted.factor > 1 + _SCALE_TOLERANCE:
+        notes.append(
+            f"the density of states was scaled by up to {counted.factor:.2f} to hold as many states as there are "
+            f"bands: the k-mesh or the energy grid is {TOO_COARSE}; use {_REMEDY}"
+        )
+    return notes
 
 
 def _reason(result: Result, begin: float) -> str:
@@ -65,8 +88,7 @@ def _reason(result: Result, begin: float) -> str:
         return "is too coarse or begins too high; use more points (VASP: NEDOS, EMIN; projwfc.x: DeltaE, Emin)"
     if bands.min() < begin:
         return "begins too high; states below it are left out (VASP: EMIN; projwfc.x: Emin)"
-    remedy = "a denser k-mesh or more points (VASP: NEDOS; projwfc.x: DeltaE; in a campaign dos_energy_step)"
-    return f"{TOO_COARSE}; use {remedy}"
+    return f"is {TOO_COARSE}; use {_REMEDY}"
 
 
 def _spins(values: NDArray[np.float64]) -> range:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.result import Result
 
-__all__ = ["Rule", "broaden", "cumulate", "find_dos_gaps", "integrate", "rule_of", "states_below"]
+__all__ = ["Rule", "broaden", "cumulate", "find_dos_gaps", "has_tetrahedra", "integrate", "rule_of", "states_below"]
 
 Rule = Literal["points", "bins"]
 _TETRAHEDRA = ("tetra", "blöchl", "bloechl", "blochl", "-4", "-5", "-14", "-15")
@@ -27,9 +27,13 @@ _TETRAHEDRA = ("tetra", "blöchl", "bloechl", "blochl", "-4", "-5", "-14", "-15"
 
 def rule_of(result: Result) -> Rule:
     """Return what the numbers on the grid of a result's density of states mean."""
+    return "bins" if result.code == "vasp" and not has_tetrahedra(result) else "points"
+
+
+def has_tetrahedra(result: Result) -> bool:
+    """Tell whether the method says that a density of states is by tetrahedra."""
     smearing = str(result.method.get("smearing", "")).lower()
-    tetrahedra = any(word in smearing for word in _TETRAHEDRA)
-    return "bins" if result.code == "vasp" and not tetrahedra else "points"
+    return any(word in smearing for word in _TETRAHEDRA)
 
 
 def states_below(energies: NDArray[np.float64], values: ArrayLike, at: float, rule: Rule) -> NDArray[np.float64]:
