@@ -70,8 +70,8 @@ def _of_counts(counted: CountedStates, layer_dos: LayerDos) -> list[str]:
     notes = []
     if counted.highest is not None:
         notes.append(
-            f"{counted.missing:.3g} electrons of bands narrower than a step of the energy grid are left out, "
-            f"{layer_dos.reference - counted.highest:.0f} eV and more below the {layer_dos.reference_name}"
+            f"{counted.missing:.3g} electrons of bands narrower than a step of the energy grid, or below it, are "
+            f"left out, {layer_dos.reference - counted.highest:.0f} eV and more below the {layer_dos.reference_name}"
         )
     if counted.factor > 1 + _SCALE_TOLERANCE:
         notes.append(

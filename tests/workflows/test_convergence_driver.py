@@ -431,7 +431,7 @@ def test_layers_that_an_order_does_not_fit_are_left_out(tmp_path):
     text = CRN.replace("MgO: {prototype: rocksalt, a: 4.2}", "MgO: {prototype: rocksalt, a: 4.2}")
     driver = _driver(tmp_path, "layers: {start: 2, stop: 6, quantities: {moment: 0.01}}", text)
     assert [point.value for point in driver.points] == [2, 4, 6]
-    assert driver.rule["left_out"][0].startswith("3 layers cannot be built: structures.")
+    assert driver.rule["left_out"][0].startswith("3 layers cannot be built: magnetism: order AFM-A")
     assert "c.yaml" not in driver.rule["left_out"][0], "where another number of layers stands"
 
 

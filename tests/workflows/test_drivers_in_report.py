@@ -60,7 +60,7 @@ def campaign(heterodft_inside):
 def test_the_answer_of_a_driver_is_on_the_page_with_its_figure_and_tables(campaign):
     done = campaign("report", "crn.yaml", "-o", "report")
     assert "70 Ry is enough; write method: {cutoff: 70 Ry}" in done.stdout
-    assert "Not submitted: crn/bulk/FM/Cr-3d-3eV" in done.stdout
+    assert "Not submitted:\n  - crn/bulk/FM/Cr-3d-3eV" in done.stdout
     out = campaign.folder / "report"
     page = html.fromstring((out / "report.html").read_text())
     card = page.get_element_by_id("driver-cutoff")
