@@ -43,8 +43,8 @@ steps: [STEPS]
 """
 
 
-SLOW = {"cutoff: 20 Ry, kspacing: 1.7": "cutoff: 40 Ry, kspacing: 0.5"}
-"""Some ten seconds of pw.x."""
+SLOW = {"cutoff: 20 Ry, kspacing: 1.7": "cutoff: 45 Ry, kspacing: 0.35"}
+"""Some twenty seconds of pw.x on two free cores."""
 
 
 @pytest.fixture
