@@ -78,14 +78,12 @@ def count_states(dos: ProjectedDos, result: Result) -> CountedStates:
     for spin, (density, level) in enumerate(zip(channels, levels, strict=True)):
         for one in _sets(bands, spin, _APART * float(np.diff(dos.energies).mean())):
             found = _factors(dos.energies, density, one, float(level), per_band)
-            if found is None:
-                missing += per_band * one.filled
-                ends += [one.high] if one.filled > _FEW else []
             inside = (dos.energies >= one.low - one.margin) & (dos.energies <= one.high + one.margin)
             scale[spin, inside] = np.where(dos.energies[inside] <= level, *(found or (0.0, 0.0)))
             if found is None:
-                continue
-            if one.low < level + _NEAR and one.high > level - _NEAR:
+                missing += per_band * one.filled
+                ends += [one.high] if one.filled > _FEW else []
+            elif one.low < level + _NEAR and one.high > level - _NEAR:
                 factor = max(factor, *(max(x, 1 / x) for x in found))
     spread = scale if len(channels) == dos.total.shape[0] else np.repeat(scale, dos.total.shape[0], axis=0)
     scaled = replace(dos, values=dos.values * spread, total=dos.total * spread)

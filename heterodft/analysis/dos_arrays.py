@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heterodft.analysis.counted_states import count_states
+from heterodft.analysis.counted_states import CountedStates, count_states
 from heterodft.analysis.layers import sum_over_groups
 from heterodft.analysis.result import SHELLS, ProjectedDos
 from heterodft.analysis.selection import select_columns
@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from heterodft.analysis.layers import Layering, SiteGroup
     from heterodft.analysis.result import Bands, Result
 
-__all__ = ["charge_channels", "in_plane_area", "projected_dos", "resolve_columns", "spin_names", "state_parts"]
+__all__ = [
+    "charge_channels",
+    "counted_dos",
+    "in_plane_area",
+    "projected_dos",
+    "resolve_columns",
+    "sampled_dos",
+    "spin_names",
+    "state_parts",
+]
 
 
 def spin_names(count: int) -> tuple[str, ...]:
@@ -55,7 +64,23 @@ def in_plane_area(structure: Structure, layering: Layering) -> float:
 
 
 def projected_dos(result: Result) -> ProjectedDos:
+    """Return the projected density of states of a result, see `counted_dos`."""
+    return counted_dos(result).dos
+
+
+def counted_dos(result: Result) -> CountedStates:
     """Return the projected density of states of a result, one by tetrahedra with as many states as its bands have.
+
+    Raises
+    ------
+    ReaderError
+        As `sampled_dos`.
+    """
+    return count_states(sampled_dos(result), result)
+
+
+def sampled_dos(result: Result) -> ProjectedDos:
+    """Return the projected density of states of a result as it was read.
 
     Raises
     ------
@@ -68,7 +93,7 @@ def projected_dos(result: Result) -> ProjectedDos:
         raise ReaderError(
             "the projected density of states has no energy grid; the file was cut off, run the dos step again"
         )
-    return count_states(result.dos, result).dos
+    return result.dos
 
 
 def resolve_columns(

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heterodft.analysis.counted_states import CountedStates, count_states
-from heterodft.analysis.dos_arrays import charge_channels, projected_dos
+from heterodft.analysis.dos_arrays import charge_channels
 from heterodft.analysis.integrals import states_below
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from heterodft.analysis.counted_states import CountedStates
     from heterodft.analysis.pdos import LayerDos
     from heterodft.analysis.result import Result
 
@@ -30,10 +30,9 @@ _CHARGE_TOLERANCE = 0.05
 """Electrons by which a site's integral may differ from its printed charge before it is said."""
 
 
-def check_dos(layer_dos: LayerDos, result: Result) -> tuple[str, ...]:
+def check_dos(layer_dos: LayerDos, result: Result, counted: CountedStates) -> tuple[str, ...]:
     """Compare integrals up to the Fermi level with the electrons and the charges of the sites."""
-    dos, notes = projected_dos(result), []
-    counted = count_states(result.dos, result) if result.dos is not None else CountedStates(dos)
+    dos, notes = counted.dos, []
     lost = int((~np.isfinite(dos.values)).sum())
     if lost:
         notes.append(

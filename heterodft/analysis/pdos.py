@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.dos_arrays import charge_channels, in_plane_area, projected_dos, resolve_columns, spin_names
+from heterodft.analysis.dos_arrays import (
+    charge_channels,
+    counted_dos,
+    in_plane_area,
+    projected_dos,
+    resolve_columns,
+    sampled_dos,
+    spin_names,
+)
 from heterodft.analysis.dos_checks import check_dos
 from heterodft.analysis.energy_zero import filled_up_to, reference_energy
 from heterodft.analysis.gap_levels import levels_in_gap
@@ -129,7 +137,8 @@ class LayerDos:
         ReaderError
             If there are no projections, the layers cannot be told, or a name is unknown.
         """
-        dos = projected_dos(result)
+        counted = counted_dos(result)
+        dos = counted.dos
         layering = layering or find_layering(result.structure)
         groups = groups_of(layering, by)
         columns = tuple(columns)
@@ -152,7 +161,7 @@ class LayerDos:
             area=in_plane_area(result.structure, layering),
             rule=rule_of(result),
         )
-        found = replace(found, notes=(*check_dos(found, result), *levels_in_gap(result)))
+        found = replace(found, notes=(*check_dos(found, result, counted), *levels_in_gap(result)))
         return found.broadened(broadening) if broadening else found
 
     @classmethod
@@ -357,7 +366,7 @@ def resolve_by_plane(result: Result) -> LayerDos:
     ReaderError
         If the result holds no projections or its sites carry no labels.
     """
-    projected_dos(result)
+    sampled_dos(result)
     return LayerDos.from_result(result, by="plane", layering=find_layering(result.structure, layers="labels"))
 
 
