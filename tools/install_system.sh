@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install what the system lacks to run Quantum ESPRESSO: pw.x, an MPI, a fast serial BLAS, python3's venv module.
-# With --tests also Slurm and munge, which the tests start for themselves, and Chromium, which looks at the report.
+# With --tests also Slurm and munge, which the tests start for themselves, Chromium, which looks at the report, and
+# fish, whose completion is tried.
 # Does nothing where all is there; uses sudo only when not root.
 set -eu
 
@@ -17,13 +18,14 @@ if [ "${1:-}" = "--tests" ]; then
     { command -v slurmctld && command -v slurmd && command -v sbatch; } >/dev/null 2>&1 || need slurm-wlm
     command -v munged >/dev/null 2>&1 || need munge
     { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1 || need chromium
+    command -v fish >/dev/null 2>&1 || need fish
 fi
 
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "Missing on this system:$missing (names of Debian packages). Install Quantum ESPRESSO (pw.x, projwfc.x)," >&2
-    echo "an MPI with mpirun, OpenBLAS and Python's venv with your package manager, for the tests also Slurm, munge and Chromium," >&2
+    echo "an MPI with mpirun, OpenBLAS and Python's venv with your package manager, for the tests also Slurm, munge, Chromium and fish," >&2
     echo "then run make again." >&2
     exit 1
 fi

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from heterodft.cli import candidates
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,8 +22,13 @@ _SHOWN = 10
 
 
 @click.command("cancel")
-@click.argument("paths", nargs=-1)
-@click.option("--campaign", metavar="NAME", help="Everything of one campaign that is not finished.")
+@click.argument("paths", nargs=-1, shell_complete=candidates.paths)
+@click.option(
+    "--campaign",
+    metavar="NAME",
+    shell_complete=candidates.campaigns,
+    help="Everything of one campaign that is not finished.",
+)
 @click.option(
     "--orphaned",
     metavar="FILE",

@@ -33,4 +33,6 @@ def command(shell: str) -> None:
     if kind is None:
         raise click.BadParameter(f"no completion for {shell}", param_hint="SHELL")
     script = kind(cli, {}, "heterodft", "_HETERODFT_COMPLETE")
-    click.echo(script.source_template % script.source_vars())
+    text = script.source_template % script.source_vars()
+    # click's script for fish cuts a description at its first comma
+    click.echo(text.replace('string split ","', 'string split --max 1 ","'))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from heterodft.cli import candidates
 from heterodft.cli.common import echo_json, json_option, print_table
 
 __all__ = ["command"]
@@ -14,15 +15,9 @@ __all__ = ["command"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def _complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    from heterodft.workflows.starters import known_starters
-
-    return [name for name in known_starters() if name.startswith(incomplete)]
-
-
 @click.command("init")
 @click.argument("name", required=False)
-@click.option("-t", "--template", metavar="TEMPLATE", shell_complete=_complete,
+@click.option("-t", "--template", metavar="TEMPLATE", shell_complete=candidates.templates,
               help="What to start from; superlattice by default.")  # fmt: skip
 @click.option("-l", "--list", "as_list", is_flag=True, help="List the templates, and write nothing.")
 @json_option

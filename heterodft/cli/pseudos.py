@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from heterodft.cli import candidates
 from heterodft.cli.common import echo_json, json_option, print_table
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _family_row(family: Family) -> dict[str, Any]:
 
 
 @command.command("show", short_help="Show the pseudopotentials of a family.")
-@click.argument("words", nargs=-1, metavar="[NAME] [ELEMENT]...")
+@click.argument("words", nargs=-1, metavar="[NAME] [ELEMENT]...", shell_complete=candidates.families)
 @json_option
 def show(words: tuple[str, ...], as_json: bool) -> None:
     """Show the pseudopotentials of the family NAME (by default that of PBE), all or those of each ELEMENT.
@@ -121,7 +122,7 @@ def _family(name: str, families: dict[str, Family]) -> Family:
 
 
 @command.command("install", short_help="Install families, that of PBE by default.")
-@click.argument("names", nargs=-1, metavar="[NAME…]")
+@click.argument("names", nargs=-1, metavar="[NAME…]", shell_complete=candidates.families)
 @click.option("--from", "archive", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
               help="The archive, fetched elsewhere, on a machine without network.")  # fmt: skip
 def install(names: tuple[str, ...], archive: Path | None) -> None:

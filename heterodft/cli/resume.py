@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from heterodft.cli import candidates
+
 __all__ = ["command"]
 
 
 @click.command("resume")
-@click.argument("paths", nargs=-1)
+@click.argument("paths", nargs=-1, shell_complete=candidates.paths)
 def command(paths: tuple[str, ...]) -> None:
     """Let the paused calculations below PATHS (campaigns, demo/sl, ids), or of the whole queue, run again.
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from heterodft.cli import candidates
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,10 +17,10 @@ __all__ = ["command"]
 
 
 @click.command("retry")
-@click.argument("paths", nargs=-1)
+@click.argument("paths", nargs=-1, shell_complete=candidates.paths)
 @click.option("--all-failed", is_flag=True, help="Every failed calculation.")
 @click.option("--cancelled", is_flag=True, help="Cancelled ones, too; without PATHS, every cancelled one.")
-@click.option("--campaign", metavar="NAME", help="Only those of one campaign.")
+@click.option("--campaign", metavar="NAME", shell_complete=candidates.campaigns, help="Only those of one campaign.")
 def command(paths: tuple[str, ...], all_failed: bool, cancelled: bool, campaign: str | None) -> None:
     """Put failed calculations back into the queue, by PATHS (demo/sl, ids) as status shows them.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from heterodft.cli import candidates
 from heterodft.cli.common import console, echo_json, json_option
 from heterodft.cli.status_text import counts_text, progress_of, status_lines
 from heterodft.workflows.queue.entries import is_look
@@ -30,7 +31,7 @@ _TO_COME = ("waiting", "ready", "running")
 
 
 @click.command("status")
-@click.argument("path", required=False)
+@click.argument("path", required=False, shell_complete=candidates.paths_or_files)
 @click.option("--all", "show_all", is_flag=True, help="Leave nothing out, however long.")
 @click.option("--failed", "only_failed", is_flag=True, help="Only what failed, and why.")
 @click.option(

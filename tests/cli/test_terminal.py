@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import click
 import pytest
@@ -154,6 +157,32 @@ def test_completion_knows_templates(heterodft):
     words = "heterodft init --template u-"
     ask = {"_HETERODFT_COMPLETE": "bash_complete", "COMP_CWORD": "3", "COMP_WORDS": words}
     assert heterodft(environment=ask).stdout.split() == ["plain,u-scan"]
+
+
+def test_completion_knows_the_queue_and_the_families(heterodft):
+    def complete(*words):
+        ask = {"_HETERODFT_COMPLETE": "bash_complete", "COMP_CWORD": str(len(words) - 1)}
+        return heterodft(environment=ask | {"COMP_WORDS": " ".join(words)}).stdout.split()
+
+    assert complete("heterodft", "status", "sto") == ["file,sto"]
+    assert "plain,pseudodojo-0.4-pbe-sr-standard" in complete("heterodft", "pseudos", "install", "pseudod")
+    heterodft("init", "sto", "-t", "superlattice")
+    heterodft("submit", "sto.yaml", code=None)
+    assert complete("heterodft", "cancel", "st")[0] == "plain,sto"
+    assert all(line.startswith("plain,sto/") for line in complete("heterodft", "cancel", "sto/"))
+    assert complete("heterodft", "retry", "--campaign", "s") == ["plain,sto"]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
+def test_fish_shows_descriptions_with_commas_whole(heterodft, tmp_path):
+    script = tmp_path / "heterodft.fish"
+    script.write_text(heterodft("completion", "fish").stdout, encoding="utf-8")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    told = subprocess.run(
+        ["fish", "--no-config", "-c", f"source {script}; complete -C 'heterodft re'"],
+        capture_output=True, text=True, check=True, env=os.environ | {"PATH": path},
+    ).stdout  # fmt: skip
+    assert "report\tTables, figures and one HTML page" in told
 
 
 def test_output_on_a_pipe_has_no_colours(heterodft):

@@ -180,7 +180,7 @@ def judge(statement: Statement, number: float | None, word: str, tolerance: Tole
     if statement.word:
         agrees = word == statement.word or fnmatchcase(word, statement.word)
         agrees = agrees or (statement.word == "metal" and word == "half-metal")
-        return Judgement("reproduced") if agrees else Judgement("not reached", why=f"ours is {word or 'a number'}")
+        return Judgement("reproduced") if agrees else Judgement("not reached", why="" if word else "ours is a number")
     if number is None:
         return Judgement("not reached", why=f"ours is {word}, no number")
     if statement.low is None or statement.high is None:
