@@ -97,6 +97,7 @@ def command(
     """
     from heterodft.analysis.report import collect, write_report
     from heterodft.analysis.report.html import MOST_DRAWN
+    from heterodft.analysis.report.marks import PENDING
     from heterodft.cli.analyze import read_parameters
     from heterodft.cli.report_drivers import driver_findings, pseudopotential_families
     from heterodft.workflows.campaign_results import asked_for
@@ -143,7 +144,7 @@ def command(
         if table is not None:
             _print_published(table)
         _print_list("Not submitted", missing)
-        unfinished.sort(key=lambda step: step.state == "not run")  # what failed comes first
+        unfinished.sort(key=lambda step: step.state in PENDING)  # what failed comes first
         _print_list(
             "Not finished",
             [f"{step.folder}: {step.state}{f', {step.reason}' if step.reason else ''}" for step in unfinished],

@@ -18,9 +18,12 @@ from heterodft.workflows.published_spec import PublishedSpec
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pydantic_core import ErrorDetails
+
 __all__ = ["load_campaign", "load_published"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_MOST_MISTAKES = 10
 
 
 def load_campaign(path: Path) -> Campaign:
@@ -34,7 +37,7 @@ def load_campaign(path: Path) -> Campaign:
     Raises
     ------
     CampaignError
-        One line with the file, the line, the key and the remedy; further mistakes are counted.
+        Of each mistake, up to ten of them, a line with the file, the line, the key and the remedy.
     """
     document = _read(path, "campaign file", "name, materials, structures and steps")
     published = document.get("published")
@@ -113,19 +116,24 @@ def _yaml_message(path: Path, error: YAMLError) -> str:
 
 def _validation_message(model: type[BaseModel], path: Path, document: Any, error: ValidationError) -> str:
     # An unknown key first: it is often why another one is missing.
-    errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    first = errors[0]
-    where = tuple(part for part in first["loc"] if not str(part).startswith(("function-", "constrained-")))
-    where = tuple(part for part in where if part not in ("str", "float", "int", "bool"))
-    if first["type"] == "extra_forbidden":
-        message = f"unknown key '{where[-1]}'{did_you_mean(str(where[-1]), _known_keys(model, where[:-1]))}"
-    elif first["type"] == "missing":
+    told: dict[str, str] = {}  # one mistake a place: the alternatives of a key fail together
+    for one in sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden"):
+        where = tuple(part for part in one["loc"] if not str(part).startswith(("function-", "constrained-")))
+        where = tuple(part for part in where if part not in ("str", "float", "int", "bool"))
+        told.setdefault(place_in_file(path, document, where), _mistake(model, where, one))
+    lines = [f"{place}: {message}".replace("\n", "\\n") for place, message in told.items()]
+    left = [f"… and {len(lines) - _MOST_MISTAKES} more mistakes"] if len(lines) > _MOST_MISTAKES else []
+    return "\n".join([*lines[:_MOST_MISTAKES], *left])
+
+
+def _mistake(model: type[BaseModel], where: tuple[str | int, ...], error: ErrorDetails) -> str:
+    """Return what is wrong at one place, and the remedy."""
+    if error["type"] == "extra_forbidden":
+        return f"unknown key '{where[-1]}'{did_you_mean(str(where[-1]), _known_keys(model, where[:-1]))}"
+    if error["type"] == "missing":
         number = isinstance(where[-1], int)
-        message = f"a list of {where[-1]} is too short" if number else f"is missing; {_example(model, where)}"
-    else:
-        message = in_words(first)
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{place_in_file(path, document, where)}: {message}{more}".replace("\n", "\\n")
+        return f"a list of {where[-1]} is too short" if number else f"is missing; {_example(model, where)}"
+    return in_words(error)
 
 
 def _example(model: type[BaseModel], where: tuple[str | int, ...]) -> str:

@@ -12,6 +12,7 @@ from heterodft.analysis.report import collect, write_report
 from heterodft.analysis.report.against_u import find_against_u
 from heterodft.analysis.report.runs import read_runs
 from heterodft.analysis.report.settings_rows import settings_table
+from heterodft.analysis.report.summary import find_problems
 from heterodft.files import read_json, write_json
 
 
@@ -56,6 +57,26 @@ def test_each_configuration_has_its_marks(campaign):
     assert found == MARKS
 
 
+def test_a_step_that_runs_says_so_and_where(tmp_path):
+    campaign = Campaign(tmp_path / "runs" / "demo")
+    campaign.finish("sl", "static")
+    write_json(campaign.request("sl", "dos") / "process.json", {"pid": 4211, "host": "node7"})
+    write_json(campaign.request("sl", "static", order="AFM-A") / "process.json", {"pid": None, "host": "node7"})
+    reports = {report.order: report for report in collect(campaign.root)}
+    assert [(step.state, step.reason) for step in reports["FM"].steps] == [
+        ("done", ""), ("running", "process 4211 on node7"),
+    ]  # fmt: skip
+    assert (reports["FM"].marks, reports["AFM-A"].marks) == ((), ("running",))
+    (waiting,) = (
+        problem for problem in find_problems(list(reports.values()), []) if problem.title == "Not finished yet"
+    )
+    assert sorted(waiting.lines) == [
+        "sl/AFM-A/Ti-3d-4eV: static running",
+        "sl/FM/Ti-3d-4eV: dos running – process 4211 on node7",
+    ]
+    assert not waiting.bad
+
+
 def test_the_page_shows_them_in_each_place(page):
     rows = [[cell.text_content().strip() for cell in row] for row in page.xpath("//table[@id='summary']/tbody/tr")]
     assert {row[2]: row[-1] for row in rows if row[3] == "Ti-3d-4eV"} == MARKS | {"FM": "kept"}
@@ -93,8 +114,10 @@ def test_an_energy_that_is_not_compared_says_so_in_its_place(page):
 
 def test_what_is_only_waiting_is_not_called_a_failure(page):
     notes = {note.xpath("string(strong)"): note for note in page.xpath("//div[starts-with(@class, 'note')]")}
-    assert notes["Not run yet"].get("class") == "note open"
-    assert [line.text for line in notes["Not run yet"].xpath(".//li")] == ["sl/AFM-G/Ti-3d-4eV: static, dos not run"]
+    assert notes["Not finished yet"].get("class") == "note open"
+    assert [line.text for line in notes["Not finished yet"].xpath(".//li")] == [
+        "sl/AFM-G/Ti-3d-4eV: static, dos not run"
+    ]
     assert [line.text for line in notes["Failed"].xpath(".//li")] == ["sl/FiM/Ti-3d-4eV: dos failed – out of memory"]
 
 

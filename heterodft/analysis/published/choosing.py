@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from heterodft.analysis.energies.comparability import faults
+from heterodft.analysis.report.marks import PENDING
 from heterodft.analysis.state_marks import OTHER, state_of
 from heterodft.errors import ReaderError, did_you_mean
 
@@ -163,8 +164,9 @@ def _unusable(report: ConfigurationReport | None) -> str:
         return "not run yet"
     if report.static is None:
         states = [f"{step.step} {step.state}{f' ({step.reason})' * bool(step.reason)}" for step in report.steps]
-        failed = [text for step, text in zip(report.steps, states, strict=True) if step.state != "not run"]
-        return ", ".join(failed) or "not run yet"
+        failed = [text for step, text in zip(report.steps, states, strict=True) if step.state not in PENDING]
+        runs = any(step.state == "running" for step in report.steps)
+        return ", ".join(failed) or ("running" if runs else "not run yet")
     wrong = [fault for fault in faults(report.static) if not fault.startswith("was changed by a handler")]
     return f"{report.static.step} {'; '.join(wrong)}" if wrong else ""
 

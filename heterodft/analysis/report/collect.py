@@ -37,7 +37,7 @@ _SMALLER = 0.01
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step: ``done``, ``failed`` or ``not run``, with the reason of a failure."""
+    """One step: ``done``, ``failed``, ``unreadable``, ``running`` or ``not run``, and why, or where it runs."""
 
     step: str
     state: str
@@ -309,7 +309,18 @@ def _read_step(folder: Path, expected: str | None) -> tuple[StepReport, Result |
         state, reason, result = _read_result(folder, identity)
     elif (folder / "failure.json").is_file():
         state, reason = "failed", str(read_json(folder / "failure.json").get("reason", ""))
+    elif (folder / "process.json").is_file():
+        state, reason = "running", _where_it_runs(folder)
     return StepReport(folder.name, state, reason, str(folder)), result
+
+
+def _where_it_runs(folder: Path) -> str:
+    """Return the process that a step is, ``process 4211 on node7``."""
+    try:
+        told = read_json(folder / "process.json")
+    except HeterodftError:  # it has just ended
+        return ""
+    return f"process {told.get('pid')} on {told.get('host')}" if told.get("pid") else ""
 
 
 def _read_result(folder: Path, identity: str | None) -> tuple[str, str, Result | None]:

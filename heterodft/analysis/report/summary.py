@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from heterodft.analysis.plots.style import pretty
-from heterodft.analysis.report.marks import NOT_CONVERGED
+from heterodft.analysis.report.marks import NOT_CONVERGED, PENDING
 from heterodft.analysis.report.page_tables import number
 from heterodft.analysis.state_marks import OTHER
 
@@ -160,10 +160,12 @@ def find_problems(
 ) -> list[Problem]:
     """Return what failed, is not converged, not in the state asked for, or not comparable; only what there is."""
     states = [{step.state for step in r.steps} for r in reports]
-    failed = [_unfinished(r) for r, own in zip(reports, states, strict=True) if own - {"not run", "done"}]
+    failed = [_unfinished(r) for r, own in zip(reports, states, strict=True) if own - {"done", *PENDING}]
     failed += [f"{path}: failed – {reason}" for driver in drivers for path, reason in driver.failures.items()]
     waiting = [
-        _unfinished(r) for r in reports if {step.state for step in r.steps} in ({"not run"}, {"not run", "done"})
+        _unfinished(r)
+        for r, own in zip(reports, states, strict=True)
+        if own & {*PENDING} and own <= {"done", *PENDING}
     ]
     open_ones = [f"{driver.name}: {driver.state}" for driver in drivers if driver.state != "finished"]
     not_converged = [_place(r) for r in reports if NOT_CONVERGED in r.marks]
@@ -181,7 +183,7 @@ def find_problems(
         Problem("SCF cycle not converged: no number of these means anything", tuple(not_converged)),
         Problem("Not in the magnetic state asked for", tuple(others)),
         Problem("Energies that are not compared", tuple(dict.fromkeys([*alone, *touched]))),
-        Problem("Not run yet", tuple(waiting), bad=False),
+        Problem("Not finished yet", tuple(waiting), bad=False),
         Problem("Not submitted", tuple(missing), bad=False),
     ]
     return [problem for problem in found if problem.lines]
