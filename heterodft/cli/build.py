@@ -63,6 +63,7 @@ def command(  # noqa: PLR0917, click names them
         echo_json(data)
         return
     _print_structures(campaign.name, built, folder)
+    _print_materials(campaign)
     pristine = _one_a_stack(built)
     _print_blocks(pristine)
     _print_interfaces(pristine)
@@ -137,6 +138,17 @@ def _print_structures(name: str, built: Described, folder: Path) -> None:
             for b, r in built
         ],
     )  # fmt: skip
+
+
+def _print_materials(campaign: Campaign) -> None:
+    from heterodft.workflows.built_structures import stacked_materials
+
+    rows = []
+    for material in stacked_materials(campaign):
+        a, _, c = material.cell.lattice.abc
+        source = "the campaign file" if material.source == "given" else material.source
+        rows.append([material.name, material.prototype, f"{a:.3f}", f"{c:.3f}", source])
+    print_table("Materials: the lattices of the bulk", ["material", "type", ">a (Å)", ">c (Å)", "from"], rows)
 
 
 def _together(rows: list[list[Any]]) -> list[list[Any]]:

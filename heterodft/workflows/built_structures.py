@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.campaign import Campaign, StructureSpec
     from heterodft.workflows.structure_spec import BlockSpec, DefectSpec
 
-__all__ = ["BuiltStructure", "build_structures", "stack_matches"]
+__all__ = ["BuiltStructure", "build_structures", "stack_matches", "stacked_materials"]
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,12 @@ def stack_matches(campaign: Campaign, spec: StructureSpec) -> list[tuple[str, st
         for name, cell in cells.items()
         if (cell.normal, cell.material.prototype) != (base.normal, base.material.prototype)
     ]
+
+
+def stacked_materials(campaign: Campaign) -> list[Material]:
+    """Return the materials of the stacks, each once."""
+    names = dict.fromkeys(block.material for spec in campaign.structures.values() for block in spec.stack)
+    return [_material(campaign, name) for name in names]
 
 
 def _material(campaign: Campaign, name: str) -> Material:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from heterodft.errors import HeterodftError
 from heterodft.templates.potcars import find_potcars
-from heterodft.templates.protocols import goes_coarse_first, resolve_settings
+from heterodft.templates.protocols import FREE_CELL, goes_coarse_first, resolve_settings
 from heterodft.templates.protocols.slabs import is_slab
 from heterodft.templates.pseudopotentials import find_pseudopotentials
 from heterodft.templates.species import build_species_table
 from heterodft.templates.steps import parent_of, taken_over
+from heterodft.units import RYDBERG
 from heterodft.workflows.calculation import Request, canonical_structure
 from heterodft.workflows.configurations import expand
 from heterodft.workflows.state.choice import Unreached
@@ -110,15 +111,31 @@ _NOT_OF_A_STEP = {"coarse_first", "cell", "dipole", "raw", "forced"}
 
 
 def _doubts(built: BuiltStructure, chain: list[Request]) -> list[str]:
-    """Return what of a request makes little sense, though it can be computed."""
+    """Return what of a request makes little sense, though it can be computed, or is not what was given."""
+    found = _raised_cutoffs(built, chain)
     if not is_slab(built.structure):
-        return []
-    found = []
+        return found
     if any(request.settings.kpoints[2] > 1 for request in chain):
         found.append(f"{built.name}: more than one k-point across its vacuum costs time and changes nothing")
     if _charge(built):
         found.append(f"{built.name}: the energy of a charged slab changes with its vacuum; no correction is applied")
     return found
+
+
+def _raised_cutoffs(built: BuiltStructure, chain: list[Request]) -> list[str]:
+    """Return which relaxations have a higher cutoff than the campaign gives."""
+    given = any(r.settings.origin["cutoff"] in ("campaign", "structure") for r in chain)
+    return [
+        f"{built.name}: {request.step} changes the cell and has a cutoff of {_cutoff(request)}, for its stress; a "
+        "cutoff in the step itself is kept, and cell: fixed needs none"
+        for request in chain
+        if given and request.settings.origin["cutoff"].endswith(FREE_CELL)
+    ]
+
+
+def _cutoff(request: Request) -> str:
+    cutoff = request.settings.cutoff
+    return f"{cutoff:.0f} eV" if request.code == "vasp" else f"{cutoff / RYDBERG:.0f} Ry"
 
 
 def _charge(built: BuiltStructure) -> int:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import numpy as np
 import pytest
 from campaign_folders import GRID, PRISTINE, Campaign, result, table
 from lxml import html
@@ -12,7 +13,7 @@ from heterodft.analysis.result import Bands, ProjectedDos, SiteValues
 from heterodft.errors import ReaderError
 from heterodft.files import read_json, write_json
 from heterodft.structures import enumerate_defects
-from heterodft.units import RYDBERG
+from heterodft.units import KBAR, RYDBERG
 
 
 @pytest.fixture
@@ -140,6 +141,33 @@ def test_a_sound_calculation_carries_no_other_caveat(campaign):
     campaign.settings["cutoff"] = 60 * RYDBERG
     campaign.finish("sl", "static", protocol="balanced")
     assert collect(campaign.root)[0].caveats == ["the atoms are at their ideal, unrelaxed positions"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "code", "stress", "told"),
+    [
+        ("c", "espresso", (-54.0, -30.0), "30 GPa"),  # in the plane it is that of the substrate
+        ("c", "espresso", (-54.0, 0.5), ""),
+        ("full", "espresso", (-54.0, 0.5), "54 GPa"),
+        ("fixed", "espresso", (-54.0, -30.0), ""),
+        (
+            "c",
+            "vasp",
+            (-54.0, -30.0),
+            "",
+        ),  # that of the plane waves of the first cell, which the relaxation made small
+    ],
+)
+def test_a_cell_that_is_not_relaxed_in_its_own_plane_waves_says_so(campaign, cell, code, stress, told):
+    campaign.settings |= {"cutoff": 60 * RYDBERG, "cell": cell}
+    tensor = np.diag([stress[0], *stress]) * 10 * KBAR
+    campaign.finish("sl", "relax", protocol="balanced", changes={"stress": tensor, "code": code})
+    campaign.finish("sl", "static", protocol="balanced", changes={"code": code})
+    (report,) = collect(campaign.root)
+    assert (
+        ", ".join(c.partition(": ")[2].partition(" are left")[0] for c in report.caveats if "not relaxed" in c)
+        == told
+    )
 
 
 def test_the_plain_data_has_the_keys_that_programs_use(campaign):

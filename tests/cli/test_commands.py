@@ -35,6 +35,27 @@ def test_build_writes_every_structure_and_says_what_it_made(heterodft, demo_file
     assert "P4mm" in done.stdout
 
 
+def test_build_says_where_each_lattice_comes_from(heterodft, tmp_path):
+    (tmp_path / "m.yaml").write_text(
+        "name: m\nmaterials: {LaMnO3: {}, SrMnO3: {a: 3.81}}\n"
+        "structures: {sl: {stack: [{material: LaMnO3, layers: 1}, {material: SrMnO3, layers: 1}]}}\n"
+        "magnetism: {orders: [NM]}\nsteps: [static]\n"
+    )
+    lines = [line.split() for line in heterodft("build", "m.yaml").stdout.splitlines()]
+    assert next(line for line in lines if line[:2] == ["LaMnO3", "perovskite"])[2:5] == [
+        "3.941",
+        "3.941",
+        "orthorhombic;",
+    ]
+    assert next(line for line in lines if line[:2] == ["SrMnO3", "perovskite"])[2:] == [
+        "3.810",
+        "3.810",
+        "the",
+        "campaign",
+        "file",
+    ]
+
+
 def test_build_can_be_read_by_a_program(heterodft, demo_file):
     made = json.loads(heterodft("build", str(demo_file), "--json").stdout)
     assert [entry["atoms"] for entry in made] == [10, 9, 9, 9, 9]

@@ -16,7 +16,7 @@ structures:
   sl: {stack: [{material: KTaO3, layers: 2}, {material: LaAlO3, layers: 2}], in_plane: KTaO3}
 magnetism: {orders: [FM], moments: {Ta: 1.0}}
 hubbard: {Ta-5d: {"KTaO3:1": 2.0, rest: 1.0}}
-method: {protocol: balanced, cutoff: {espresso: 50 Ry, vasp: 450 eV}, espresso: {mixing_ndim: 12}, vasp: {NCORE: 4}}
+method: {protocol: balanced, cutoff: {espresso: 50 Ry, vasp: 550 eV}, espresso: {mixing_ndim: 12}, vasp: {NCORE: 4}}
 steps: [relax, static, {dos: {empty_bands: 1.0}}, bands, potential, charge]
 """
 
@@ -42,7 +42,7 @@ def test_one_file_makes_the_inputs_of_both_codes(run):
         assert {path.name for path in (run.folder / code / name).iterdir()} == steps
     incar = Incar.from_file(run.folder / "vasp" / name / "static" / "INCAR")
     poscar = (run.folder / "vasp" / name / "static" / "POSCAR").read_text().splitlines()
-    assert [incar["ENCUT"], incar["NCORE"], incar["LDAUU"]] == [450.0, 4, [0, 0, 2, 1, 0, 0]]
+    assert [incar["ENCUT"], incar["NCORE"], incar["LDAUU"]] == [550.0, 4, [0, 0, 2, 1, 0, 0]]
     assert [poscar[5].split(), poscar[6].split()] == [
         ["K", "O", "Ta", "Ta", "La", "Al"],
         ["2", "12", "1", "1", "2", "2"],
@@ -102,7 +102,7 @@ def test_only_some_calculations_are_written(run):
         ("vasp", "protocol: balanced", "protocol: balanced, smearing: cold", "VASP has no cold smearing; give"),
         ("vasp", "protocol: balanced", "protocol: balanced, potcars: {Ta: Ti_pv}", "'Ti_pv' is not one of Ta"),
         ("espresso", "steps: [relax, static,", "steps: [relax,", "dos needs the density of a static step before it"),
-        ("espresso", "vasp: 450 eV}", "abinit: 450 eV}", "unknown code 'abinit'"),
+        ("espresso", "vasp: 550 eV}", "abinit: 550 eV}", "unknown code 'abinit'"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_nothing_is_written(run, code, old, new, message):

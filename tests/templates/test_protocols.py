@@ -31,6 +31,27 @@ def box(a, b, c):
     return Structure(Lattice.orthorhombic(a, b, c), ["Ti"], [[0, 0, 0]])
 
 
+@pytest.mark.parametrize(
+    ("campaign", "step", "cutoff", "origin"),
+    [
+        ({}, {}, 90, "protocol balanced, free cell"),
+        ({"cutoff": 60 * RYDBERG, "density_cutoff": 240 * RYDBERG}, {}, 90, "protocol balanced, free cell"),
+        ({"cutoff": 100 * RYDBERG}, {}, 100, "campaign"),
+        ({}, {"cutoff": 60 * RYDBERG}, 60, "step"),
+        ({"cutoff": 60 * RYDBERG, "cell": "fixed"}, {}, 60, "campaign"),
+        ({}, {"cell": "fixed"}, 60, "protocol balanced"),
+    ],
+)
+@pytest.mark.parametrize("name", ["relax-coarse", "relax"])
+def test_a_free_cell_has_plane_waves_for_its_stress(name, campaign, step, cutoff, origin):
+    superlattice = build_superlattice([Block(build_material("SrTiO3"), 1), Block(build_material("LaAlO3"), 1)])
+    found = resolve_settings(superlattice, name, campaign=campaign, overrides=step)
+    assert (found.cutoff, found.density_cutoff) == pytest.approx((cutoff * RYDBERG, 4 * cutoff * RYDBERG))
+    assert found.origin["cutoff"] == origin
+    assert resolve_settings(superlattice, "static", campaign=campaign).cutoff < 101 * RYDBERG
+    assert resolve_settings(superlattice, name, campaign={"cutoff": 450.0}, code="vasp").cutoff == 520
+
+
 def test_divisions_count_reciprocal_vectors_with_two_pi():
     # 2π / 3.905 Å = 1.609 1/Å, in steps of at most 0.25 1/Å
     assert k_mesh(CELL, 0.25) == (7, 7, 7)

@@ -215,9 +215,11 @@ def test_the_steps_of_a_chain_are_taken_one_after_the_other(run):
         assert "Writing data to file" in run(setup_of(STO, step, moments=moments, parent="static"), codes=(0,))
 
 
-def test_a_static_step_takes_the_density_of_the_relaxation(run):
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_a_static_step_takes_the_density_of_the_relaxation(run, factor):
+    """A relaxation of the cell has a higher cutoff; pw.x takes over the plane waves that are in both."""
     moments = assign_moments(LAYERS, "FM", {"Ti": 1.0})
-    changes = {"max_scf_steps": 100, "max_ion_steps": 1, "scf_tolerance": 1e-4}
+    changes = {"max_scf_steps": 100, "max_ion_steps": 1, "scf_tolerance": 1e-4, "cutoff": factor * LOW["cutoff"]}
     relax = setup_of(LAYERS, "relax", moments=moments, hubbard=(U,), changes=changes)
     assert relax.settings.cell == "c"
     text = run(relax, codes=(0, 3))

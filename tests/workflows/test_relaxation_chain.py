@@ -21,7 +21,7 @@ magnetism: {orders: [FM], moments: {Ti: 1.0}}
 hubbard: {Ti-3d: 4.0}
 method: {protocol: fast, cutoff: 25 Ry, kspacing: 1.7, coarse_first: true, cell: c, force_tolerance: 0.5 eV/Å,
          path_spacing: 0.5}
-steps: [relax, static, {dos: {kspacing: 0.9}}, bands, potential, charge]
+steps: [{relax: {cutoff: 35 Ry}}, static, {dos: {kspacing: 0.9}}, bands, potential, charge]
 """
 STEPS = ("relax-coarse", "relax", "static", "dos", "bands", "potential", "charge")
 

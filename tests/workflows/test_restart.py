@@ -135,7 +135,7 @@ def test_a_relaxation_goes_on_from_where_it_was(prepared):
 
 def test_a_cell_that_moves_goes_on_from_its_last_structure(prepared):
     """Each start has another basis, and so ends elsewhere; what counts is where it begins."""
-    folder = prepared("relax", "c", **STRAINED | {"cutoff: 20 Ry": "cutoff: 40 Ry"}) / "relax"
+    folder = prepared("{relax: {cutoff: 40 Ry}}", "c", **STRAINED) / "relax"
     _, took = whole(folder)
     result, pieces = in_pieces(folder, max(3, 0.6 * took))
     assert result.converged

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from heterodft.analysis.state_marks import state_of
-from heterodft.units import RYDBERG
+from heterodft.units import KBAR, RYDBERG
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from heterodft.analysis.result import Result
 
@@ -16,9 +18,18 @@ __all__ = ["find_caveats", "is_low_cutoff"]
 
 _LEAST_CUTOFF = {"espresso": 59.9 * RYDBERG, "vasp": 399.0}
 """eV; below it oxides and nitrides are not converged, with the pseudopotentials each code is used with."""
+_MOST_STRESS = 1.0
+"""GPa that may be left in a relaxed cell: some 0.3 % of the length of a stiff oxide."""
 
 
-def find_caveats(static: Result | None, about: Mapping[str, Any], *, state: str, steps: Sequence[str]) -> list[str]:
+def find_caveats(
+    static: Result | None,
+    about: Mapping[str, Any],
+    *,
+    state: str,
+    steps: Iterable[str],
+    relaxed: Result | None = None,
+) -> list[str]:
     """Return what a reader must know before quoting a number.
 
     Parameters
@@ -31,6 +42,8 @@ def find_caveats(static: Result | None, about: Mapping[str, Any], *, state: str,
         Verdict on the magnetic state.
     steps
         Names of the steps of the configuration, done or not.
+    relaxed
+        Result of the last relaxation; None where there is none.
     """
     caveats = []
     if about.get("protocol") == "fast":
@@ -41,11 +54,36 @@ def find_caveats(static: Result | None, about: Mapping[str, Any], *, state: str,
             caveats.append(f"the energy is that of the {static.step} step; no static one was asked for")
     if not any(step.startswith("relax") for step in steps):
         caveats.append("the atoms are at their ideal, unrelaxed positions")
+    caveats += _of_stress(static, relaxed)
     if state in ("collapsed", "flipped", "other"):
         words = {"collapsed": "the moments asked for vanished", "flipped": "some moments turned over"}
         said = words.get(state, "some of the moments asked for are missing")
         caveats.append(f"the state reached is not the {about.get('order')} order asked for: {said}{_details(static)}")
     return caveats
+
+
+def _of_stress(static: Result | None, relaxed: Result | None) -> list[str]:
+    """Return by how much a cell that was to relax has not: its stress in the plane waves of the last cell.
+
+    A relaxation keeps the plane waves of its first cell, and an incomplete basis favours a small one (Pulay stress).
+    The stress of the static step, or of the last cycle of pw.x, which starts anew, tells.
+    """
+    told = next((result for result in (static, relaxed) if result is not None and result.stress is not None), None)
+    freedom = {} if relaxed is None else relaxed.request.get("request", {}).get("settings", {})
+    if told is None or told.stress is None or freedom.get("cell", "fixed") == "fixed":
+        return []
+    if told is relaxed and relaxed is not None and relaxed.code == "vasp":
+        return []  # of the first cell's plane waves
+    normal = np.linalg.inv(told.structure.lattice.matrix)[:, 2]
+    normal /= np.linalg.norm(normal)
+    along = normal @ told.stress @ normal
+    size = float(np.abs(told.stress).max() if freedom["cell"] == "full" else abs(along)) / (10 * KBAR)
+    if size < _MOST_STRESS:
+        return []
+    return [
+        f"the cell is not relaxed: {size:.0f} GPa are left in the plane waves of its last shape; the cutoff is too "
+        "low for its stress: give the relaxation a higher one, or cell: fixed"
+    ]
 
 
 def _details(static: Result | None) -> str:

@@ -273,7 +273,8 @@ def _configuration(
             report.corrections += [f"{folder.name}: {doubt}" for doubt in read_doubts(folder / "pw.out")]
         report.settings[folder.name] = _settings_with_origin(folder)
     names = [step.step for step, _ in steps]
-    report.caveats = find_caveats(report.static, about, state=report.state, steps=names)
+    relaxed = results.get("relax") or results.get("relax-coarse")
+    report.caveats = find_caveats(report.static, about, state=report.state, steps=names, relaxed=relaxed)
     report.caveats += [note for note in report.found.notes if TOO_COARSE in note]
     report.caveats += _state_caveats(report, results)
     _let_go(report)

@@ -17,7 +17,7 @@ PENDING = ("not run", "running")
 
 
 def marks_of(report: ConfigurationReport) -> tuple[str, ...]:
-    """Return ``not converged``, ``flipped``, ``dos failed`` …; of what has no energy ``failed``, ``running`` or ``not run``.
+    """Return ``not converged``, ``flipped``, ``dos failed`` …; without an energy ``failed``, ``running`` …
 
     That an energy is not compared is told in place of the energy.
     """

@@ -26,13 +26,16 @@ if TYPE_CHECKING:
     from heterodft.templates.steps import StepName
     from heterodft.units import Dimension
 
-__all__ = ["PROTOCOLS", "StepSettings", "goes_coarse_first", "resolve_settings"]
+__all__ = ["FREE_CELL", "PROTOCOLS", "StepSettings", "goes_coarse_first", "resolve_settings"]
 
 PROTOCOLS = ("fast", "balanced", "stringent")
+FREE_CELL = "free cell"
+"""In the origin of a cutoff that is higher than that of the campaign."""
 
 _CODES = ("espresso", "vasp")
 _UNITS: dict[str, Dimension] = {
     "cutoff": "energy",
+    "cell_cutoff": "energy",
     "smearing_width": "energy",
     "scf_tolerance": "energy",
     "dos_energy_step": "energy",
@@ -130,6 +133,8 @@ def resolve_settings(
         raise InputError(
             f"method: cell: {values['cell']} would shrink the vacuum of a slab; give the slab method: {{cell: fixed}}"
         )
+    if values.get("cell", "fixed") != "fixed":
+        _raise_cutoff(values, origin, protocol)
     if values["smearing"] != "tetrahedra" and not values["smearing_width"]:
         values["smearing_width"] = _column("all", code, protocol)["smearing_width"]
     _set_mesh(structure, step, values, origin)
@@ -156,6 +161,13 @@ def _from_structure(structure: Structure, step: StepName, values: dict[str, Any]
         found["qpoints"] = (1, 1, 1)
     values |= found
     origin |= dict.fromkeys(found, "structure")
+
+
+def _raise_cutoff(values: dict[str, Any], origin: dict[str, str], protocol: str) -> None:
+    """Give a relaxation that changes the cell plane waves for its stress; a cutoff of the step itself stays."""
+    if origin["cutoff"] == "step" or values["cutoff"] >= values["cell_cutoff"]:
+        return
+    _override(values, origin, {"cutoff": values["cell_cutoff"]}, f"protocol {protocol}, {FREE_CELL}")
 
 
 def _check_dipole(structure: Structure, changes: dict[str, Any], source: str) -> None:
