@@ -14,7 +14,7 @@ from heterodft.analysis.published.vocabulary import QUANTITIES
 from heterodft.analysis.report import collect, write_report
 from heterodft.analysis.result import ORBITALS, Bands, ProjectedDos, SiteValues
 from heterodft.structures import enumerate_defects
-from heterodft.units import RYDBERG
+from heterodft.units import KBAR, RYDBERG
 
 EV = {"eV": 1.0, "meV": 1e-3}
 
@@ -146,6 +146,25 @@ def test_a_demonstration_reproduces_nothing(campaign):
     (row,) = ask(campaign, "1.0 μB", quantity="moment")
     assert (row.verdict, row.difference) == ("trend only", 0.0)
     assert "the protocol fast is a demonstration" in row.why
+
+
+@pytest.mark.parametrize(
+    ("cell", "left", "words", "verdict"),
+    [
+        ("fixed", 30.0, "relaxed in a fixed cell", "reproduced"),
+        ("c", 0.2, "relaxed, height too", "reproduced"),
+        ("c", 30.0, "relaxed, height too", "trend only"),
+    ],
+)
+def test_what_was_relaxed_is_told_and_a_cell_that_was_not_is_the_trend_at_most(campaign, cell, left, words, verdict):
+    campaign.settings["cell"] = cell
+    stress = -left * 10 * KBAR * np.eye(3)
+    campaign.finish("sl", "relax", protocol="balanced", changes={"stress": stress})
+    for step in ("static", "dos"):
+        campaign.finish("sl", step, protocol="balanced", relaxed=True)
+    (row,) = ask(campaign, "3.0 eV", quantity="gap")
+    assert words in row.settings
+    assert row.verdict == verdict
 
 
 def test_a_limit_lowers_a_verdict_and_never_raises_it(campaign):

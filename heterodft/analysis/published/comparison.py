@@ -184,7 +184,7 @@ def _row(figure: PublishedFigure, found: Found | None, chosen: Chosen, reason: s
         verdict = "trend only" if doubts and judged.verdict == "reproduced" else judged.verdict
         difference, value = judged.difference, found.number
         why = [*filter(None, [judged.why]), *doubts, *found.notes, *chosen.notes]
-        settings = settings_in_words(final_result(chosen.report))
+        settings = settings_in_words(chosen.report, final_result(chosen.report))
         unit = QUANTITIES[figure.ours.quantity].unit_of(figure.ours)
         limit = figure.limit
         if limit is not None and fnmatchcase(campaign, limit.campaign):

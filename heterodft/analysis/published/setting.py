@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from heterodft.analysis.energies.calculation_settings import settings_of
-from heterodft.analysis.report.caveats import is_low_cutoff
+from heterodft.analysis.report.caveats import is_low_cutoff, is_of_stress
 from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["doubts_of", "method_of", "settings_in_words"]
 _CODES = {"espresso": "pw.x", "vasp": "VASP"}
 
 
-def settings_in_words(result: Result) -> str:
+def settings_in_words(report: ConfigurationReport, result: Result) -> str:
     """Return ``pw.x 6.7, PBE, 60 Ry, 4 × 4 × 3 k-points, U Cr 3 eV, ideal positions, 22 atoms``."""
     told = settings_of(result)
     words = [f"{_CODES.get(result.code, result.code)} {result.version}", str(told["xc"] or "")]
@@ -28,9 +28,18 @@ def settings_in_words(result: Result) -> str:
     if mesh is not None:
         words.append(f"{' × '.join(map(str, mesh)) if isinstance(mesh, list | tuple) else mesh} k-points")
     words += [f"U {element} {value}" for element, value in sorted((told["hubbard"] or {}).items())]
-    words.append("relaxed" if told.get("relaxed") else "ideal positions")
+    words.append(_positions(report) if told.get("relaxed") else "ideal positions")
     words.append(f"{len(result.structure)} atoms")
     return ", ".join(filter(None, words))
+
+
+def _positions(report: ConfigurationReport) -> str:
+    """Return what was relaxed, as far as the folder tells."""
+    given = report.settings.get("relax") or report.settings.get("relax-coarse") or {}
+    cell, _ = given.get("cell", ("", ""))
+    return {"fixed": "relaxed in a fixed cell", "c": "relaxed, height too", "full": "relaxed, cell too"}.get(
+        cell, "relaxed"
+    )
 
 
 def method_of(result: Result) -> tuple[object, ...]:
@@ -48,4 +57,5 @@ def doubts_of(report: ConfigurationReport) -> list[str]:
         return []
     protocol = report.static.request.get("about", {}).get("protocol")
     doubts = ["the protocol fast is a demonstration"] if protocol == "fast" else []
-    return doubts + (["the cutoff is not converged"] if is_low_cutoff(report.static) else [])
+    doubts += ["the cutoff is not converged"] if is_low_cutoff(report.static) else []
+    return doubts + ["the cell is not relaxed in its own plane waves"] * any(map(is_of_stress, report.caveats))

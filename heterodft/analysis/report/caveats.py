@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.result import Result
 
-__all__ = ["find_caveats", "is_low_cutoff"]
+__all__ = ["find_caveats", "is_low_cutoff", "is_of_stress"]
 
 _LEAST_CUTOFF = {"espresso": 59.9 * RYDBERG, "vasp": 399.0}
 """eV; below it oxides and nitrides are not converged, with the pseudopotentials each code is used with."""
+_STRESSED = "the cell is not relaxed"
 _MOST_STRESS = 1.0
 """GPa that may be left in a relaxed cell: some 0.3 % of the length of a stiff oxide."""
 
@@ -62,6 +63,11 @@ def find_caveats(
     return caveats
 
 
+def is_of_stress(caveat: str) -> bool:
+    """Tell whether a caveat says that a cell has not relaxed."""
+    return caveat.startswith(_STRESSED)
+
+
 def _of_stress(static: Result | None, relaxed: Result | None) -> list[str]:
     """Return by how much a cell that was to relax has not: its stress in the plane waves of the last cell.
 
@@ -81,7 +87,7 @@ def _of_stress(static: Result | None, relaxed: Result | None) -> list[str]:
     if size < _MOST_STRESS:
         return []
     return [
-        f"the cell is not relaxed: {size:.0f} GPa are left in the plane waves of its last shape; the cutoff is too "
+        f"{_STRESSED}: {size:.0f} GPa are left in the plane waves of its last shape; the cutoff is too "
         "low for its stress: give the relaxation a higher one, or cell: fixed"
     ]
 
