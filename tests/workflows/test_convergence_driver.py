@@ -91,6 +91,25 @@ def test_it_stops_exactly_where_two_points_agree(tmp_path):
     assert (summary.data["iterations"], summary.data["cpu_seconds"]) == (120, 24.0)
 
 
+@pytest.mark.parametrize("where", ["campaign", "structure"])
+def test_a_free_cell_is_relaxed_at_the_cutoff_of_each_point(tmp_path, where):
+    """Not at the one that a free cell takes by itself: all points would be the same, and seem converged."""
+    steps = "[{relax: {cell: full, coarse_first: true}}, static]"
+    if where == "campaign":
+        text = CRN.replace("steps: [static, dos]", f"steps: {steps}")
+    else:
+        text = CRN.replace("layers: 2}]}", f"layers: 2}}], steps: {steps}}}")
+    text = text.replace("cutoff: 60 Ry,", "cutoff: 60 Ry, density_cutoff: 480 Ry,")
+    driver = _driver(tmp_path, "cutoff: {values: [40 Ry, 60 Ry], quantities: {volume: 1 Å³}}", text)
+    found = {
+        round(request.settings.cutoff / RYDBERG): round(request.settings.density_cutoff / RYDBERG)
+        for point in driver.points
+        for chain in point.chains
+        for request in chain
+    }
+    assert found == {40: 320, 60: 480}
+
+
 def test_the_remaining_error_is_that_of_the_decay(tmp_path):
     driver = _driver(tmp_path, CUTOFF)
     finished, _ = drive_made_up(driver, _decaying())

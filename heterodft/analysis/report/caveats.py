@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from heterodft.analysis.cell_stress import MOST_STRESS, stress_left
 from heterodft.analysis.state_marks import state_of
-from heterodft.units import KBAR, RYDBERG
+from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,8 +18,6 @@ __all__ = ["find_caveats", "is_low_cutoff", "is_of_stress"]
 _LEAST_CUTOFF = {"espresso": 59.9 * RYDBERG, "vasp": 399.0}
 """eV; below it oxides and nitrides are not converged, with the pseudopotentials each code is used with."""
 _STRESSED = "the cell is not relaxed"
-_MOST_STRESS = 1.0
-"""GPa that may be left in a relaxed cell: some 0.3 % of the length of a stiff oxide."""
 
 
 def find_caveats(
@@ -69,25 +66,13 @@ def is_of_stress(caveat: str) -> bool:
 
 
 def _of_stress(static: Result | None, relaxed: Result | None) -> list[str]:
-    """Return by how much a cell that was to relax has not: its stress in the plane waves of the last cell.
-
-    A relaxation keeps the plane waves of its first cell, and an incomplete basis favours a small one (Pulay stress).
-    The stress of the static step, or of the last cycle of pw.x, which starts anew, tells.
-    """
-    told = next((result for result in (static, relaxed) if result is not None and result.stress is not None), None)
-    freedom = {} if relaxed is None else relaxed.request.get("request", {}).get("settings", {})
-    if told is None or told.stress is None or freedom.get("cell", "fixed") == "fixed":
-        return []
-    if told is relaxed and relaxed is not None and relaxed.code == "vasp":
-        return []  # of the first cell's plane waves
-    normal = np.linalg.inv(told.structure.lattice.matrix)[:, 2]
-    normal /= np.linalg.norm(normal)
-    along = normal @ told.stress @ normal
-    size = float(np.abs(told.stress).max() if freedom["cell"] == "full" else abs(along)) / (10 * KBAR)
-    if size < _MOST_STRESS:
+    """Return that a cell has not relaxed, where its own plane waves tell so."""
+    settings = {} if relaxed is None else relaxed.request.get("request", {}).get("settings", {})
+    left = stress_left(settings.get("cell"), relaxed, static)
+    if left is None or left < MOST_STRESS:
         return []
     return [
-        f"{_STRESSED}: {size:.0f} GPa are left in the plane waves of its last shape; the cutoff is too "
+        f"{_STRESSED}: {left:.0f} GPa are left in the plane waves of its last shape; the cutoff is too "
         "low for its stress: give the relaxation a higher one, or cell: fixed"
     ]
 

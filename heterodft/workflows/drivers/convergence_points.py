@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from heterodft.workflows.calculation import Request
+    from heterodft.workflows.campaign import StepSpec
     from heterodft.workflows.convergence_spec import ConvergenceSpec
     from heterodft.workflows.drivers.driver import Chain
     from heterodft.workflows.structure_spec import BlockSpec, StackSpec
@@ -124,13 +125,11 @@ def campaign_at(campaign: Campaign, kind: str, value: float, *, material: str | 
             key: _grown(spec, kind, value, material) for key, spec in campaign.structures.items()
         }
     else:
-        changes["method"] = _method_at(campaign.method, kind, value, campaign.code, top=True)
-        changes["steps"] = [
-            step.model_copy(update={"method": _method_at(step.method, kind, value, campaign.code)})
-            for step in campaign.steps
-        ]
+        top = _method_at(campaign.method, kind, value, campaign.code, top=True)
+        changes["method"] = top
+        changes["steps"] = _steps_at(campaign.steps, kind, value, campaign.code, top)
         changes["structures"] = {
-            key: _structure_at(spec, kind, value, campaign.code) for key, spec in campaign.structures.items()
+            key: _structure_at(spec, kind, value, campaign.code, top) for key, spec in campaign.structures.items()
         }
     return _changed(campaign, changes)
 
@@ -141,14 +140,23 @@ def _changed(campaign: Campaign, changes: dict[str, Any]) -> Campaign:
     return other
 
 
-def _structure_at(spec: Any, kind: str, value: float, code: str) -> Any:
+def _steps_at(steps: Sequence[StepSpec], kind: str, value: float, code: str, top: NumbersSpec) -> list[StepSpec]:
+    """Return steps at a value; a relaxation is told its cutoff itself, or it would take one for a free cell."""
+    found = []
+    for step in steps:
+        method = _method_at(step.method, kind, value, code)
+        if kind == "cutoff" and step.name == "relax":
+            method = method.model_copy(update={"cutoff": top.cutoff, "density_cutoff": top.density_cutoff})
+        found.append(step.model_copy(update={"method": method}))
+    return found
+
+
+def _structure_at(spec: Any, kind: str, value: float, code: str, top: NumbersSpec) -> Any:
     changes: dict[str, Any] = {}
     if spec.method is not None:
         changes["method"] = _method_at(spec.method, kind, value, code)
     if spec.steps is not None:
-        changes["steps"] = [
-            step.model_copy(update={"method": _method_at(step.method, kind, value, code)}) for step in spec.steps
-        ]
+        changes["steps"] = _steps_at(spec.steps, kind, value, code, top)
     return spec.model_copy(update=changes)
 
 

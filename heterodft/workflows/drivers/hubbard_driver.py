@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from heterodft.analysis.cell_stress import MOST_STRESS, stress_left
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.hubbard_scan import HubbardScan
 from heterodft.templates.steps import RELAXATIONS
@@ -33,18 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from heterodft.analysis.gaps import Gap
     from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.drivers.driver import Chain, Finished
 
 __all__ = ["STRATEGY", "build"]
 
-_GPA = 160.2176634
-"""GPa in 1 eV/Å³."""
-_PRESSURE = 1.0
-"""GPa; about a tenth of a percent of a lattice constant of an oxide or nitride."""
 _GAP_STEPS = ("dos", "static", "relax")
 
 
@@ -96,7 +89,7 @@ class _Scan:
         failed = {chain_path(chain): reason for branch in branches for chain, reason in branch.failed}
         ended = not any(branch.wanted for branch in branches)
         words = [f"{path} failed, its branch goes on without it: {reason}" for path, reason in failed.items()]
-        words += [*_pressure_left(chains, finished), *_differing_states(scan), *scan.notes]
+        words += [*_stress_left(chains, finished), *_differing_states(scan), *scan.notes]
         computed = sum(len(chain) for chain in chains)
         data: dict[str, Any] = {
             "ended": ended, "converged": None, "recommended": None, "planned": planned_points(driver),
@@ -161,38 +154,21 @@ def _cost(chain: Chain, finished: Finished) -> tuple[int | None, float]:
     return iterations, sum(one.all_cpu_seconds or 0.0 for one in results)
 
 
-def _pressure_left(chains: Sequence[Chain], finished: Finished) -> list[str]:
-    """Return a line where relaxed cells are under pressure again once their basis is that of the cutoff.
-
-    A relaxation keeps the plane waves of the cell that it begins with; with a low cutoff, where it ends depends on
-    that cell (P. Gomes Dacosta et al., J. Phys. C 19, 3163 (1986)), and a ramp begins with the cell before it.
-    """
+def _stress_left(chains: Sequence[Chain], finished: Finished) -> list[str]:
+    """Return a line where relaxed cells are under stress again in their own plane waves: a ramp hands them on."""
     found = []
     for chain in chains:
-        free = next((r.settings.cell for r in chain if r.step == "relax" and r.settings.cell in ("full", "c")), None)
-        stress = _last_stress(chain, finished)
-        if free is not None and stress is not None:
-            part = stress[2, 2] if free == "c" else np.trace(stress) / 3
-            found.append(abs(float(part)) * _GPA)
-    if max(found, default=0.0) < _PRESSURE:
+        steps = {request.step: request for request in chain}
+        relax, static = (steps.get(name) for name in ("relax", "static"))
+        if relax is not None:
+            results = [None if one is None else finished.result(one) for one in (relax, static)]
+            found.append(stress_left(relax.settings.cell, *results) or 0.0)
+    if max(found, default=0.0) < MOST_STRESS:
         return []
     return [
         f"cells are not relaxed: up to {max(found):.1f} GPa are left at the cutoff of their own cell, so that "
         "lattice constants and energies depend on the cell they began with; raise the cutoff of relax"
     ]
-
-
-def _last_stress(chain: Chain, finished: Finished) -> NDArray[np.float64] | None:
-    """Return the stress with a basis made for the cell: of the static step, else of the last cycle of pw.x's relax.
-
-    VASP's relaxation ends with the basis that it began with, in which nothing is left to be seen.
-    """
-    for step in ENERGY_STEPS:
-        for request in chain:
-            result = finished.result(request) if request.step == step else None
-            if result is not None and result.stress is not None and (step, request.code) != ("relax", "vasp"):
-                return result.stress
-    return None
 
 
 def _differing_states(scan: HubbardScan) -> list[str]:
