@@ -38,6 +38,28 @@ def test_an_output_that_breaks_off_shows_the_last_words_of_the_error_stream(fold
     assert diagnose(folder, "pw.in") == "pw.x ended before it was done: mpirun noticed that process rank 1 was killed"
 
 
+ABORT = """\
+--------------------------------------------------------------------------
+MPI_ABORT was invoked on rank 1 in communicator MPI_COMM_WORLD
+with errorcode 202.
+
+NOTE: invoking MPI_ABORT causes Open MPI to kill all MPI processes.
+You may or may not see output from other processes, depending on
+exactly when Open MPI kills them.
+--------------------------------------------------------------------------
+"""
+
+
+def test_of_an_abort_the_rank_is_told_and_not_the_advice_of_the_library(folder):
+    (folder / "pw.out").write_text(
+        "     Program PWSCF v.6.7 starts\n     Computing kpt #:     1  of    45 on this pool\n"
+    )
+    (folder / "pw.err").write_text(ABORT)
+    assert diagnose(folder, "pw.in") == (
+        "pw.x ended before it was done: rank 1 stopped with error 202, and only those of the first pool print why"
+    )
+
+
 def test_a_stop_inside_the_cycle_is_not_success_although_the_job_is_done(folder):
     (folder / "pw.out").write_text("     iteration #  3\n     Maximum CPU time exceeded\n   JOB DONE.\n")
     assert diagnose(folder, "pw.in") == "pw.x was stopped inside the SCF cycle (time limit or EXIT file)"

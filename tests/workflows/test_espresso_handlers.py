@@ -116,6 +116,32 @@ def a_request(tmp_path_factory, tiny_text):
     return campaign_chains(load_campaign(path))[1][0]
 
 
+POOL = "     Band Structure Calculation\n     Davidson diagonalization with overlap\n"
+POOL_OF_BANDS = f"{POOL}\n     Computing kpt #:     1  of    45 on this pool\n"
+ABORT = "MPI_ABORT was invoked on rank 1 in communicator MPI_COMM_WORLD\nwith errorcode 202.\n"
+"""Real: `S matrix not positive definite` in the second pool, which prints nothing."""
+LOST = "[vm:32382] [[4736,0],0] ORTE_ERROR_LOG: Out of resource in file ../../../orte/util/show_help.c at line 507\n"
+
+
+@pytest.mark.parametrize("text", [POOL_OF_BANDS, POOL])
+@pytest.mark.parametrize("errors", [ABORT, LOST])
+def test_an_abort_in_the_diagonalization_of_another_pool_gets_the_next_diagonalization(
+    ended, a_request, text, errors
+):
+    folder = ended(text, calculation="nscf", errors=errors)
+    assert owners(folder, a_request) == ["DiagonalizationHandler"]
+    handler = next(h for h in espresso_handlers(a_request, "pw.in") if type(h).__name__ == "DiagonalizationHandler")
+    handler.correct(str(folder))
+    assert "ppcg" in (folder / "pw.in").read_text()
+
+
+@pytest.mark.parametrize(
+    "text", [f"{POOL_OF_BANDS}     End of band structure calculation\n", "     Writing output\n"]
+)
+def test_an_abort_elsewhere_is_left_alone(ended, a_request, text):
+    assert owners(ended(text, errors=ABORT), a_request) == ["UnrecoverableHandler"]
+
+
 OWNERS = {
     "": [],
     "bands": ["BandsHandler"],

@@ -23,6 +23,7 @@ __all__ = ["diagnose"]
 
 
 _CALCULATION = re.compile(r"calculation\s*=\s*'([\w-]+)'")
+_ABORT = re.compile(r"MPI_ABORT was invoked on rank (\d+).*?errorcode (-?\d+)", re.DOTALL)
 _SELF_CONSISTENT = ("scf", "relax", "vc-relax")
 
 
@@ -103,4 +104,7 @@ def _last_words(path: Path) -> str:
     except OSError:
         return ""
     telling = [line.strip() for line in lines if any(c.isalpha() for c in line)]
+    aborted = _ABORT.search("\n".join(telling))
+    if aborted is not None:  # what Open MPI has to say after it tells nothing
+        return f"rank {aborted[1]} stopped with error {aborted[2]}, and only those of the first pool print why"
     return telling[-1][:200] if telling else ""

@@ -61,7 +61,12 @@ BOXES: tuple[tuple[str, str, str], ...] = (
 
 _MEMORY = re.compile(r"out of memory|oom.kill|cannot allocate|std::bad_alloc|exceeded .*memory", re.IGNORECASE)
 _KILLED = re.compile(r"signal 9|SIGKILL")
-_DEAD = re.compile(r"MPI_ABORT|segmentation|SIGSEGV|signal 11|Bus error|Floating.point exception|SIGFPE", re.I)
+_DEAD = re.compile(
+    r"MPI_ABORT|ORTE_ERROR_LOG|segmentation|SIGSEGV|signal 11|Bus error|Floating.point exception|SIGFPE", re.I
+)
+_ABORTED = re.compile(r"MPI_ABORT|ORTE_ERROR_LOG")
+_DIAGONALIZING = re.compile(r"(?:[Dd]iagonalization|Computing kpt #|ethr =)[^\n]*\s*\Z")
+"""The end of an output: pools other than the first print nothing, not even the message that they stop with."""
 _STOPPED = re.compile(r"Maximum CPU time exceeded|Program stopped by user request|Signal Received, stopping")
 _HISTORY = re.compile(r"history already reset at previous step: stopping")
 _STEPS = re.compile(r"The maximum number of steps has been reached")
@@ -128,6 +133,8 @@ def _symptom(printed: PwOutput, text: str, errors: str, calculation: str) -> tup
     if printed.error:
         return _of_box(printed.error), printed.error
     if not printed.finished:
+        if _ABORTED.search(errors) and _DIAGONALIZING.search(text):
+            return "diagonalization", "stopped in the diagonalization of a pool that prints no message"
         return _of_death(errors, relaxing=calculation in RELAXING, moved="ATOMIC_POSITIONS" in text)
     if _STOPPED.search(text):
         return "", ""
