@@ -132,7 +132,7 @@ def test_an_abort_in_the_diagonalization_of_another_pool_gets_the_next_diagonali
     assert owners(folder, a_request) == ["DiagonalizationHandler"]
     handler = next(h for h in espresso_handlers(a_request, "pw.in") if type(h).__name__ == "DiagonalizationHandler")
     handler.correct(str(folder))
-    assert "ppcg" in (folder / "pw.in").read_text()
+    assert "paro" in (folder / "pw.in").read_text()
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_diagonalizations_are_tried_in_turn_and_each_once(ended):
     while (correction := handler.correct(str(folder)))["actions"]:
         names.append(correction["actions"][0]["action"]["_set"]["electrons->diagonalization"])
         log(folder, handler, correction)
-    assert names == ["ppcg", "paro", "cg"]
+    assert names == ["paro", "cg"]
 
 
 def test_bfgs_is_followed_by_a_smaller_radius_and_then_by_damped_dynamics(ended):
