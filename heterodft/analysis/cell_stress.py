@@ -23,8 +23,8 @@ def stress_left(cell: str | None, relaxed: Result | None, static: Result | None)
 
     A relaxation keeps the plane waves of the cell that it begins with, and where it ends with a low cutoff depends on
     that cell (P. Gomes Dacosta et al., J. Phys. C 19, 3163 (1986)). What is left in those of the last cell tells: of
-    the static step, else of the last cycle of pw.x, which starts anew; VASP's relaxation ends with the basis that it
-    began with, in which nothing is left to be seen.
+    a static step of the same cutoff, else of the last cycle of pw.x, which starts anew; VASP's relaxation ends with
+    the basis that it began with, in which nothing is left to be seen.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ def stress_left(cell: str | None, relaxed: Result | None, static: Result | None)
         GPa, its size along the normal of the layers for ``c``, of the largest component for ``full``; None where
         nothing was free or no stress is told.
     """
+    if relaxed is not None and static is not None and _cutoff(static) != _cutoff(relaxed):
+        static = None  # the stress of other plane waves
     if relaxed is not None and relaxed.code == "vasp":
         relaxed = None
     told = next((result for result in (static, relaxed) if result is not None and result.stress is not None), None)
@@ -49,3 +51,8 @@ def stress_left(cell: str | None, relaxed: Result | None, static: Result | None)
     normal = np.linalg.inv(told.structure.lattice.matrix)[:, 2]
     normal /= np.linalg.norm(normal)
     return abs(float(normal @ told.stress @ normal)) / _GIGAPASCAL
+
+
+def _cutoff(result: Result) -> float | None:
+    cutoff: float | None = result.request.get("request", {}).get("settings", {}).get("cutoff")
+    return cutoff

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from campaign_folders import GRID, PRISTINE, Campaign, result, table
 from lxml import html
 
+from heterodft.analysis.cell_stress import stress_left
 from heterodft.analysis.report import collect, write_report
-from heterodft.analysis.result import Bands, ProjectedDos, SiteValues
+from heterodft.analysis.result import Bands, ProjectedDos, Result, SiteValues
 from heterodft.errors import ReaderError
 from heterodft.files import read_json, write_json
 from heterodft.structures import enumerate_defects
@@ -168,6 +170,18 @@ def test_a_cell_that_is_not_relaxed_in_its_own_plane_waves_says_so(campaign, cel
         ", ".join(c.partition(": ")[2].partition(" are left")[0] for c in report.caveats if "not relaxed" in c)
         == told
     )
+
+
+def test_the_stress_of_a_static_step_counts_at_the_cutoff_of_the_relaxation_alone(campaign):
+    campaign.settings |= {"cutoff": 90 * RYDBERG, "cell": "c"}
+    relaxed = Result.load(campaign.finish("sl", "relax", changes={"stress": 0.3 * 10 * KBAR * np.eye(3)}))
+    pressed = {"stress": -30 * 10 * KBAR * np.eye(3)}
+    static = Result.load(campaign.finish("sl", "static", changes=pressed))
+    assert stress_left("c", relaxed, static) == pytest.approx(30)
+    campaign.settings["cutoff"] = 60 * RYDBERG
+    coarse = Result.load(campaign.finish("sl", "static", changes=pressed))
+    assert stress_left("c", relaxed, coarse) == pytest.approx(0.3)
+    assert stress_left("c", replace(relaxed, code="vasp"), coarse) is None
 
 
 def test_the_plain_data_has_the_keys_that_programs_use(campaign):
