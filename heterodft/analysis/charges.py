@@ -20,6 +20,7 @@ from heterodft.analysis.layers.site_sums import (
     use_layering,
 )
 from heterodft.analysis.result import Result
+from heterodft.analysis.sphere_radii import other_spheres
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:
@@ -303,13 +304,29 @@ def _bulk(  # noqa: PLR0917, one place calls it
             else:
                 whole[row] = given * units
         elif given is not None:
-            atoms = _of_elements(given, kinds)
+            atoms = _comparable(result, given, kinds, _of_elements(given, kinds), notes)
             for site in layer.sites:
                 symbol = result.structure[site].specie.symbol
                 expected[site] = atoms.get(symbol, np.nan)
     for name in sorted(materials - set(reference)):
         notes.append(f"no bulk reference for {name}")
     return expected, whole
+
+
+def _comparable(
+    result: Result, given: Any, kinds: tuple[str, ...], atoms: dict[str, NDArray[np.float64]], notes: list[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Leave charges in spheres out where those of the bulk have another size."""
+    others = other_spheres(result, given) if isinstance(given, Result) and "sphere" in kinds else []
+    for element in others:
+        atoms[element][kinds.index("sphere")] = np.nan
+    if others:
+        note = (
+            f"charges of {', '.join(others)} in spheres are not compared with the bulk: pw.x makes spheres as large "
+            "as the distances allow, and these differ; compare the dos steps, which have charges by Löwdin"
+        )
+        notes += [note] * (note not in notes)
+    return atoms
 
 
 def _units(result: Result, layer: Any) -> float | None:

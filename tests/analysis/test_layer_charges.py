@@ -8,8 +8,10 @@ from made_results import made_result
 
 from heterodft.analysis.charges import LayerCharges
 from heterodft.analysis.result import SiteValues
+from heterodft.analysis.sphere_radii import other_spheres, sphere_radii
 from heterodft.errors import ReaderError
 from heterodft.structures import Block, build_material, build_superlattice, enumerate_defects
+from heterodft.units import BOHR
 
 STO, LAO = build_material("SrTiO3"), build_material("LaAlO3")
 STACK = build_superlattice([Block(STO, 4), Block(LAO, 2)])
@@ -32,8 +34,8 @@ def titanium(structure, layer):
 
 def test_an_electron_more_on_one_titanium_is_found_in_its_layer():
     site = titanium(STACK, 4)
-    result = made_result(STACK, charges=charges_of(STACK, **{f"s{site}": 0.3}))
-    bulk = made_result(BULK, charges=charges_of(BULK))
+    result = made_result(STACK, charges=charges_of(STACK, **{f"s{site}": 0.3}), code="vasp")
+    bulk = made_result(BULK, charges=charges_of(BULK), code="vasp")
     charges = LayerCharges.from_result(result, reference=bulk)
     assert charges.reference == "bulk"
     assert charges.transfer[:4, 0] == pytest.approx([0, 0, 0, 0.3])
@@ -56,14 +58,30 @@ def test_without_a_bulk_the_inner_layers_of_the_block_are_the_reference_and_name
 
 
 def test_references_by_material_are_results_electrons_by_element_or_a_formula_unit():
-    result = made_result(STACK, charges=charges_of(STACK))
-    bulk = made_result(BULK, charges=charges_of(BULK))
+    result = made_result(STACK, charges=charges_of(STACK), code="vasp")
+    bulk = made_result(BULK, charges=charges_of(BULK), code="vasp")
     unit = ELECTRONS["La"] + ELECTRONS["Al"] + 3 * ELECTRONS["O"]
     for lao in (ELECTRONS, unit):
         charges = LayerCharges.from_result(result, reference={"SrTiO3": bulk, "LaAlO3": lao})
         assert charges.transfer[:, 0] == pytest.approx(np.zeros(6))
     charges = LayerCharges.from_result(result, reference={"LaAlO3": unit + 0.1})
     assert charges.transfer[4:, 0] == pytest.approx([-0.1, -0.1])
+
+
+def test_spheres_of_another_size_are_not_compared_and_loewdin_charges_are():
+    """Of pw.x; the radii are what pw.x 6.7 prints as new r_m (a.u.) for CaRuO3 strained to LSAT."""
+    values = charges_of(STACK)
+    sites = {kind: SiteValues(kind, tuple(values), None) for kind in ("sphere", "Löwdin")}
+    of_bulk = {kind: SiteValues(kind, tuple(charges_of(BULK)), None) for kind in ("sphere", "Löwdin")}
+    charges = LayerCharges.from_result(made_result(STACK, sites=sites), reference=made_result(BULK, sites=of_bulk))
+    assert np.isnan(charges.transfer[:4, 0]).all()
+    assert charges.transfer[:4, 1] == pytest.approx(np.zeros(4))
+    (note,) = (note for note in charges.notes if "spheres" in note)
+    assert note.startswith("charges of O, Sr, Ti in spheres are not compared")  # at the interface they are nearer
+    assert other_spheres(made_result(BULK), made_result(BULK)) == []
+    ruthenate = build_superlattice([Block(build_material("CaRuO3", a=3.85), 2)], in_plane="LSAT")
+    radii = {name: radius / BOHR for name, radius in sphere_radii(ruthenate).items()}
+    assert radii == pytest.approx({"Ca": 2.1173, "Ru": 1.4866, "O": 1.4866}, abs=2e-4)
 
 
 def test_a_vacancy_takes_no_electrons_from_the_atoms_that_stay():

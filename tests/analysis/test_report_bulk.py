@@ -22,9 +22,9 @@ def campaign(tmp_path):
 
 
 def charged(structure, electrons):
-    """Charges of a structure, electrons of an atom of Ti as given and six of all others."""
+    """Charges of a structure, electrons of an atom of Ti as given and six of all others, in VASP's spheres."""
     charges = tuple(electrons if site.species_string == "Ti" else 6.0 for site in structure)
-    return {"sites": {"sphere": SiteValues("sphere", charges, (0.0,) * len(structure))}}
+    return {"code": "vasp", "sites": {"sphere": SiteValues("sphere", charges, (0.0,) * len(structure))}}
 
 
 def with_bulk(campaign, strain=0.0, **settings):
@@ -62,6 +62,14 @@ def test_a_bulk_of_another_cutoff_is_not_compared_with_and_that_is_told(campaign
     assert report.found.charges is None
     assert "cutoff" in report.found.missing["charge against bulk SrTiO3"]
     assert all(row.transfer is None for row in report.layers)
+
+
+def test_charges_in_spheres_of_other_sizes_are_not_compared_and_that_is_told(campaign):
+    for name, structure in (("sl", PRISTINE), ("bulk", BULK)):
+        campaign.finish(name, "static", structure=structure, changes=charged(structure, 6.3) | {"code": "espresso"})
+    (report,) = (report for report in collect(campaign.root) if report.name == "sl")
+    assert report.found.charges is None
+    assert "in spheres are not compared with the bulk" in report.found.missing["charge against the bulk"]
 
 
 def test_another_mesh_does_not_hinder(campaign):

@@ -78,7 +78,9 @@ def _compare(report: ConfigurationReport, bulks: dict[str, list[ConfigurationRep
         LayerCharges.from_result(sites, layering=layering, by=by, reference=chosen) for by in ("layer", "plane")
     )
     if np.isnan(by_layer.transfer).all():
-        found.missing["charge against the bulk"] = "the steps that are done tell charges of other kinds"
+        spheres = [note for note in by_layer.notes if note.startswith("charges of ")]
+        reason = spheres or ["the steps that are done tell charges of other kinds"]
+        found.missing["charge against the bulk"] = "; ".join(reason)
         return
     found.charges, found.bulks = by_layer, tuple(words)
     report.layers = with_transfer(report.layers, by_plane)
