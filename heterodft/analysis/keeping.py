@@ -10,7 +10,6 @@ between planes, and bands coloured by layer are not drawn again.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from zipfile import ZIP_LZMA, ZipFile, ZipInfo
@@ -96,10 +95,8 @@ def _keep(step: Path, place: Path) -> bool:
         (place / name).unlink(missing_ok=True)
     for name in _SMALL_FILES:
         if (step / name).is_file():
-            try:
-                shutil.copyfile(step / name, place / name)
-            except OSError as error:
-                raise StorageError(f"cannot write {place / name}: {error.strerror}") from error
+            text = (step / name).read_text(encoding="utf-8")
+            write_text(place / name, text.replace(f"{step.parents[4]}/", ""))  # of another machine, perhaps
     if result is None:
         return False
     _compact(result).save(place)

@@ -45,6 +45,14 @@ def test_the_report_of_what_is_kept_is_that_of_the_runs(campaign, tmp_path):
     assert names == {"request.json", "result.json", "result.npz", "failure.json"}
 
 
+def test_where_the_runs_were_is_not_kept(campaign, tmp_path):
+    failure = next(campaign.root.rglob("failure.json"))
+    write_json(failure, {"reason": f"{failure.parent} was cancelled"})
+    keep_results(campaign.root, tmp_path / "kept")
+    (report,) = (report for report in collect(tmp_path / "kept" / "demo") if report.name == "a")
+    assert report.steps[0].reason == "demo/a/FM/Ti-3d-4eV/static was cancelled"
+
+
 def test_densities_are_rounded_below_what_codes_print_and_bands_to_less_than_a_microelectronvolt(campaign, tmp_path):
     values = np.random.default_rng(1).random(result_of(campaign).dos.values.shape)
     changed = result_of(campaign).dos
