@@ -142,6 +142,16 @@ def test_an_abort_elsewhere_is_left_alone(ended, a_request, text):
     assert owners(ended(text, errors=ABORT), a_request) == ["UnrecoverableHandler"]
 
 
+KILLERS = ("slurmstepd: error: Detected 1 oom-kill event(s)\n", "exited on signal 9 (Killed).\n")
+
+
+@pytest.mark.parametrize("words", KILLERS)
+def test_want_of_memory_in_a_diagonalization_is_no_failure_of_it(ended, a_request, words):
+    assert owners(ended(POOL_OF_BANDS, calculation="nscf", errors=LOST + words), a_request) == [
+        "UnrecoverableHandler"
+    ]
+
+
 OWNERS = {
     "": [],
     "bands": ["BandsHandler"],

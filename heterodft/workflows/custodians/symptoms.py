@@ -133,9 +133,7 @@ def _symptom(printed: PwOutput, text: str, errors: str, calculation: str) -> tup
     if printed.error:
         return _of_box(printed.error), printed.error
     if not printed.finished:
-        if _ABORTED.search(errors) and _DIAGONALIZING.search(text):
-            return "diagonalization", "stopped in the diagonalization of a pool that prints no message"
-        return _of_death(errors, relaxing=calculation in RELAXING, moved="ATOMIC_POSITIONS" in text)
+        return _of_death(text, errors, relaxing=calculation in RELAXING)
     if _STOPPED.search(text):
         return "", ""
     if printed.converged is False:
@@ -168,11 +166,13 @@ def _of_box(message: str) -> str:
     return next((kind for kind, pattern, _ in BOXES if re.search(pattern, message)), "unknown")
 
 
-def _of_death(errors: str, *, relaxing: bool, moved: bool) -> tuple[str, str]:
+def _of_death(text: str, errors: str, *, relaxing: bool) -> tuple[str, str]:
     """Return the symptom of an output that breaks off."""
     if _MEMORY.search(errors):
         return "unrecoverable", "out of memory"
-    if relaxing and moved:
+    if _ABORTED.search(errors) and not _KILLED.search(errors) and _DIAGONALIZING.search(text):
+        return "diagonalization", "stopped in the diagonalization of a pool that prints no message"
+    if relaxing and "ATOMIC_POSITIONS" in text:
         return "interrupted", "the relaxation was interrupted"
     if _KILLED.search(errors):
         return "unrecoverable", "killed from outside"
