@@ -12,8 +12,8 @@ from typing import Literal
 
 from heterodft.errors import did_you_mean
 
-__all__ = ["BOHR", "HARTREE", "KBAR", "RYDBERG", "Dimension", "Per", "parse_energy_per", "parse_quantity",
-           "quantity_pattern"]  # fmt: skip
+__all__ = ["BOHR", "HARTREE", "KBAR", "RYDBERG", "Dimension", "Per", "cutoff_in_words", "parse_energy_per",
+           "parse_quantity", "quantity_pattern"]  # fmt: skip
 
 HARTREE = 27.211386245988
 """eV."""
@@ -120,3 +120,14 @@ def parse_energy_per(value: object) -> tuple[float, Per]:
     if per.strip() not in _PER:
         raise ValueError(f"'{value}' is no energy of an atom, f.u. or cell{did_you_mean(per.strip(), _PER)}")
     return parse_quantity(energy, "energy"), _PER[per.strip()]
+
+
+def cutoff_in_words(cutoff: float, code: str) -> str:
+    """Return a cutoff (eV) in the unit that users of a code know it in.
+
+    Examples
+    --------
+    >>> cutoff_in_words(60 * RYDBERG, "espresso"), cutoff_in_words(520.0, "vasp")
+    ('60 Ry', '520 eV')
+    """
+    return f"{cutoff / RYDBERG:.0f} Ry" if code == "espresso" else f"{cutoff:.0f} eV"

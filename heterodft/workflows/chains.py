@@ -11,7 +11,7 @@ from heterodft.templates.protocols.slabs import is_slab
 from heterodft.templates.pseudopotentials import find_pseudopotentials
 from heterodft.templates.species import build_species_table
 from heterodft.templates.steps import parent_of, taken_over
-from heterodft.units import RYDBERG
+from heterodft.units import cutoff_in_words
 from heterodft.workflows.calculation import Request, canonical_structure
 from heterodft.workflows.configurations import expand
 from heterodft.workflows.state.choice import Unreached
@@ -125,17 +125,13 @@ def _doubts(built: BuiltStructure, chain: list[Request]) -> list[str]:
 def _raised_cutoffs(built: BuiltStructure, chain: list[Request]) -> list[str]:
     """Return which relaxations have a higher cutoff than the campaign gives."""
     given = any(r.settings.origin["cutoff"] in ("campaign", "structure") for r in chain)
+    raised = [r for r in chain if given and r.settings.origin["cutoff"].endswith(FREE_CELL)]
     return [
-        f"{built.name}: {request.step} changes the cell and has a cutoff of {_cutoff(request)}, for its stress; a "
-        "cutoff in the step itself is kept, and cell: fixed needs none"
-        for request in chain
-        if given and request.settings.origin["cutoff"].endswith(FREE_CELL)
+        f"{built.name}: {request.step} changes the cell and has a cutoff of "
+        f"{cutoff_in_words(request.settings.cutoff, request.code)}, for its stress; a cutoff in the step itself is "
+        "kept, and cell: fixed needs none"
+        for request in raised
     ]
-
-
-def _cutoff(request: Request) -> str:
-    cutoff = request.settings.cutoff
-    return f"{cutoff:.0f} eV" if request.code == "vasp" else f"{cutoff / RYDBERG:.0f} Ry"
 
 
 def _charge(built: BuiltStructure) -> int:

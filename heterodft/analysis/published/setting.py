@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from heterodft.analysis.energies.calculation_settings import settings_of
 from heterodft.analysis.report.caveats import is_low_cutoff, is_of_stress
-from heterodft.units import RYDBERG
+from heterodft.units import cutoff_in_words
 
 if TYPE_CHECKING:
     from heterodft.analysis.report.collect import ConfigurationReport
@@ -22,8 +22,7 @@ def settings_in_words(report: ConfigurationReport, result: Result) -> str:
     told = settings_of(result)
     words = [f"{_CODES.get(result.code, result.code)} {result.version}", str(told["xc"] or "")]
     if told["cutoff"] is not None:
-        in_rydberg = result.code == "espresso"
-        words.append(f"{told['cutoff'] / RYDBERG:.0f} Ry" if in_rydberg else f"{told['cutoff']:.0f} eV")
+        words.append(cutoff_in_words(told["cutoff"], result.code))
     mesh = told["kpoints"]
     if mesh is not None:
         words.append(f"{' × '.join(map(str, mesh)) if isinstance(mesh, list | tuple) else mesh} k-points")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.cell_stress import MOST_STRESS, stress_left
 from heterodft.analysis.state_marks import state_of
-from heterodft.units import RYDBERG
+from heterodft.units import RYDBERG, cutoff_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -96,8 +96,7 @@ def _of_settings(static: Result) -> list[str]:
     settings = body.get("settings", {})
     cutoff = settings.get("cutoff")
     if is_low_cutoff(static):
-        said = f"{cutoff:.0f} eV" if static.code == "vasp" else f"{cutoff / RYDBERG:.0f} Ry"
-        caveats.append(f"a cutoff of {said} is not converged for these elements")
+        caveats.append(f"a cutoff of {cutoff_in_words(cutoff, static.code)} is not converged for these elements")
     if static.bands is not None and len(static.bands.weights) == 1:
         caveats.append("the density rests on one k-point")
     if static.converged is False:
