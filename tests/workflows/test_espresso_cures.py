@@ -123,7 +123,7 @@ def test_a_cycle_that_is_too_short_goes_on_from_its_density_with_less_mixing(cas
     assert recorded_changes(case.folder, "pw.in")["electrons->mixing_beta"] < 0.4
 
 
-def test_an_inhomogeneous_cell_is_mixed_with_local_tf_first(case, requests):
+def test_a_cell_with_vacuum_is_mixed_with_local_tf_first(case, requests):
     request = replace(requests["NM", "static"], settings=replace(requests["NM", "static"].settings, dipole=True))
     case.write(requests["NM", "static"], {"electrons->electron_maxstep": 5})
     case.request = request

@@ -12,10 +12,11 @@ from dataclasses import replace
 import pytest
 
 from heterodft.templates.espresso_edit import read_value
+from heterodft.workflows.calculation import canonical_structure
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.custodians.diagnosis import diagnose
-from heterodft.workflows.custodians.espresso_handlers import espresso_handlers, is_inhomogeneous
+from heterodft.workflows.custodians.espresso_handlers import espresso_handlers, has_vacuum
 from heterodft.workflows.custodians.espresso_ions import BfgsHandler, CellFactorHandler, SymmetryHandler
 from heterodft.workflows.custodians.espresso_scf import DiagonalizationHandler, ScfHandler, SloshingMonitor
 from heterodft.workflows.custodians.oscillation import oscillates, still_falls
@@ -337,6 +338,15 @@ def test_a_swinging_cycle_gets_a_longer_history_of_its_mixing(ended):
     assert action["_continue"] == "scratch"
 
 
+@pytest.mark.parametrize(("beta", "expected"), [("0.2", {"electrons->mixing_beta": 0.3}), ("0.4", {})])
+@pytest.mark.parametrize("handler", [ScfHandler, SloshingMonitor])
+def test_a_swinging_cycle_with_screened_mixing_goes_back_to_plain_mixing(ended, handler, beta, expected):
+    mixing = f"mixing_beta      = {beta}\n   mixing_mode      = 'local-TF'"
+    folder = ended(not_achieved(SWINGING) + END, extra=[("mixing_beta      = 0.4", mixing)])
+    action = handler(vacuum=True).correct(str(folder))["actions"][0]["action"]
+    assert action == {"_set": {"electrons->mixing_mode": "plain"} | expected, "_continue": "scratch"}
+
+
 def test_a_running_cycle_is_stopped_only_once_it_clearly_swings(ended):
     monitor = SloshingMonitor()
     assert monitor.is_monitor
@@ -396,11 +406,13 @@ def test_symmetry_is_switched_off_only_when_allowed(ended):
     assert allowed.correct(str(folder))["actions"][0]["action"]["_set"] == {"system->nosym": True}
 
 
-def test_a_slab_and_a_very_long_cell_are_inhomogeneous_and_a_cube_is_not(a_request):
-    assert not is_inhomogeneous(a_request)
-    assert is_inhomogeneous(replace(a_request, settings=replace(a_request.settings, dipole=True)))
+def test_a_slab_has_vacuum_and_a_long_cell_full_of_atoms_has_none(a_request):
+    assert not has_vacuum(a_request)
+    assert has_vacuum(replace(a_request, settings=replace(a_request.settings, dipole=True)))
     cell = {**a_request.structure, "lattice": [[4.0, 0, 0], [0, 4.0, 0], [0, 0, 20.0]]}
-    assert is_inhomogeneous(replace(a_request, structure=cell))
+    assert has_vacuum(replace(a_request, structure=cell))
+    long = a_request.to_structure().make_supercell([1, 1, 6], in_place=False)
+    assert not has_vacuum(replace(a_request, structure=canonical_structure(long)))
 
 
 def test_by_default_no_handler_can_change_the_physics(a_request):

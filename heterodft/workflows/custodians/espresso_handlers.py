@@ -31,14 +31,12 @@ if TYPE_CHECKING:
     from heterodft.workflows.custodians.espresso_base import Action
     from heterodft.workflows.custodians.symptoms import Ending
 
-__all__ = ["MAX_ERRORS", "UnrecoverableHandler", "espresso_handlers", "is_inhomogeneous"]
+__all__ = ["MAX_ERRORS", "UnrecoverableHandler", "espresso_handlers", "has_vacuum"]
 
 MAX_ERRORS = 10
 """Corrections of one calculation in all."""
 _VACUUM = 6.0
 """Å without an atom along the third vector."""
-_LONG = 4.0
-"""Ratio of the longest to the shortest vector above which charge sloshes."""
 
 
 class UnrecoverableHandler(EspressoHandler):
@@ -69,13 +67,13 @@ def espresso_handlers(
     """
     if program_of(file) != "pw.x":
         return []
-    inhomogeneous = is_inhomogeneous(request)
+    vacuum = has_vacuum(request)
     handlers: list[ErrorHandler] = [
         UnrecoverableHandler(file),
         BandsHandler(file),
         DiagonalizationHandler(file),
-        SloshingMonitor(file, inhomogeneous),
-        ScfHandler(file, inhomogeneous, physics),
+        SloshingMonitor(file, vacuum),
+        ScfHandler(file, vacuum, physics),
         FinalScfHandler(file),
         BfgsHandler(file),
         IonStepsHandler(file),
@@ -87,11 +85,9 @@ def espresso_handlers(
     return handlers if again is None else [*handlers, again]
 
 
-def is_inhomogeneous(request: Request) -> bool:
-    """Return whether the cell of a request has vacuum or is much longer in one direction than in another."""
+def has_vacuum(request: Request) -> bool:
+    """Return whether the cell of a request has vacuum, into which charge may slosh."""
     from heterodft.templates.protocols.slabs import widest_gap
 
     structure = request.to_structure()
-    lengths = structure.lattice.abc
-    empty = widest_gap(structure)[1] * lengths[2]
-    return bool(request.settings.dipole) or empty > _VACUUM or max(lengths) > _LONG * min(lengths)
+    return bool(request.settings.dipole) or widest_gap(structure)[1] * structure.lattice.c > _VACUUM
