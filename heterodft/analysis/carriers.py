@@ -153,7 +153,7 @@ class SheetCarriers:
         if bands is None:
             raise ReaderError("the result holds no projections of its bands; read it with projections=True")
         by_site = state_parts(bands).sum(axis=4)
-        if bands.labels is not None:
+        if result.on_path:
             raise ReaderError("the k-points are a path, on which carriers cannot be counted; take those of a mesh")
         layering = layering or find_layering(result.structure)
         groups = groups_of(layering, by)

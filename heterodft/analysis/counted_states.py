@@ -68,7 +68,7 @@ def count_states(dos: ProjectedDos, result: Result) -> CountedStates:
         sums of broadened levels hold what they should.
     """
     bands, channels = result.bands, _channels(dos)
-    if bands is None or not bands.energies.size or bands.labels is not None or not has_tetrahedra(result):
+    if bands is None or not bands.energies.size or result.on_path or not has_tetrahedra(result):
         return CountedStates(dos)
     if len(channels) != len(bands.energies) or not result.fermi_levels:
         return CountedStates(dos)

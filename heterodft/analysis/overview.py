@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from heterodft.analysis.gaps import Gap, find_gap
 from heterodft.analysis.grid_results import first_of_each, holds_grids, read_grids_alone, result_of_grids
 from heterodft.analysis.layers import find_layering
+from heterodft.analysis.overview_of_steps import join_steps, told_elsewhere
 from heterodft.analysis.plain_data import plain
 from heterodft.analysis.readers import read_folder
 from heterodft.analysis.sections import SECTIONS, Source
@@ -22,29 +23,15 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pymatgen.core import Structure
 
-    from heterodft.analysis.bands import LayerBands
     from heterodft.analysis.grids import VolumeGrid
     from heterodft.analysis.layers import Layering
     from heterodft.analysis.result import Result
 
 __all__ = ["FolderOverview"]
 
-_BY_ANY_STEP = ("moments", "charges", "defect")
-"""Quantities that two steps tell in two ways, in spheres and by Löwdin, or with a density of states."""
-_OTHER_CELLS = ("relax", "response", "shift")
-"""How steps begin whose gap is that of another cell or potential, or that of the static step once more."""
 _NOTHING = 1e-9
-_SEE = "see step"
 _MOST_RUNS = 20
 """Looked for below a folder that is none itself."""
-_ELSEWHERE = {
-    "moments": ("static", "relax", "dos"),
-    "charges": ("static", "relax", "dos"),
-    "density of states": ("dos",),
-    "band edges": ("dos",),
-    "sheet carriers": ("dos",),
-}
-"""The steps that tell a quantity, the best one first."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -129,13 +116,14 @@ class FolderOverview:
             grids, alone = _grids_instead(folder, error), True
             result = result_of_grids(folder, grids)
         else:
-            if result.step == "bands" or _is_path(result):  # a path is drawn by layer
+            if result.step == "bands" or result.on_path:  # a path is drawn by layer
                 result = read_folder(folder, projections=True)
             grids = _grids_of(folder, missing)
         overview = cls.from_result(result, folder=folder, grids=grids, grids_alone=alone, **options)
         beside = find_steps_beside(folder)
         said = {
-            words: _elsewhere(words, reason, beside) for words, reason in (missing | dict(overview.missing)).items()
+            words: told_elsewhere(words, reason, beside)
+            for words, reason in (missing | dict(overview.missing)).items()
         }
         return replace(overview, missing=said, beside=beside)
 
@@ -347,12 +335,6 @@ def _runs_below(folder: Path) -> list[str]:
     return found
 
 
-def _elsewhere(words: str, reason: str, beside: Mapping[str, Path]) -> str:
-    """Return where a quantity is that another step of the same configuration tells, else the reason."""
-    step = next((step for step in _ELSEWHERE.get(words, ()) if step in beside), None)
-    return reason if step is None else f"{_SEE} '{step}' beside it"
-
-
 def _shift_note(result: Result) -> list[str]:
     """Say that numbers are those of a cell with a shifted potential, of a step of linear response."""
     shift = (result.request.get("request") or {}).get("shift")
@@ -365,9 +347,6 @@ def _shift_note(result: Result) -> list[str]:
 
 def _read_steps(folder: Path, paths: Mapping[str, Path], options: dict[str, Any]) -> FolderOverview:
     """Read the steps of a configuration into one overview.
-
-    What two steps tell is that of the first, energy and moments those of the static step. Every further k-point can
-    only narrow a gap, so that it is the smallest that a mesh or a path tells.
 
     Raises
     ------
@@ -383,73 +362,7 @@ def _read_steps(folder: Path, paths: Mapping[str, Path], options: dict[str, Any]
             problems[f"step '{step}'"] = str(error)
     if not read:
         raise ReaderError(f"{folder}: no step can be read: {next(iter(problems.values()))}")
-    main = next((one for one in read.values() if one.result.energy is not None), next(iter(read.values())))
-    quantities, columns = dict(main.quantities), dict(main.columns)
-    labels = [group.label for group in main.source.groups]
-    for step, one in read.items():
-        for name, quantity in one.quantities.items() if one is not main else ():
-            told_anew = name in _BY_ANY_STEP and name in quantities and bool(one.result.sites)
-            place = f"{name}-{step}" if told_anew else name
-            quantities.setdefault(place, quantity)
-        if [group.label for group in one.source.groups] == labels:
-            columns |= {name: values for name, values in one.columns.items() if name not in columns}
-    densest = _densest(read, main)
-    if "bands" in quantities and not _is_path(densest.result):
-        quantities["bands"] = _bands_from(densest, read)
-    return replace(
-        main,
-        folder=folder,
-        gap=_narrowest(read, main),
-        quantities=quantities,
-        columns=columns,
-        missing=_missing_in_all(list(read.values()), quantities) | problems,
-        steps=read,
-        beside={},
-    )
-
-
-def _densest(read: Mapping[str, FolderOverview], main: FolderOverview) -> FolderOverview:
-    """Return the step with a gap from the most k-points of a mesh."""
-    on_mesh = [(one.gap.kpoints, one) for one in read.values() if one.gap is not None and not _is_path(one.result)]
-    return max(on_mesh, key=lambda pair: pair[0], default=(0, main))[1]
-
-
-def _narrowest(read: Mapping[str, FolderOverview], main: FolderOverview) -> Gap | None:
-    """Return the smallest gap of the relaxed cell's steps, of equal ones that of the densest mesh."""
-    told = [one for step, one in read.items() if one.gap is not None and not step.startswith(_OTHER_CELLS)]
-    found = [(one.gap.value, _is_path(one.result), -one.gap.kpoints, i) for i, one in enumerate(told) if one.gap]
-    return told[min(found)[3]].gap if found else main.gap
-
-
-def _bands_from(densest: FolderOverview, read: Mapping[str, FolderOverview]) -> LayerBands:
-    """Return the bands along the path from the Fermi level or the middle of the gap of a mesh."""
-    from heterodft.analysis.bands import LayerBands
-    from heterodft.analysis.pdos import reference_energy
-
-    own = next(one for one in read.values() if "bands" in one.quantities)
-    return LayerBands.from_result(
-        own.result, by=own.source.by, layering=own.source.layering, reference=reference_energy(densest.result)
-    )
-
-
-def _missing_in_all(overviews: Sequence[FolderOverview], made: Mapping[str, Any]) -> dict[str, str]:
-    """Return what no step tells, with the reason of the step that is meant to."""
-    words = {
-        section.words + name.removeprefix(section.name).replace("-", " ", 1)
-        for section in SECTIONS
-        for name in made
-        if name.startswith(section.name)
-    }
-    found: dict[str, str] = {}
-    for overview in overviews:
-        for word, reason in overview.missing.items():
-            if word not in words and (word not in found or found[word].startswith(_SEE)):
-                found[word] = reason
-    return found
-
-
-def _is_path(result: Result) -> bool:
-    return result.bands is not None and result.bands.labels is not None
+    return join_steps(folder, read, problems)
 
 
 def _layering(result: Result, layers: str | None, axis: str | None, missing: dict[str, str]) -> Layering | None:

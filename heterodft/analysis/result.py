@@ -282,6 +282,11 @@ class Result:
         return self.spent.get("cpu_seconds", self.cpu_seconds)
 
     @property
+    def on_path(self) -> bool:
+        """Whether the k-points of the bands lie on a path, not on a mesh."""
+        return self.bands is not None and self.bands.labels is not None
+
+    @property
     def id(self) -> str | None:
         """Identity of the calculation, None for a folder of others."""
         return self.request.get("id")

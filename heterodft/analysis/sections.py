@@ -179,10 +179,6 @@ def _window_columns(layer_dos: Any, source: Source) -> Mapping[str, Sequence[flo
     return {f"{name}, up": electrons[:, 0].tolist(), f"{name}, down": electrons[:, 1].tolist()}
 
 
-def _has_path(result: Result) -> bool:
-    return result.bands is not None and result.bands.labels is not None
-
-
 def is_plain_metal(result: Result) -> bool:
     """Whether a run without spin has states at the Fermi level, which a moment might lower."""
     from heterodft.analysis.gaps import find_gap
@@ -360,6 +356,6 @@ SECTIONS: tuple[Section, ...] = (
     Section("average", "averages of grids", _averages, _average_columns),
     Section("slabs", "densities integrated over layers", _slabs, _slab_columns),
     Section("slice", "slice", _slices),
-    Section("bands", "bands along the path", _by_layer("bands", "LayerBands", applies=_has_path)),
+    Section("bands", "bands along the path", _by_layer("bands", "LayerBands", applies=lambda result: result.on_path)),
 )
 """In the order they are shown."""

@@ -11,7 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from heterodft.errors import CampaignError, did_you_mean
 from heterodft.structures.defect_sites import PLACES
 from heterodft.templates.steps import NEED_A_STATIC_STEP
-from heterodft.workflows.campaign import Campaign, StepSpec, place_in_file
+from heterodft.workflows.campaign import Campaign, place_in_file
 from heterodft.workflows.mistakes import in_words
 from heterodft.workflows.published_spec import PublishedSpec
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
+
+    from heterodft.workflows.method_spec import StepSpec
 
 __all__ = ["load_campaign", "load_published"]
 

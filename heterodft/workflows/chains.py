@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from heterodft.templates.protocols import StepSettings
     from heterodft.templates.steps import StepName
     from heterodft.workflows.built_structures import BuiltStructure
-    from heterodft.workflows.campaign import Campaign, NumbersSpec
+    from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.configurations import Configuration
+    from heterodft.workflows.method_spec import NumbersSpec
 
 __all__ = ["build_chain", "campaign_chains"]
 

@@ -10,7 +10,7 @@ from heterodft.templates.espresso import program_version, write_espresso
 from heterodft.templates.potcars import find_potcars
 from heterodft.templates.pseudopotentials import find_pseudopotentials
 from heterodft.templates.vasp import write_vasp
-from heterodft.workflows.campaign import RawSettings
+from heterodft.workflows.method_spec import RawSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -164,7 +164,7 @@ def _of_outputs(result: Result) -> dict[str, Any]:
 
 def _holds_gamma(result: Result) -> bool | None:
     """Whether Γ is among the k-points: of even meshes, that of Monkhorst and Pack leaves it out."""
-    if result.bands is None or result.bands.labels is not None:
+    if result.bands is None or result.on_path:
         return None
     points = np.asarray(result.bands.kpoints)
     return bool((np.abs(points - np.round(points)).max(axis=1, initial=0.0) < _ROUNDED).any())

@@ -13,11 +13,11 @@ from heterodft.errors import CampaignError, did_you_mean
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import RYDBERG
 from heterodft.workflows.built_structures import build_structures
-from heterodft.workflows.campaign import Campaign, Cutoffs, NumbersSpec, RawSettings
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.convergence_spec import for_kind
 from heterodft.workflows.drivers.driver import Point
 from heterodft.workflows.drivers.variants import as_variant
+from heterodft.workflows.method_spec import Cutoffs, NumbersSpec, RawSettings
 from heterodft.workflows.mistakes import in_words
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from heterodft.workflows.calculation import Request
-    from heterodft.workflows.campaign import StepSpec
+    from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.convergence_spec import ConvergenceSpec
     from heterodft.workflows.drivers.driver import Chain
+    from heterodft.workflows.method_spec import StepSpec
     from heterodft.workflows.structure_spec import BlockSpec, StackSpec
 
 __all__ = ["Range", "campaign_at", "compared", "find_range", "label_of", "wanted_spec"]

@@ -14,12 +14,12 @@ import numpy as np
 from heterodft.errors import InputError, did_you_mean
 from heterodft.templates.hubbard import known_shells, parse_hubbard
 from heterodft.workflows.built_structures import build_structures
-from heterodft.workflows.campaign import NumbersSpec, StepSpec
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.drivers.driver import Decision, Driver, Point
 from heterodft.workflows.drivers.response_course import follow
 from heterodft.workflows.drivers.response_summary import summarize
 from heterodft.workflows.drivers.variants import as_variant, rebuilt, start_from
+from heterodft.workflows.method_spec import NumbersSpec, StepSpec
 
 if TYPE_CHECKING:
     from pathlib import Path

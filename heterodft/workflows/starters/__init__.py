@@ -17,10 +17,11 @@ from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
 from heterodft.errors import CampaignError, did_you_mean
-from heterodft.workflows.campaign import Campaign, MethodSpec, StructureSpec
+from heterodft.workflows.campaign import Campaign, StructureSpec
 from heterodft.workflows.campaign_schema import SCHEMA_NAME
 from heterodft.workflows.converge_spec import ConvergeSpec
 from heterodft.workflows.magnetism_spec import MagnetismSpec
+from heterodft.workflows.method_spec import MethodSpec
 from heterodft.workflows.structure_spec import MaterialSpec
 
 if TYPE_CHECKING:
