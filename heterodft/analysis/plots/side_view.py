@@ -27,6 +27,8 @@ _OBLIQUE = (0.16, 0.12)
 """Shift to the right and upwards for each Å of depth."""
 _INCHES_PER_ANGSTROM, _PAGE_HEIGHT = 0.4, 8.8
 """Å as drawn where there is room, and inches."""
+_FONT, _LAYER_FONT = 9, 8
+"""Points; the names are read beside a page's text of 15 pixels, unlike those of a diagram."""
 
 
 def draw_side_view(structure: Structure, layering: Layering | None = None) -> Figure:
@@ -72,7 +74,7 @@ def draw_side_view(structure: Structure, layering: Layering | None = None) -> Fi
 def _label_inches(planes: Sequence[AtomicPlane]) -> tuple[float, float]:
     """Return the width of the two columns of names beside the cell."""
     formula, layer = (max(len(getattr(plane, name)) for plane in planes) for name in ("formula", "layer"))
-    return 0.08 + 0.062 * formula, 0.08 + 0.062 * layer
+    return 0.08 + 0.080 * formula, 0.08 + 0.074 * layer
 
 
 def _name_planes(
@@ -82,12 +84,12 @@ def _name_planes(
     period = planes[-1].top - planes[0].bottom
     heights = [_inside(plane.height, period) for plane in planes]
     room = min(np.diff(sorted(heights)), default=np.inf) * points
-    for plane, height in zip(planes, heights, strict=True) if room >= SMALL else ():
-        axis.text(places[0], height, pretty(plane.formula), va="center", fontsize=7)
+    for plane, height in zip(planes, heights, strict=True) if room >= _FONT else ():
+        axis.text(places[0], height, pretty(plane.formula), va="center", fontsize=_FONT)
     for layer in dict.fromkeys(plane.layer for plane in planes):
         height = _inside(float(np.mean([plane.height for plane in planes if plane.layer == layer])), period)
         dark = tuple(0.75 * part for part in to_rgb(colors[layer]))
-        axis.text(places[1], height, pretty(layer), va="center", fontsize=SMALL, color=dark)
+        axis.text(places[1], height, pretty(layer), va="center", fontsize=_LAYER_FONT, color=dark)
 
 
 def _projected_cell(structure: Structure) -> NDArray[np.float64]:
@@ -124,7 +126,7 @@ def _draw_vacancy(axis: Axes, structure: Structure, edges: NDArray[np.float64]) 
     for point in _images(place, edges):
         circle = Circle(point, 0.36, facecolor="white", linestyle="--", edgecolor="#c00000", zorder=4)
         axis.add_patch(circle)
-        axis.text(*point, "V", ha="center", va="center", fontsize=7, color="#c00000", zorder=5)
+        axis.text(*point, "V", ha="center", va="center", fontsize=_FONT, color="#c00000", zorder=5)
 
 
 def _images(fractional: NDArray[np.float64], edges: NDArray[np.float64]) -> list[tuple[float, float]]:
