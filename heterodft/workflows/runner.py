@@ -17,6 +17,7 @@ from heterodft.errors import CalculationError, HeterodftError, InterruptedCalcul
 from heterodft.files import write_json
 from heterodft.workflows import run_espresso, run_vasp
 from heterodft.workflows.calculation import FAILURE_FILE, finished_id, read_request
+from heterodft.workflows.custodians.corrections import corrected_so_far
 from heterodft.workflows.custodians.spent import spent_in
 from heterodft.workflows.disk import clean, enough_space
 from heterodft.workflows.processes import exclusive, refuse_cancelled
@@ -84,7 +85,8 @@ def run_calculation(folder: Path, identity: str, settings: Settings) -> Result:
         _write_failure(folder, "interrupted; it will be run again", interrupted=True)
         raise
     except InterruptedCalculation as stop:
-        _write_failure(folder, str(stop), interrupted=True)
+        so_far = corrected_so_far(folder)  # a cycle that never converged is ended by its user or its walltime
+        _write_failure(folder, f"{stop}{so_far and f' ({so_far})'}", interrupted=True)
         raise
     except HeterodftError as error:
         _write_failure(folder, str(error), interrupted=False)

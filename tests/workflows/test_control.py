@@ -11,7 +11,7 @@ import mongomock
 import pytest
 from fireworks import Firework, FWAction, FWorker, ScriptTask
 
-from heterodft.errors import QueueError
+from heterodft.errors import CancelledCalculation, QueueError
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import build_chain
 from heterodft.workflows.configurations import expand
@@ -23,7 +23,8 @@ from heterodft.workflows.queue.reconciliation import reconcile
 from heterodft.workflows.queue.running import read_running
 from heterodft.workflows.queue.selection import select
 from heterodft.workflows.queue.submission import submit
-from heterodft.workflows.queue.summary import read_queue
+from heterodft.workflows.queue.summary import failure_reason, read_queue
+from heterodft.workflows.runner import run_calculation
 from heterodft.workflows.settings_file import load_settings
 
 FM = "tiny/bulk/FM/Ti-3d-4eV"
@@ -98,6 +99,17 @@ def test_a_running_one_is_told_and_what_its_worker_reports_does_not_bring_it_bac
     reconcile(launchpad, settings)
     assert states(settings)[path] == "cancelled"
     assert launchpad.checkout_fw(FWorker("other"), ".")[0].name != path
+
+
+def test_a_cancelled_one_says_what_was_in_vain_until_then(settings):
+    folder = settings.runs / FM / "static"
+    vain = {"errors": ["the SCF cycle oscillates"], "actions": [{"dict": "pw.in", "action": {"_set": {}}}]}
+    (folder / "custodian.json").write_text(json.dumps([{"job": {"file": "pw.in"}, "corrections": [vain] * 3}]))
+    (folder / CANCEL_FILE).touch()
+    with pytest.raises(CancelledCalculation):
+        run_calculation(folder, ids(settings, f"{FM}/static")[0], settings)
+    reason = failure_reason(folder)
+    assert reason.endswith("goes on with it (corrected 3 times until then: the SCF cycle oscillates)")
 
 
 def test_a_cancelled_one_that_ended_first_is_done_when_it_is_put_back(settings):

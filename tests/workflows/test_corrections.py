@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from heterodft.templates.espresso_edit import edit_namelists, read_value
 from heterodft.workflows.custodians.corrections import (
     apply_actions,
+    corrected_so_far,
     corrections_of,
     read_corrections,
     recorded_changes,
@@ -194,8 +195,18 @@ def test_earlier_changes_are_kept_and_what_told_a_run_where_to_start_is_not(fold
     assert len(read_corrections(folder)) == 3
 
 
+def test_what_an_unfinished_calculation_was_corrected_for_is_told_once(folder):
+    more = {"_set": {"electrons->electron_maxstep": 200}}
+    log(folder, entry(more), entry(errors=("no cure",)))
+    assert corrected_so_far(folder) == "corrected once until then: SCF not converged"
+    log(folder, entry(more), entry(more, errors=("the SCF cycle oscillates",)), entry(more))
+    words = "corrected 3 times until then: SCF not converged, the SCF cycle oscillates"
+    assert corrected_so_far(folder) == words
+
+
 def test_a_folder_without_a_history_has_no_corrections(tmp_path):
     assert corrections_of(tmp_path) == []
+    assert corrected_so_far(tmp_path) == ""
     assert recorded_changes(tmp_path, "pw.in") == {}
     (tmp_path / "custodian.json").write_text('[{"job"')
     assert corrections_of(tmp_path) == []

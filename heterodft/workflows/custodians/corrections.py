@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Correction", "apply_actions", "corrections_of", "read_corrections", "recorded_changes"]
+__all__ = [
+    "Correction",
+    "apply_actions",
+    "corrected_so_far",
+    "corrections_of",
+    "read_corrections",
+    "recorded_changes",
+]
 
 _MODE, _DENSITY, _WAVEFUNCTIONS = "control->restart_mode", "electrons->startingpot", "electrons->startingwfc"
 RUN_CONTROL = (_MODE, _DENSITY, _WAVEFUNCTIONS, "control->max_seconds", "control->calculation")
@@ -111,6 +118,13 @@ def read_corrections(folder: Path) -> list[Correction]:
 def corrections_of(folder: Path) -> list[dict[str, Any]]:
     """Return the corrections of a folder as plain data, for its result."""
     return [correction.to_dict() for correction in read_corrections(folder)]
+
+
+def corrected_so_far(folder: Path) -> str:
+    """Return how often a calculation that is not finished was corrected, and why; empty where it was not."""
+    found = read_corrections(folder)
+    why = ", ".join(dict.fromkeys(error for correction in found for error in correction.errors))
+    return f"corrected {'once' if len(found) == 1 else f'{len(found)} times'} until then: {why}" if found else ""
 
 
 def recorded_changes(folder: Path, file: str) -> dict[str, Any]:
