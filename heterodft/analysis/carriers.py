@@ -39,7 +39,9 @@ __all__ = ["SheetCarriers"]
 
 _ANGSTROM2_PER_CM2 = 1e16
 _LEAST_GAP = 0.3
-"""eV; narrower gaps of a density of states are not taken for that of the material."""
+"""eV; narrower gaps of a density of states are not taken for that of the material,"""
+_NARROW_GAP = 0.05
+"""but where a layer has none: fields may shift the filled levels of a donor until they almost touch valence bands."""
 _REACH = 3.0
 """eV between the Fermi level and the gap at most."""
 
@@ -124,7 +126,7 @@ class SheetCarriers:
             edges,
             "density of states",
             gap,
-            dos.notes,
+            (*dos.notes, *([f"carriers are counted from the gap {gap}"] if "narrow" in gap else [])),
         )
 
     @classmethod
@@ -292,9 +294,22 @@ def _edges(dos: LayerDos, edge: float | None) -> tuple[NDArray[np.float64], str]
     try:
         low, high = nearest_gap(dos, width=_LEAST_GAP, reach=_REACH)
     except ReaderError:
-        own = [sum(nearest_gap(dos, i, width=_LEAST_GAP, reach=_REACH)) / 2 for i in range(count)]
+        try:
+            own = [sum(nearest_gap(dos, i, width=_LEAST_GAP, reach=_REACH)) / 2 for i in range(count)]
+        except ReaderError as no_gap:
+            return _narrow_edges(dos, no_gap)
         return np.array(own), "of each layer, the cell has none"
     return np.full(count, (low + high) / 2), f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level"
+
+
+def _narrow_edges(dos: LayerDos, no_gap: ReaderError) -> tuple[NDArray[np.float64], str]:
+    """Return the middle of a narrow gap of the cell for each group; where there is none, that no wide one is."""
+    try:
+        low, high = nearest_gap(dos, width=_NARROW_GAP, reach=_REACH)
+    except ReaderError:
+        raise no_gap from None
+    where = f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level, so narrow that it may lie inside the"
+    return np.full(len(dos.groups), (low + high) / 2), f"{where} conduction bands"
 
 
 def _count(dos: LayerDos, density: NDArray[np.float64], edge: float) -> tuple[float, float]:

@@ -86,6 +86,21 @@ def test_where_the_gap_closes_by_a_shift_each_layer_has_its_own():
     np.testing.assert_allclose(found.edges, [-1.5, -1.3, 0.5, 1.2], atol=0.02)
 
 
+def test_a_donor_that_almost_touches_the_valence_bands_and_spreads_over_all_layers_is_counted():
+    """Its tails close the gap of each layer; between it and the valence bands a tenth of an eV is empty."""
+    values = layered.empty(spins=1)
+    tails = (1.0, 0.2, 0.05, 0.05)
+    for layer, part in zip(LAYERS, tails, strict=True):
+        site = layered.sites_of(layer)[0]
+        values[site, P, 0] = layered.box(-4.0, -0.6, 18.0)
+        values[site, D, 0] = layered.box(-0.5, 4.0, 9.0 * part)
+    found = SheetCarriers.from_result(layered.make(values))
+    assert found.gap.startswith("of the cell, -0.59 to -0.51 eV")
+    assert found.gap.endswith("it may lie inside the conduction bands")
+    assert found.notes[-1].startswith("carriers are counted from the gap of the cell")
+    np.testing.assert_allclose(found.electrons, tails, atol=1e-6)
+
+
 def test_an_insulator_has_no_carriers():
     made = layered.make(gas([1, 1, 1, 1]).dos.values, bands=layered.two_level_bands(-3.0, 2.0), electrons=2.0)
     found = SheetCarriers.from_result(made)
