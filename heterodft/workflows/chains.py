@@ -234,7 +234,7 @@ def _about(
         "moments": configuration.sources,
         "hubbard": configuration.hubbard_label,
         "protocol": _protocol(campaign, built),
-        "origin": settings.origin,
+        "origin": settings.origin | {"hubbard": "campaign" if built.spec.hubbard is None else "structure"},
         "parent_folder": f"../{parent.step}" if parent else None,
         "defect": built.structure.properties.get("defect"),
         "strain": built.structure.properties.get("strain", {}),

@@ -124,17 +124,19 @@ def test_what_is_only_waiting_is_not_called_a_failure(page):
 def test_settings_tell_the_origin_of_raw_forced_u_and_moments(tmp_path):
     folder = Campaign(tmp_path / "demo").request("sl", "static")
     data = read_json(folder / "request.json")
-    data["about"] |= {"origin": {"raw": "structure", "forced": "step", "shift_mesh": "protocol fast"},
+    data["about"] |= {"origin": {"raw": "structure", "raw: conv_thr_init": "campaign", "forced": "step",
+                                 "shift_mesh": "protocol fast", "hubbard": "structure"},
                       "moments": {"Ti": "1 (species)", "Fe": "3 (layer), 4 (default)"}}  # fmt: skip
-    data["request"]["settings"] |= {"raw": {"mixing_ndim": 12}, "forced": {"nspin": 1}}
+    data["request"]["settings"] |= {"raw": {"mixing_ndim": 12, "conv_thr_init": 0.1}, "forced": {"nspin": 1}}
     data["request"]["hubbard"] = [["Ti", "3d", 4.0, {"j": 0.5, "layers": [["SrTiO3:1", 2.0]]}]]
     write_json(folder / "request.json", data)
     rows = [row[:3] for row in settings_table(read_runs([folder])).rows]
     for row in (
         ["raw: mixing_ndim", "12", "structure"],
+        ["raw: conv_thr_init", "0.1", "campaign"],
         ["forced: nspin", "1", "step"],
-        ["U Ti-3d", "4 eV, J 0.5 eV", "campaign"],
-        ["U Ti-3d in SrTiO3:1", "2 eV", "campaign, by layer"],
+        ["U Ti-3d", "4 eV, J 0.5 eV", "structure"],
+        ["U Ti-3d in SrTiO3:1", "2 eV", "structure, by layer"],
         ["moment Ti", "1 μB", "species"],
         ["moment Fe", "3 (layer), 4 (default) μB", "–"],
         ["shift", "1 × 1 × 0", "protocol fast"],

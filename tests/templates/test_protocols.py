@@ -202,6 +202,8 @@ def test_raw_settings_of_a_step_are_added_to_those_of_the_campaign():
         overrides={"raw": {"nosym": True}},
     )
     assert found.raw == {"mixing_mode": "local-TF", "nosym": True}
+    origin = {key: source for key, source in found.origin.items() if key.startswith("raw: ")}
+    assert origin == {"raw: mixing_mode": "campaign", "raw: nosym": "step"}
 
 
 def test_an_unknown_protocol_is_told_with_a_near_match():

@@ -46,25 +46,26 @@ def _of_run(run: Run) -> Iterator[tuple[str, str, str]]:
             continue
         source = _XC_FROM if key == "xc" else str(origin.get(key) or origin.get(_FOLLOWS.get(key, "")) or "")
         if key in ("raw", "forced") and isinstance(value, dict):
-            yield from ((f"{key}: {name}", str(one), source) for name, one in value.items())
+            for name, one in value.items():
+                yield f"{key}: {name}", str(one), str(origin.get(f"{key}: {name}") or source)
         else:
             yield key, _shown(key, value), source
     for entry in run.request.get("hubbard") or ():
-        yield from _of_shell(entry)
+        yield from _of_shell(entry, str(origin.get("hubbard") or "campaign"))
     for element, sizes in (run.about.get("moments") or {}).items():
         size, _, source = str(sizes).removesuffix(")").partition(" (")
         one = "," not in str(sizes)  # else several sizes, each with its own source
         yield f"moment {element}", f"{size if one else sizes} μB", source if one else "–"
 
 
-def _of_shell(entry: Sequence[Any]) -> Iterator[tuple[str, str, str]]:
+def _of_shell(entry: Sequence[Any], source: str) -> Iterator[tuple[str, str, str]]:
     element, shell, value, *rest = entry
     more = rest[0] if rest else {}
     name = f"U {element}-{shell}"
     told = f"{value:g} eV" + (f", J {more['j']:g} eV" if "j" in more else "")
-    yield name, told, "campaign"
+    yield name, told, source
     for layer, own in more.get("layers", ()):
-        yield f"{name} in {layer}", f"{own:g} eV", "campaign, by layer"
+        yield f"{name} in {layer}", f"{own:g} eV", f"{source}, by layer"
 
 
 def _shown(key: str, value: Any) -> str:

@@ -179,14 +179,14 @@ def _check_dipole(structure: Structure, changes: dict[str, Any], source: str) ->
 
 
 def _override(values: dict[str, Any], origin: dict[str, str], changes: dict[str, Any], source: str) -> None:
-    """Let a source win. What depends on a changed value falls with it; raw settings are added."""
+    """Let a source win. What depends on a changed value falls with it; raw settings are added, each with its own."""
     for key, dependent in (("kspacing", "kpoints"), ("cutoff", "density_cutoff")):
         if key in changes:
             values.pop(dependent, None)
             origin.pop(dependent, None)
     together = {key: values.get(key, {}) | changes[key] for key in ("raw", "forced") if key in changes}
     values |= changes | together
-    origin |= dict.fromkeys(changes, source)
+    origin |= dict.fromkeys(changes, source) | {f"{key}: {name}": source for key in together for name in changes[key]}
 
 
 def _denser_for_dos(structure: Structure, given: dict[str, Any], kspacing: float) -> dict[str, Any]:

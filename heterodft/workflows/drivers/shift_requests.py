@@ -179,9 +179,11 @@ def _ground_state(campaign: Campaign, chain: Sequence[Request], shells: Mapping[
 
 def _tightened(request: Request) -> Request:
     tolerance = min(request.settings.scf_tolerance, _TIGHT[request.code])
-    origin = request.settings.origin | {"scf_tolerance": "linear response"}
-    about = request.about | {"origin": origin}
-    return replace(request, settings=replace(request.settings, scf_tolerance=tolerance, origin=origin), about=about)
+    source = {"scf_tolerance": "linear response"}
+    settings = replace(request.settings, scf_tolerance=tolerance, origin=request.settings.origin | source)
+    return replace(
+        request, settings=settings, about=request.about | {"origin": request.about.get("origin", {}) | source}
+    )
 
 
 def shift_requests(static: Request, sites: Iterable[int], shifts: Sequence[float]) -> tuple[Request, ...]:
