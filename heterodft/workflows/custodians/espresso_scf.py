@@ -27,8 +27,8 @@ _FILLED = 0.005
 """Occupation of the highest band above which electrons are missing a place; AiiDA's."""
 _LEAST_BETA, _MOST_NDIM = 0.05, 16
 _PLAIN_BETA = 0.3
-"""With it, and plain mixing, pw.x 6.7 converged (KTaO3)4/(CaZrO3)1 in 21 iterations, and with a vacancy in some 30;
-with local-TF in 45, and never (0.2, 0.1, 0.05). Less is slower: 0.2 had not converged it after 30.
+"""With it, and plain mixing, pw.x 6.7 converged (KTaO3)4/(CaZrO3)1 in 22 iterations, and with a vacancy in 21 and 32;
+with local-TF in 45, 33 and never. Less is slower. See docs/decisions/0019-mixing-of-superlattices.md.
 """
 
 
