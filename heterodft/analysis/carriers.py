@@ -42,6 +42,7 @@ _LEAST_GAP = 0.3
 """eV; narrower gaps of a density of states are not taken for that of the material,"""
 _NARROW_GAP = 0.05
 """but where a layer has none: fields may shift the filled levels of a donor until they almost touch valence bands."""
+_DOUBT = "so narrow that it may lie inside the conduction bands"
 _REACH = 3.0
 """eV between the Fermi level and the gap at most."""
 
@@ -126,7 +127,7 @@ class SheetCarriers:
             edges,
             "density of states",
             gap,
-            (*dos.notes, *([f"carriers are counted from the gap {gap}"] if "narrow" in gap else [])),
+            (*dos.notes, *([f"carriers are counted from the gap {gap}"] if gap.endswith(_DOUBT) else [])),
         )
 
     @classmethod
@@ -308,8 +309,8 @@ def _narrow_edges(dos: LayerDos, no_gap: ReaderError) -> tuple[NDArray[np.float6
         low, high = nearest_gap(dos, width=_NARROW_GAP, reach=_REACH)
     except ReaderError:
         raise no_gap from None
-    where = f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level, so narrow that it may lie inside the"
-    return np.full(len(dos.groups), (low + high) / 2), f"{where} conduction bands"
+    where = f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level"
+    return np.full(len(dos.groups), (low + high) / 2), f"{where}, {_DOUBT}"
 
 
 def _count(dos: LayerDos, density: NDArray[np.float64], edge: float) -> tuple[float, float]:
