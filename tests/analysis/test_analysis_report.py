@@ -271,9 +271,9 @@ def test_no_two_elements_of_the_page_have_the_same_id(written):
 def test_tables_are_written_as_csv(written):
     summary = table(written.with_name("summary.csv"))
     assert list(summary[0]) == [
-        "configuration", "label", "energy_eV", "relative_energy_eV", "moment_muB", "absolute_moment_muB", "gap_eV",
-        "metal", "state", "converged", "state_reached", "energy_meV_per_formula_unit", "energy_meV_per_magnetic_ion",
-        "energy_reference", "not_comparable", "gap_on_path_eV", "marks",
+        "configuration", "structure", "order", "hubbard", "label", "energy_eV", "relative_energy_eV", "moment_muB",
+        "absolute_moment_muB", "gap_eV", "metal", "state", "converged", "state_reached", "energy_meV_per_formula_unit",
+        "energy_meV_per_magnetic_ion", "energy_reference", "not_comparable", "gap_on_path_eV", "marks",
     ]  # fmt: skip
     assert [row["configuration"] for row in summary] == ORDER
     assert [summary[0][key] for key in ("energy_eV", "gap_eV", "metal", "converged")] == [
@@ -282,10 +282,11 @@ def test_tables_are_written_as_csv(written):
         "False",
         "True",
     ]
-    assert set(summary[2].values()) == {"demo/z/FM/Ti-3d-4eV", "pristine", "", "failed"}
+    assert set(summary[2].values()) == {"demo/z/FM/Ti-3d-4eV", "z", "FM", "Ti-3d-4eV", "pristine", "", "failed"}
     layers = table(written.with_name("layers.csv"))
     assert list(layers[0]) == [
-        "configuration", "marks", "layer", "plane", "formula", "method", "moment_muB", "charge_electrons",
+        "configuration", "structure", "order", "hubbard", "marks", "layer", "plane", "formula", "method",
+        "moment_muB", "charge_electrons",
         "electrons_up_window", "electrons_down_window", "moment_sphere_muB", "moment_lowdin_muB", "moment_slab_muB",
         "valence_edge_up_eV", "valence_edge_down_eV", "conduction_edge_up_eV", "conduction_edge_down_eV",
         "electrons_per_cm2", "holes_per_cm2", "eg_polarization", "stoner_product", "charge_against_bulk_electrons",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compared", "dos_frame", "layers_csv", "site_frame", "summary_csv"]
 
+_WHICH = ("configuration", "structure", "order", "hubbard")
+"""What tells configurations apart, to select and to pivot by."""
 _LAYER_COLUMNS = {
     "method": "kind",
     "moment_muB": "moment",
@@ -52,7 +54,7 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def summary_csv(reports: Sequence[ConfigurationReport]) -> str:
     """Return one row a configuration."""
     header = [
-        "configuration", "label", "energy_eV", "relative_energy_eV", "moment_muB", "absolute_moment_muB", "gap_eV",
+        *_WHICH, "label", "energy_eV", "relative_energy_eV", "moment_muB", "absolute_moment_muB", "gap_eV",
         "metal", "state", "converged", "state_reached", "energy_meV_per_formula_unit", "energy_meV_per_magnetic_ion",
         "energy_reference", "not_comparable", "gap_on_path_eV", "marks",
     ]  # fmt: skip
@@ -60,13 +62,17 @@ def summary_csv(reports: Sequence[ConfigurationReport]) -> str:
         header,
         [
             [
-                r.path, r.label, r.energy, r.relative_energy, r.moment, r.absolute_moment,
+                *_which(r), r.label, r.energy, r.relative_energy, r.moment, r.absolute_moment,
                 None if r.gap is None else r.gap.value, None if r.gap is None else r.gap.metal, r.state,
                 None if r.static is None else r.static.converged, *_ranked(r),
             ]
             for r in reports
         ],
     )  # fmt: skip
+
+
+def _which(report: ConfigurationReport) -> tuple[str, ...]:
+    return report.path, report.name, report.order, report.setting
 
 
 def _ranked(report: ConfigurationReport) -> tuple[Any, ...]:
@@ -80,10 +86,10 @@ def _ranked(report: ConfigurationReport) -> tuple[Any, ...]:
 def layers_csv(reports: Sequence[ConfigurationReport]) -> str:
     """Return one row a plane of every configuration."""
     return _csv(
-        ["configuration", "marks", "layer", "plane", "formula", *_LAYER_COLUMNS],
+        [*_WHICH, "marks", "layer", "plane", "formula", *_LAYER_COLUMNS],
         [
             [
-                r.path,
+                *_which(r),
                 ", ".join(r.marks),
                 row.layer,
                 row.plane,
