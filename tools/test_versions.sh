@@ -24,7 +24,10 @@ PYTHON
     # These compare with readers of pymatgen that changed since.
     but="not are_those_of_pymatgen and not real_smeared_run and not coarse_grid_of_tetrahedra and not spin_orbit_takes_cartesian"
     ;;
-newest) : >"$venv/versions.txt" warnings="" but="" ;;
+newest)
+    : >"$venv/versions.txt"
+    warnings="" but=""
+    ;;
 *)
     echo "tools/test_versions.sh: '$which' is not lowest or newest" >&2
     exit 1

@@ -273,7 +273,8 @@ def test_tables_are_written_as_csv(written):
     assert list(summary[0]) == [
         "configuration", "structure", "order", "hubbard", "label", "energy_eV", "relative_energy_eV", "moment_muB",
         "absolute_moment_muB", "gap_eV", "metal", "state", "converged", "state_reached",
-        "energy_meV_per_formula_unit", "energy_meV_per_magnetic_ion", "energy_reference", "not_comparable", "gap_on_path_eV", "marks",
+        "energy_meV_per_formula_unit", "energy_meV_per_magnetic_ion", "energy_reference", "not_comparable",
+        "gap_on_path_eV", "marks",
     ]  # fmt: skip
     assert [row["configuration"] for row in summary] == ORDER
     assert [summary[0][key] for key in ("energy_eV", "gap_eV", "metal", "converged")] == [
