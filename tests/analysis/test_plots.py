@@ -57,6 +57,19 @@ def test_spin_up_points_up_and_spin_down_down():
     assert drawn_heights(draw_layer_dos(dos), 1) == pytest.approx((3.0, -1.0))
 
 
+def test_a_spike_of_a_flat_band_runs_out_of_its_panel_and_a_peak_does_not():
+    """A tenth of the states of a broad band, in one point of the grid."""
+    dos = layer_dos()
+    dos.values[2, 2, 1, 120] = 20.0
+    cut, whole = (draw_layer_dos(dos).axes[panel] for panel in (1, 0))
+    assert -20.0 < cut.get_ylim()[0] < -1.0
+    (mark,) = (line for line in cut.lines if line.get_marker() == "v")
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (pytest.approx(GRID[120]), pytest.approx(cut.get_ylim()[0]))
+    assert whole.get_ylim()[1] == pytest.approx(1.1, rel=0.01)
+    assert all(line.get_marker() not in ("^", "v") for line in whole.lines)
+    assert drawn_heights(draw_layer_dos(dos), 1)[1] == pytest.approx(-20.0)  # the curve itself is not changed
+
+
 def test_without_spin_there_is_one_side_and_no_word_of_spin():
     figure = draw_layer_dos(layer_dos(spins=1))
     assert drawn_heights(figure, 1) == pytest.approx((1.0, 0.0))

@@ -33,10 +33,14 @@ _PANEL, _MOST = 0.62, 8.6
 _NAME = 0.2
 """Part of the width that a name takes."""
 _LEAST, _TIGHT, _DENSE = 0.18, 0.27, 0.45
+_SPIKE, _CUT = 0.3, 2.0
+"""eV over which a density is averaged, and how many times the largest average is shown of a spike."""
 
 
 def draw_layer_dos(layer_dos: DosStack | LayerDos, *, window: tuple[float, float] = (-8.0, 6.0)) -> Figure:
     """Draw the density of states of every group, the top one on top, spin down mirrored.
+
+    A spike that would flatten all the rest runs out of its panel, with an arrowhead; its numbers are in the table.
 
     Parameters
     ----------
@@ -107,9 +111,32 @@ def _draw_curves(
                 edgecolor=colors[column],
                 linewidth=0.6,
             )
-        top = max(top, float(values[column].max()))
+        top = max(top, *(_height(energies, part) for part in values[column]))
     limit = 1.1 * top or 1.0
     axis.set_ylim(-limit if values.shape[1] == 2 else 0.0, limit)
+    _mark_cut(axis, energies, values, limit)
+
+
+def _height(energies: NDArray[np.float64], values: NDArray[np.float64]) -> float:
+    """Return the height to show: that of the largest peak, unless it is a spike that would flatten all the rest.
+
+    Tetrahedra make one of a flat band, as high as its band is flat, though it holds no more states than others.
+    """
+    largest = float(values.max(initial=0.0))
+    points = round(_SPIKE / float(np.diff(energies).mean())) if len(energies) > 1 else 0
+    if points < 2 or points > len(energies):
+        return largest
+    broad = float(np.convolve(values, np.full(points, 1 / points), mode="same").max())
+    return min(largest, _CUT * broad)
+
+
+def _mark_cut(axis: Axes, energies: NDArray[np.float64], values: NDArray[np.float64], limit: float) -> None:
+    """Put an arrowhead where a spike runs out of its panel; values (column, spin, energy)."""
+    for sign, marker, part in zip((1, -1), ("^", "v"), values.max(axis=0), strict=False):
+        above = part > limit
+        for start, end in np.flatnonzero(np.diff(np.pad(above, 1).astype(int))).reshape(-1, 2):
+            peak = energies[start + int(part[start:end].argmax())]
+            axis.plot(peak, sign * limit, marker, color="black", markersize=2.5, clip_on=False, zorder=5)
 
 
 def _emptier_left(energies: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
