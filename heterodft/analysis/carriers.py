@@ -8,6 +8,7 @@ energy inside it that the user gives. Where the layers' bands are shifted so far
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -163,8 +164,8 @@ class SheetCarriers:
         gap = "given"
         if edge is None:
             _refuse_unresolved(result)
-            low, high = nearest_gap(LayerDos.from_result(result, by=by, layering=layering))
-            edge, gap = (low + high) / 2, f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level"
+            edges, gap = _edges_of_cell(LayerDos.from_result(result, by=by, layering=layering), _LEAST_GAP)
+            edge = float(edges[0])
         parts = by_site / np.maximum(by_site.sum(axis=3, keepdims=True), 1e-12)
         weights = electrons_per_band(result) * bands.weights[None, :, None]
         above = bands.energies > reference_energy(result)[0] + edge
@@ -292,25 +293,22 @@ def _edges(dos: LayerDos, edge: float | None) -> tuple[NDArray[np.float64], str]
         return np.full(count, edge), "given"
     if dos.reference_name != "Fermi level":
         return np.zeros(count), "of the cell, at the Fermi level: an insulator has no carriers"
+    with suppress(ReaderError):
+        return _edges_of_cell(dos, _LEAST_GAP)
     try:
-        low, high = nearest_gap(dos, width=_LEAST_GAP, reach=_REACH)
+        own = [sum(nearest_gap(dos, i, width=_LEAST_GAP, reach=_REACH)) / 2 for i in range(count)]
     except ReaderError:
-        try:
-            own = [sum(nearest_gap(dos, i, width=_LEAST_GAP, reach=_REACH)) / 2 for i in range(count)]
-        except ReaderError as no_gap:
-            return _narrow_edges(dos, no_gap)
-        return np.array(own), "of each layer, the cell has none"
-    return np.full(count, (low + high) / 2), f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level"
+        with suppress(ReaderError):
+            edges, gap = _edges_of_cell(dos, _NARROW_GAP)
+            return edges, f"{gap}, {_DOUBT}"
+        raise
+    return np.array(own), "of each layer, the cell has none"
 
 
-def _narrow_edges(dos: LayerDos, no_gap: ReaderError) -> tuple[NDArray[np.float64], str]:
-    """Return the middle of a narrow gap of the cell for each group; where there is none, that no wide one is."""
-    try:
-        low, high = nearest_gap(dos, width=_NARROW_GAP, reach=_REACH)
-    except ReaderError:
-        raise no_gap from None
-    where = f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level"
-    return np.full(len(dos.groups), (low + high) / 2), f"{where}, {_DOUBT}"
+def _edges_of_cell(dos: LayerDos, width: float) -> tuple[NDArray[np.float64], str]:
+    """Return the middle of the gap of the cell for each group, and the gap in words."""
+    low, high = nearest_gap(dos, width=width, reach=_REACH)
+    return np.full(len(dos.groups), (low + high) / 2), f"of the cell, {low:.2f} to {high:.2f} eV from the Fermi level"
 
 
 def _count(dos: LayerDos, density: NDArray[np.float64], edge: float) -> tuple[float, float]:
