@@ -116,8 +116,8 @@ def test_what_is_kept_makes_a_section_that_says_what_is_missing(papers, tmp_path
     keep_results(tmp_path / "runs" / "tiny", system / "results" / "runs")
     (system / "results" / "gap.svg").write_text("<svg/>")
     text = papers.write_page(tmp_path / "examples", tmp_path / "docs" / "papers.md").read_text()
-    assert "| [sto](#sto) | 0 | 1 | 1 | 1.5 min |" in text
-    assert "| trend only | the mesh does not resolve the gap; the protocol fast is a demonstration" in text
+    assert "| [sto](#sto) | 0 | 0 | 0 | 2 | 1 | 1.5 min |" in text
+    assert "| not reached | the mesh does not resolve the gap; the protocol fast is a demonstration" in text
     assert "| moment \\| of it | 1.0 μB | – | – | bulk FM Ti-3d-4eV | not reached | not run yet |" in text
     assert "Not finished: `bulk/FM/Ti-3d-4eV`." in text
     assert "![sto, gap](../examples/sto/results/gap.svg)" in text

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heterodft.analysis.published.comparison import compare_published
+from heterodft.analysis.published.statements import VERDICTS
 from heterodft.analysis.report import collect
+from heterodft.analysis.report.summary import counted
 from heterodft.errors import HeterodftError, InputError
 from heterodft.files import read_json, write_text
 from heterodft.workflows.campaign_file import load_campaign, load_published
@@ -33,12 +35,13 @@ INTRODUCTION = """\
 Published systems, each asked its question in the smallest cell in which the physics can be seen, on two cores. What
 was published stands beside what came out. *Reproduced*: within the tolerance stated in `published.yaml`, by default
 10 % of the published number, or the same sign or word. *Trend only*: the same sign and half to twice as much, or
-reproduced in a cell or with settings that cannot tell more. *Not reached*: anything else, and why. Nothing is tuned
-to a published number.
+reproduced in a cell or with settings that cannot tell more. *Put in*: it follows from what was put into the cell and
+shows nothing. *Not reached*: anything else, and why. Nothing is tuned to a published number.
 
 `heterodft report examples/SYSTEM/small.yaml --runs examples/SYSTEM/results/runs` writes the report of a system from
 what is kept, without any DFT; `make papers SYSTEM=…` computes it again.
 """
+COUNTED = ("system", *VERDICTS, "of these not computed", "CPU time")
 HEADER = ("figure", "published", "ours", "difference", "of", "verdict", "why")
 
 
@@ -87,16 +90,16 @@ def write_page(examples: Path = EXAMPLES, page: Path = PAGE) -> Path:
         link = f"[{system.name}](#{system.name})"
         campaign = system.campaign()
         if campaign is None or not system.finished(campaign.name):
-            top.append([link, "not run yet", "", "", ""])
+            top.append([link, "not run yet", *[""] * (len(COUNTED) - 2)])
             sections += ["", "**Not run yet.** What is to be compared:", "", *_grid(("figure", "published"))]
             sections += [_row([figure.what, _noted(figure.theirs.text, figure.note)]) for figure in published.figures]
             continue
         table, lines = _compared(system, campaign, page)
         seconds = sum(system.core_seconds(campaign.name).values())
         total += seconds
-        top.append([link, *map(str, table.counts.values()), _time(seconds)])
+        top.append([link, *map(str, (*table.counts.values(), table.uncomputed)), _time(seconds)])
         sections += lines
-    head = [*_grid(("system", "reproduced", "trend only", "not reached", "CPU time")), *map(_row, top)]
+    head = [*_grid(COUNTED), *map(_row, top)]
     return write_text(page, "\n".join([INTRODUCTION, *head, "", f"CPU time of all: {_time(total)}.", *sections, ""]))
 
 
@@ -117,7 +120,7 @@ def _compared(system: System, campaign: Campaign, page: Path) -> tuple[Published
     done = {report.path for report in reports if report.static is not None}
     missing = [path.partition("/")[2] for path in paths if path not in done]
     lines += ["", "Not finished: " + ", ".join(f"`{path}`" for path in missing) + "."] if missing else []
-    caveats = list(dict.fromkeys(caveat for report in reports for caveat in report.caveats))
+    caveats = counted(reports)
     lines += ["", "Before quoting a number:", "", *(f"- {_plain(caveat)}" for caveat in caveats)] if caveats else []
     for picture in sorted(system.results.glob("*.svg")):
         place = Path("..", *picture.relative_to(page.parents[1]).parts).as_posix()

@@ -323,7 +323,7 @@ def _comparable(
     if others:
         note = (
             f"charges of {', '.join(others)} in spheres are not compared with the bulk: pw.x makes spheres as large "
-            "as the distances allow, and these differ; compare the dos steps, which have charges by Löwdin"
+            "as the distances allow, and these differ; those by Löwdin, of the dos steps, are"
         )
         notes += [note] * (note not in notes)
     return atoms

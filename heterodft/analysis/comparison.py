@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.energies.states import asked_order
-from heterodft.errors import HeterodftError
+from heterodft.errors import HeterodftError, ReaderError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +40,11 @@ def compare_results(
     dict
         By name: ``energies`` (`ConfigurationEnergies`), ``segregation`` (`SegregationEnergies`) and ``against_u``
         (`AgainstHubbard`), as far as there are any.
+
+    Raises
+    ------
+    ReaderError
+        If none of them is the reference.
     """
     from heterodft.analysis.against_u import AgainstHubbard
     from heterodft.analysis.energies.configurations import ConfigurationEnergies
@@ -50,10 +55,13 @@ def compare_results(
         for name, result in results.items()
         if result.step not in _OF_U and (result.energy is not None or result.step not in _WITHOUT_ENERGY)
     }
+    names = _short_names(with_energy)
+    if reference is not None and len(names) > 1 and reference not in names:
+        raise ReaderError(f"reference: there is no '{reference}' among what was read{did_you_mean(reference, names)}")
     found: dict[str, Any] = {}
     if len(with_energy) > 1:
         found["energies"] = ConfigurationEnergies.from_results(
-            list(with_energy.values()), names=_short_names(with_energy), reference=reference or "FM"
+            list(with_energy.values()), names=names, reference=reference or "FM"
         )
     sites = [result for result in with_energy.values() if result.request.get("about", {}).get("defect")]
     if len({_defect_label(result) for result in sites}) > 1:

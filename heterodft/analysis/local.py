@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from heterodft.analysis.defect_place import DefectPlace, locate_defect
+from heterodft.analysis.energy_zero import reference_energy
 from heterodft.analysis.layers.site_sums import site_kinds
 from heterodft.analysis.neighbour_shells import NeighbourShell, find_shells
 from heterodft.analysis.result import SHELLS
@@ -293,6 +294,6 @@ def _dos(result: Result, shells: tuple[NeighbourShell, ...]) -> NeighboursDos | 
     if result.dos is None:
         return None
     by_shell = result.dos.by_shell()
-    reference, name = (result.fermi_level, "Fermi level") if result.fermi_levels else (0.0, "zero of the code")
+    reference, name = reference_energy(result) if result.fermi_levels else (0.0, "zero of the code")
     values = np.array([by_shell[list(shell.own_sites)].sum(axis=0) for shell in shells])
     return NeighboursDos(shells, SHELLS, result.dos.energies - reference, values, reference, name)

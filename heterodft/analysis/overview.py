@@ -13,7 +13,7 @@ from heterodft.analysis.plain_data import plain
 from heterodft.analysis.readers import read_folder
 from heterodft.analysis.sections import SECTIONS, Source
 from heterodft.analysis.step_folders import find_steps, find_steps_beside
-from heterodft.errors import HeterodftError, ReaderError
+from heterodft.errors import HeterodftError, ReaderError, did_you_mean
 from heterodft.files import make_folder, write_json
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ class FolderOverview:
         """Make every quantity that can be made of a result and the grids of its run, if any; see `read`."""
         missing: dict[str, str] = {}
         layering = _layering(result, layers, axis, missing)
+        _check_bulks(bulks or {}, layering, folder)
         if layering is None and result.bands is not None:  # bands without layers are bands all the same
             result = replace(result, bands=replace(result.bands, projections=None))
         source = Source(folder, result, layering, by, bulks or {}, first_of_each(grids), grids_alone, stoner or {})
@@ -280,6 +281,14 @@ def _with_defect(result: Result) -> Structure:
     structure, defect = result.structure.copy(), result.request.get("about", {}).get("defect")
     structure.properties = ({"defect": defect} if defect else {}) | structure.properties  # a copy shares them
     return structure
+
+
+def _check_bulks(bulks: Mapping[str, Result], layering: Layering | None, folder: Path) -> None:
+    """Refuse bulk materials that are not in the stack."""
+    known = [] if layering is None else list(dict.fromkeys(layer.material for layer in layering.layers))
+    for name in bulks if known else ():
+        if name not in known:
+            raise ReaderError(f"bulk {name} is not in the stack of {folder}{did_you_mean(name, known)}")
 
 
 def _has_something_to_show(quantity: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +29,8 @@ _UNREADABLE = 3
 @click.option(
     "--layers",
     metavar="SPEC",
-    help="Atoms of each layer, counted from 1: '1-5,6-10' or a YAML file; or labels, composition, planes.",
+    help="Atoms of each layer, counted from 1: '1-5,6-10;11-20', with ; between layers, or a YAML file; or labels, "
+    "composition, planes.",
 )
 @click.option("--axis", type=click.Choice(["a", "b", "c"]), help="The vector the layers are stacked along.")
 @click.option(
@@ -120,9 +122,10 @@ def _json_data(
 
 
 def _read_bulks(entries: Sequence[str]) -> dict[str, Result]:
-    """Read the bulk runs, given as MATERIAL=DIR; of a configuration, the step whose charges a stack shows first."""
+    """Read the bulk runs, given as MATERIAL=DIR; of a configuration, the charges of all its steps on one density."""
     from heterodft.analysis.readers import read_folder
     from heterodft.analysis.step_folders import find_steps
+    from heterodft.errors import ReaderError
 
     bulks = {}
     for entry in entries:
@@ -130,8 +133,14 @@ def _read_bulks(entries: Sequence[str]) -> dict[str, Result]:
         if not (name and equals and folder):
             raise click.BadParameter(f"'{entry}' is not MATERIAL=DIR", param_hint="--bulk")
         steps = find_steps(Path(folder))
-        step = next((steps[step] for step in ("static", "relax", "dos") if step in steps), Path(folder))
-        bulks[name] = read_folder(step)
+        own = [steps[step] for step in ("static", "dos") if step in steps] or list(steps.values())[:1]
+        read = [read_folder(step) for step in own or [Path(folder)]]
+        sites = {kind: values for one in reversed(read) for kind, values in one.sites.items()}
+        if not sites:
+            raise ReaderError(
+                f"--bulk {entry}: {folder} holds no charges of atoms; set LORBIT = 11 (VASP) or run projwfc.x there"
+            )
+        bulks[name] = replace(read[0], sites=sites)
     return bulks
 
 

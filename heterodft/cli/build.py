@@ -231,7 +231,8 @@ def _print_orders(campaign: Campaign, pristine: Described) -> None:
 
     rows = []
     for b, r in pristine:
-        for name, found in host_orders(b.structure, _magnetism(campaign, b)).items():
+        asked = host_orders(b.structure, _magnetism(campaign, b))
+        for name, found in asked.items():
             if isinstance(found, StructureError):
                 rows.append([b.name, name, "does not fit", "", "", str(found).removeprefix("magnetism: ")])
                 continue
@@ -240,8 +241,9 @@ def _print_orders(campaign: Campaign, pristine: Described) -> None:
             sources = "; ".join(f"{element} {text}" for element, text in found.summary(b.structure).items())
             net = f"{sum(found.values):g}" if found.values else ""
             rows.append([b.name, name, "fits", net, short if set(faces) - {"none"} else "", sources])
-        if r.orders:
-            rows.append([b.name, " ".join(r.orders), "would fit", "", "", ""])
+        others = [order for order in r.orders if order not in asked]
+        if others:
+            rows.append([b.name, " ".join(others), "would fit", "", "", ""])
     print_table(
         "Magnetic orders: net moment (μB), interfaces, starting moments (μB)",
         ["structure", "order", "", ">net", "interfaces", "moments and their source"],

@@ -68,14 +68,17 @@ def command(
             costs.append(estimate_cost(request, settings, calibration=calibration))
     disks = [estimate_disk(request, settings, cost=cost) for request, cost in zip(requests, costs, strict=True)]
     reused = [finished_id(settings.runs / request.path) == request.id for request in requests]
-    hours = sum(cost.core_hours for cost, done in zip(costs, reused, strict=True) if not done)
+    ids = [request.id for request in requests]
+    again = [ids.index(identity) < number for number, identity in enumerate(ids)]  # of two names, it runs once
+    to_run = [not (done or twice) for done, twice in zip(reused, again, strict=True)]
+    hours = sum(cost.core_hours for cost, wanted in zip(costs, to_run, strict=True) if wanted)
     totals = {
         "calculations": len(requests),
         "finished": sum(reused),
         "core_hours": hours,
         "largest_memory": max(cost.memory for cost in costs),
         "calibrated_by": calibration.runs,
-        **_disk_totals(disks, reused),
+        **_disk_totals(disks, to_run),
     }
     warnings = disk_warnings(totals["disk_kept"], totals["disk_peak"], settings)
     tell(warnings)
@@ -94,7 +97,8 @@ def command(
             }
         )
         return
-    _print(campaign.name, requests, costs, reused)
+    marks = ["finished" if done else "as above" if twice else "" for done, twice in zip(reused, again, strict=True)]
+    _print(campaign.name, requests, costs, marks)
     click.echo(_summary(totals, calibration, costs))
 
 
@@ -114,12 +118,12 @@ _COLUMNS = (
 )
 
 
-def _disk_totals(disks: list[Disk], reused: list[bool]) -> dict[str, float]:
+def _disk_totals(disks: list[Disk], to_run: list[bool]) -> dict[str, float]:
     """Return what the calculations to come leave on the disk together, and the most that it holds on the way.
 
     They run one after the other, or a few at a time: the most is what all leave, and the largest while it runs.
     """
-    to_come = [disk for disk, done in zip(disks, reused, strict=True) if not done]
+    to_come = [disk for disk, wanted in zip(disks, to_run, strict=True) if wanted]
     kept = sum(disk.kept for disk in to_come)
     return {"disk_kept": kept, "disk_peak": kept + max((disk.peak - disk.kept for disk in to_come), default=0.0)}
 
@@ -131,17 +135,18 @@ def _data(request: Request, cost: Cost, disk: Disk, *, reused: bool) -> dict[str
     return names | cost.to_dict() | space | mesh | {"taken_over": request.about.get("taken_over"), "reused": reused}
 
 
-def _print(name: str, requests: list[Request], costs: list[Cost], reused: list[bool]) -> None:
+def _print(name: str, requests: list[Request], costs: list[Cost], marks: list[str]) -> None:
+    finished = marks.count("finished")
     print_table(
-        f"{name}: {len(requests)} calculation{'s' * (len(requests) != 1)}, {sum(reused)} finished already",
+        f"{name}: {len(requests)} calculation{'s' * (len(requests) != 1)}, {finished} finished already",
         _COLUMNS,
         [
             [
                 r.id, r.path.removeprefix(f"{name}/"), c.atoms, f"{c.electrons:g}" + "?" * c.estimated_electrons,
                 c.species, c.bands, c.plane_waves, _mesh(r), c.kpoints, f"{c.memory:.1f}", _hours(c.core_hours),
-                "finished" if done else "",
+                mark,
             ]
-            for r, c, done in zip(requests, costs, reused, strict=True)
+            for r, c, mark in zip(requests, costs, marks, strict=True)
         ],
         spare=("waves", "kinds", "bands", "electrons", "GB", "id"),
     )  # fmt: skip

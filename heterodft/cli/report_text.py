@@ -90,6 +90,9 @@ def print_answers(answers: Answers, output: Path) -> None:
 
 
 def _print(name: str, reports: list[ConfigurationReport], output: Path) -> None:
+    from heterodft.analysis.report.caveats import is_of_state
+    from heterodft.analysis.report.summary import counted
+
     _print_first_layers(reports, output)
     rows = [
         [
@@ -107,9 +110,8 @@ def _print(name: str, reports: list[ConfigurationReport], output: Path) -> None:
         spare=("|M| (μB)", *alike[:2], "E (eV)" if len(rows) > 1 else "ΔE (eV)", *alike[2:]),
     )
     _print_energies(reports)
-    _print_list(
-        "Before quoting a number", list(dict.fromkeys(caveat for report in reports for caveat in report.caveats))
-    )
+    states = dict.fromkeys(c for report in reports for c in report.caveats if is_of_state(c))
+    _print_list("Before quoting a number", [*counted(reports), *states])
     _print_list(
         "Told while running", [f"{r.name} {r.order} {r.hubbard} {note}" for r in reports for note in r.corrections]
     )
@@ -157,13 +159,16 @@ def _print_energies(reports: list[ConfigurationReport]) -> None:
     table = compared(reports)
     if table is None:
         return
+    units = dict.fromkeys(f"{row.family.split()[0]}: {row.formula}" for row in table.rows)
+    because = any(row.reason for row in table.rows)
     print_table(
-        "Energies of the orders, by the state reached",
-        ["structure and U", "order", "reached", ">meV/f.u.", ">meV/magnetic ion", "from", "not compared because"],
+        f"Energies of the orders, by the state reached; formula unit of {', '.join(units)}",
+        ["structure and U", "order", "reached", ">meV/f.u.", ">meV/magnetic ion", "from",
+         *["not compared because"] * because],
         [
             [
                 row.family, row.name, row.state, _number(row.per_formula_unit, 1), _number(row.per_magnetic_ion, 1),
-                row.reference, row.reason,
+                row.reference, *[row.reason] * because,
             ]
             for row in table.rows
         ],

@@ -86,8 +86,8 @@ def work_off(settings: Settings, jobs: int, *, quiet: bool = False, err: bool = 
         click.echo(f"heterodft: {'; '.join(reasons)}", err=True)
         recover(settings)
     after = read_queue(settings)
-    ended = ("done", "failed")
-    ran = sum(e.state in ended and e.path not in elsewhere for e in after) - sum(e.state in ended for e in before)
+    own = pool.ended()
+    ran = sum(entry.state in ("done", "failed") and entry.identity in own for entry in after)
     return _finish(after, ran=ran, seconds=time.monotonic() - started, err=err)
 
 
@@ -135,9 +135,10 @@ def _finish(entries: list[QueueEntry], *, ran: int, seconds: float, err: bool) -
     counts = ", ".join(f"{count} {state}" for state, count in count_states(entries).items())
     what = f"{ran} calculation{'s' * (ran != 1)}"
     click.echo(f"Ran {what} in {_clock(seconds)}. In the queue: {counts}.", err=err)
-    others = sum(bool(another_state(entry)) for entry in entries)
+    others = len({entry.configuration for entry in entries if another_state(entry)})
     if others:
-        click.echo(f"{others} ended in another state than asked for; see: heterodft status", err=err)
+        which = f"{others} configuration{'s' * (others != 1)}"
+        click.echo(f"{which} ended in another state than asked for; see: heterodft status", err=err)
     failed = [entry for entry in entries if entry.state == "failed"]
     for entry in failed:
         click.echo(f"heterodft: {entry.path} failed: {failure_reason(entry.folder)}", err=True)

@@ -59,7 +59,7 @@ def command(file: Path, as_json: bool) -> None:
     counts = [f"{len(getattr(report, key))} {words}" for key, words in _WORDS.items() if getattr(report, key)]
     click.echo(f"{campaign.name}: {', '.join(counts)}")
     if report.queued:
-        click.echo("Run them with: heterodft run")
+        click.echo(f"Run them with: heterodft {'launch' if settings.batch else 'run'}")
     tell(report.notes)
     if report.orphaned:
         click.echo(_orphans(report.orphaned, file), err=True)

@@ -93,7 +93,10 @@ class Assembly:
             above = above.moved(below.end)
             offset = above.start // len(above.fitted.cell.planes) * (_step(below) - _step(above))
         own_gap = (below.spacing_above(below.end - 1) + above.spacing_above(above.start - 1)) / 2
-        return _Meeting(Facing(below, above, offset, own_gap), lattice_goes_on and above.start == below.end)
+        if lattice_goes_on:
+            own_gap = _shared_spacing(below, above) or own_gap
+        facing = Facing(below, above, offset, own_gap)
+        return _Meeting(facing, lattice_goes_on and above.start == below.end)
 
     @cached_property
     def _joints(self) -> tuple[Joint, ...]:
@@ -303,6 +306,18 @@ def _describe_block(run: Run, asked: float | None) -> dict[str, Any]:
         "rotation": round(fitted.rotation, 4),
         "multiples": fitted.repeats.tolist(),
     }
+
+
+def _shared_spacing(below: Run, above: Run) -> float | None:
+    """Return the spacing of facing planes in the one material that has such a pair; None where none or both have it.
+
+    In LaMnO3/SrMnO3 MnO2 faces SrO as in SrMnO3, and LaO as in LaMnO3.
+    """
+    as_below = below.formula(below.end) == above.formula(above.start)
+    as_above = above.formula(above.start - 1) == below.formula(below.end - 1)
+    if as_below == as_above:
+        return None
+    return below.spacing_above(below.end - 1) if as_below else above.spacing_above(above.start - 1)
 
 
 def _describe_joint(meeting: _Meeting, joint: Joint) -> dict[str, Any]:

@@ -81,6 +81,10 @@ class Run:
         """Å from a plane to the next one of the strained bulk."""
         return self._height(number + 1) - self._height(number)
 
+    def formula(self, number: int) -> str:
+        """Formula of a plane of the endless crystal."""
+        return plane_name(self._plane(number)[0])
+
     def layer(self, number: int) -> int:
         """Return which layer, from 1, a plane belongs to."""
         cell = self.fitted.cell

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-__all__ = ["equivalent_under", "plain_symmetry", "site_names", "site_permutations"]
+__all__ = ["can_relax", "equivalent_under", "plain_symmetry", "site_names", "site_permutations"]
 
 _SYMPREC = 1e-3
+_FREE = 1e-6
 _MOST_KEPT = 16
 _KNOWN: dict[tuple[object, ...], NDArray[np.int64]] = {}
 """A host is asked for each of its defects again."""
@@ -27,6 +28,22 @@ def plain_symmetry(structure: Structure) -> Any:
     numbers = [site.specie.Z for site in structure]
     cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)
     return spglib.get_symmetry_dataset(cell, symprec=_SYMPREC)
+
+
+def can_relax(structure: Structure) -> bool:
+    """Return whether symmetry leaves any atom free to move.
+
+    The displacements that an operation which leaves a site where it is does not change are those the mean of all such
+    rotations keeps.
+    """
+    found = plain_symmetry(structure)
+    if found is None:
+        return True
+    positions = np.asarray(structure.frac_coords)
+    apart = np.einsum("oij,sj->osi", found.rotations, positions) + found.translations[:, None] - positions
+    lengths = np.linalg.norm((apart - np.round(apart)) @ structure.lattice.matrix, axis=2)
+    fixing = lengths < 10 * _SYMPREC
+    return any(np.abs(found.rotations[those].mean(axis=0)).max() > _FREE for those in fixing.T)
 
 
 def site_names(structure: Structure, keys: Sequence[str]) -> list[tuple[str, ...]]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heterodft.errors import InputError, did_you_mean
+from heterodft.structures.vacuum import widest_gap
 from heterodft.templates.electrons import band_count, electron_count
 from heterodft.templates.espresso_cards import PROJECTION, SHIFT_CARD_VERSION, ZERO_U
 from heterodft.templates.hubbard import HUBBARD_CARD_VERSION
-from heterodft.templates.protocols.slabs import turns_normal, widest_gap
+from heterodft.templates.protocols.slabs import turns_normal
 from heterodft.templates.setup import Section, Setup, Value
 from heterodft.templates.shifts import SHIFT_STEPS
 from heterodft.templates.steps import RELAXATIONS

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from heterodft.templates.pseudopotentials import Pseudopotential
     from heterodft.templates.setup import Setup
 
-__all__ = ["SITE_ORDER_FILE", "check_response", "hubbard_first", "response_namelist"]
+__all__ = ["MOST_ITERATIONS", "SITE_ORDER_FILE", "check_response", "hubbard_first", "response_namelist"]
 
 SITE_ORDER_FILE = "site_order.json"
 """Which site of the structure each site of the input is."""
-_MOST_ITERATIONS = 100
+MOST_ITERATIONS = 100
 """hp.x refuses more."""
 _NORM_CONSERVING = ("NC", "SL")
 
@@ -78,7 +78,7 @@ def response_namelist(setup: Setup) -> Section:
     section["find_atpert"] = Value(1, "step")
     tolerance = settings.response_tolerance or 1e-5
     section["conv_thr_chi"] = setup.value(tolerance, "response_tolerance", "response_tolerance")
-    most = min(settings.max_scf_steps, _MOST_ITERATIONS)
+    most = min(settings.max_scf_steps, MOST_ITERATIONS)
     section["niter_max"] = setup.value(most, "max_scf_steps", "max_scf_steps")
     section["alpha_mix(1)"] = setup.value(settings.mixing, "mixing", "mixing")
     return section

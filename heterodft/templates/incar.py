@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.errors import InputError, did_you_mean
+from heterodft.structures.vacuum import widest_gap
 from heterodft.templates.electrons import band_count, electron_count
 from heterodft.templates.incar_magnetism import hubbard_tags, magnetism_tags
-from heterodft.templates.protocols.slabs import widest_gap
 from heterodft.templates.setup import Section, Value, merge_raw
 from heterodft.templates.shifts import check_shift
 from heterodft.templates.steps import RELAXATIONS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -10,6 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from heterodft.errors import CampaignError, did_you_mean
 from heterodft.structures.defect_sites import PLACES
+from heterodft.structures.reference_lattices import REFERENCES
 from heterodft.templates.steps import NEED_A_STATIC_STEP
 from heterodft.workflows.campaign import Campaign, place_in_file
 from heterodft.workflows.mistakes import in_words
@@ -180,6 +182,10 @@ def _check_names(campaign: Campaign) -> None:
         stacked = [block.material for block in spec.stack]
         for number, material in enumerate(stacked):
             if material not in campaign.materials:
+                unused = [name for name in campaign.materials if name not in (*REFERENCES, *stacked)]
+                near = get_close_matches(material, unused, n=1) if material in REFERENCES else []
+                if near:  # what is stacked is well known, what is defined is not
+                    raise campaign.error(("materials", near[0]), f"is '{material}' meant, which {name} stacks?")
                 hint = did_you_mean(material, campaign.materials)
                 raise campaign.error((*where, "stack", number, "material"), f"unknown material '{material}'{hint}")
         for number, defect in enumerate(spec.defects):

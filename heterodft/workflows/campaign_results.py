@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from heterodft.analysis.energies import ConfigurationEnergies
 from heterodft.analysis.report import collect, compared
 from heterodft.analysis.report.tables import layers_csv, summary_csv
 from heterodft.errors import CampaignError, PseudopotentialError, did_you_mean
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
-    from heterodft.analysis.energies import ConfigurationEnergies
     from heterodft.analysis.overview import FolderOverview
     from heterodft.analysis.report import ConfigurationReport
     from heterodft.workflows.calculation import Request
@@ -43,7 +43,8 @@ class CampaignResults:
     configurations
         One report each, in the order of the file: steps, energy, moments, gap, state, layers, caveats.
     missing
-        Configurations that the file asks for and no folder has.
+        What the file asks for and is not finished: configurations, ``demo/sl/FM/noU``, or some of their
+        steps, ``demo/sl/FM/noU: dos``.
     """
 
     name: str
@@ -59,9 +60,9 @@ class CampaignResults:
         """Return one row an atomic plane of each configuration, from the bottom up: moments, charge, edges."""
         return _frame(layers_csv(self.configurations))
 
-    def energies(self) -> ConfigurationEnergies | None:
-        """Return the energies of the orders, ranked, with ``to_frame()`` and ``plot()``; None where none has two."""
-        return compared(self.configurations)
+    def energies(self) -> ConfigurationEnergies:
+        """Return the energies of the orders, ranked, with ``to_frame()`` and ``plot()``; empty where none has two."""
+        return compared(self.configurations) or ConfigurationEnergies(())
 
     def overview(self, path: str) -> FolderOverview:
         """Return all quantities by layer of one configuration, ``sl/FM/noU``, see `FolderOverview`.
@@ -127,7 +128,7 @@ def asked_for(
 
 
 def read_results(campaign: Campaign, *, runs: Path | None = None, reference: str = "FM") -> CampaignResults:
-    """Read what there is of a campaign.
+    """Read what there is of a campaign; before it is submitted, all of it is missing.
 
     Parameters
     ----------
@@ -137,15 +138,20 @@ def read_results(campaign: Campaign, *, runs: Path | None = None, reference: str
         Folder of all runs; by default that of the settings.
     reference
         The order whose energy is zero.
-
-    Raises
-    ------
-    ReaderError
-        If nothing was submitted.
     """
     settings = load_settings()
     order, expected = asked_for(campaign, lambda: campaign_chains(campaign, pseudo_dir=settings.pseudo_dir))
     folder = (settings.runs if runs is None else runs.absolute()) / campaign.name
-    reports = collect(folder, order, expected=expected, reference=reference)
-    missing = set(order) - {report.path for report in reports}
-    return CampaignResults(campaign.name, folder, tuple(reports), tuple(sorted(missing)))
+    begun = any(folder.glob("*/*/*/*/request.json"))
+    reports = collect(folder, order, expected=expected, reference=reference) if begun else []
+    told = {report.path: report for report in reports}
+    missing = [words for path in order if (words := _unfinished(path, told.get(path)))]
+    return CampaignResults(campaign.name, folder, tuple(reports), tuple(missing))
+
+
+def _unfinished(path: str, report: ConfigurationReport | None) -> str:
+    """Return a configuration of which nothing is done, or with the steps that are not; empty for a finished one."""
+    left = [] if report is None else [step.step for step in report.steps if step.state != "done"]
+    if report is None or len(left) == len(report.steps):
+        return path
+    return f"{path}: {', '.join(left)}" if left else ""

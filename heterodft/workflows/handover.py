@@ -12,7 +12,9 @@ from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, StorageError
 from heterodft.files import write_text
 from heterodft.templates.espresso import PREFIX
+from heterodft.templates.espresso_edit import edit_namelists, read_value
 from heterodft.templates.hp import hubbard_first
+from heterodft.templates.shifts import SHIFT_STEPS
 from heterodft.templates.steps import RELAXATIONS
 from heterodft.workflows.calculation import FAILURE_FILE, finished_id, read_request
 
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
 
     from heterodft.workflows.calculation import Request
 
-__all__ = ["filled_moment", "hand_over", "has_density", "relaxed_structure"]
+__all__ = ["filled_moment", "hand_over", "has_density", "relaxed_structure", "smeared_alike"]
 
 _HANDED_ON = ("data-file-schema.xml", "charge-density.dat", "occup.txt", "paw.txt")
 """The copy leaves the parent's data as it was: an nscf run overwrites ``data-file-schema.xml``."""
 _UNCHANGED = 1e-5
 """Å; pw.x prints and stores cells in bohr."""
+_SMEARING = "system->smearing"
 _WHOLE = 0.05
 """μB by which the smeared moment of an insulator may miss a whole number."""
 
@@ -102,6 +105,19 @@ def hand_over(request: Request, folder: Path) -> None:
             _reorder_occupations(target / "occup.txt", hubbard_first(request.to_setup()))
     except OSError as error:
         raise StorageError(f"cannot write {target}: {error.strerror or error}; free some space") from error
+
+
+def smeared_alike(request: Request, folder: Path, inputs: dict[str, str]) -> dict[str, str]:
+    """Return the inputs of a step; those of a shifted potential with the smearing that the step before ended with.
+
+    What a shift moves is a difference of two runs; a handler may have changed the smearing of the first.
+    """
+    if request.step not in SHIFT_STEPS or request.parent is None:
+        return inputs
+    before = read_value((_parent_folder(request, folder) / "pw.in").read_text(encoding="utf-8"), _SMEARING)
+    if before in (None, read_value(inputs["pw.in"], _SMEARING)):
+        return inputs
+    return inputs | {"pw.in": edit_namelists(inputs["pw.in"], {_SMEARING: before})}
 
 
 def _reorder_occupations(path: Path, order: Sequence[int]) -> None:

@@ -146,7 +146,9 @@ class OursSpec(SelectionSpec):
 class LimitSpec(Spec):
     """The best verdict that a setting allows, and why; `campaign` says of which, ``*-small``."""
 
-    to: Literal["trend only", "not reached"] = Field(description="The best verdict that the setting allows")
+    to: Literal["trend only", "put in", "not reached"] = Field(
+        description="The best verdict that the setting allows; put in: it follows from what was put into the cell"
+    )
     because: Text = Field(description="Why")
     campaign: Text = Field(default="*", description="Name of the campaigns it holds for, with *")
 

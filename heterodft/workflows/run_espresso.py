@@ -28,7 +28,7 @@ from heterodft.workflows.continuation import (
 from heterodft.workflows.cost import estimate_cost
 from heterodft.workflows.custodians.diagnosis import diagnose
 from heterodft.workflows.custodians.last_structure import read_last_structure
-from heterodft.workflows.handover import filled_moment, hand_over, has_density, relaxed_structure
+from heterodft.workflows.handover import filled_moment, hand_over, has_density, relaxed_structure, smeared_alike
 from heterodft.workflows.inputs import prepare_inputs
 from heterodft.workflows.orphans import settle_orphan
 from heterodft.workflows.pools import choose_pools
@@ -58,7 +58,8 @@ def run_programs(request: Request, folder: Path, settings: Settings) -> None:
     structure, moment = relaxed_structure(request, folder), filled_moment(request, folder)
     deck = prepare_inputs(request, settings, structure=structure, filled_moment=moment)
     settings = replace(settings, cores=1, command=None) if deck.serial else settings
-    inputs = [WantedInput(name, text) for name, text in deck.files.items() if name.endswith(".in")]
+    texts = smeared_alike(request, folder, {n: text for n, text in deck.files.items() if n.endswith(".in")})
+    inputs = [WantedInput(name, text) for name, text in texts.items()]
     for name in deck.files.keys() - {each.name for each in inputs}:
         write_text(folder / name, deck.files[name])
     settle_orphan(folder, [each.asked for each in inputs], settings)

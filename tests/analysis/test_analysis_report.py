@@ -31,7 +31,7 @@ def test_a_configuration_gathers_its_steps(campaign):
     assert (report.name, report.label, report.order, report.hubbard) == ("sl", "pristine", "FM", "Ti-3d-4eV")
     assert [(s.step, s.state, s.reason) for s in report.steps] == [("static", "done", ""), ("dos", "done", "")]
     assert (report.energy, report.moment, report.absolute_moment, report.state) == (-100.0, 1.0, 1.25, "kept")
-    assert (report.gap.value, report.gap_step, report.gap_text) == (3.0, "dos", "3.00 eV direct")
+    assert (report.gap.value, report.gap_steps, report.gap_text) == (3.0, ("dos",), "3.00 eV direct")
     assert report.relative_energy is None
 
 

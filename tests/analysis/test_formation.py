@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from heterodft.analysis.energies.formation import SuperlatticeFormation, count_formula_units
 from heterodft.analysis.energies.segregation import SegregationEnergies
-from heterodft.analysis.energies.vacuum import has_vacuum
 from heterodft.errors import ReaderError
 from heterodft.structures import Block, build_material, build_superlattice, enumerate_defects
+from heterodft.structures.vacuum import has_vacuum
 
 STO, LAO = build_material("SrTiO3"), build_material("LaAlO3")
 

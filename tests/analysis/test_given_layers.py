@@ -106,3 +106,8 @@ def test_files_that_cannot_be_read_are_told(tmp_path, name, text):
 def test_an_axis_that_is_none_is_told():
     with pytest.raises(ReaderError, match="axis: 'z'; give a, b or c"):
         find_layering(STACK, axis="z")
+
+
+def test_a_single_layer_of_everything_is_a_comma_for_a_semicolon():
+    with pytest.raises(ReaderError, match=r"'1-5,6-10' is a single layer; put ; between layers: 1-5;6-10"):
+        find_layering(STACK, layers="1-5,6-10")

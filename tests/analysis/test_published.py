@@ -90,7 +90,9 @@ def test_a_gap_is_compared_with_its_settings_and_the_difference(campaign):
     (row,) = ask(campaign, "2.5 eV", quantity="gap")
     assert (row.value, row.ours, row.configuration) == (3.0, "3.000 eV", "sl FM Ti-3d-4eV")
     assert row.difference == pytest.approx(0.5)
-    assert row.settings == "pw.x 6.7, PBE, 60 Ry, 2 × 2 × 1 k-points, ideal positions, 10 atoms"
+    assert row.settings == (
+        "pw.x 6.7, PBE, 60 Ry, k-points 2 × 2 × 1 (static, dos), cold smearing 0.1 eV, ideal positions, 10 atoms"
+    )
 
 
 def test_a_gap_that_the_mesh_does_not_resolve_is_the_trend_at_most(campaign):
@@ -102,6 +104,9 @@ def test_a_gap_that_the_mesh_does_not_resolve_is_the_trend_at_most(campaign):
     assert (fine.value, fine.verdict) == (3.0, "reproduced")
     assert (unresolved.value, unresolved.verdict) == (3.0, "trend only")
     assert "the mesh does not resolve the gap" in unresolved.why
+    fine, unresolved = ask(campaign, "insulator", quantity="gap", of=Selection(("sl", "slab")))
+    assert (fine.verdict, unresolved.verdict) == ("reproduced", "not reached")
+    assert unresolved.ours == "3.000 eV"
 
 
 def test_orders_whose_states_are_not_told_are_the_trend_at_most(campaign):
@@ -173,7 +178,10 @@ def test_a_limit_lowers_a_verdict_and_never_raises_it(campaign):
     assert [r.verdict for r in ask(campaign, "1.0", quantity="moment")] == ["reproduced"]
     (row,) = ask(campaign, "1.0", limit=limit, quantity="moment")
     assert (row.verdict, row.why.split("; ")[0]) == ("trend only", "the cell is small")
-    assert ask(campaign, "9.0", limit=limit, quantity="moment")[0].verdict == "not reached"
+    assert ask(campaign, "1.0", limit=Limit("put in", "so"), quantity="moment")[0].verdict == "put in"
+    (worse,) = ask(campaign, "9.0", limit=limit, quantity="moment")
+    assert worse.verdict == "not reached"
+    assert "the cell is small" not in worse.why, "it is not what made the verdict"
     of_another = Limit("trend only", "the cell is small", "*-small")
     assert ask(campaign, "1.0", limit=of_another, quantity="moment")[0].verdict == "reproduced"
 

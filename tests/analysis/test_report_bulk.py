@@ -161,6 +161,6 @@ def test_the_states_of_the_neighbours_of_a_defect_are_drawn(campaign, tmp_path):
     whole = result(one.structure, "dos")
     shell = reports[0].read_whole().defect.dos
     (first, *_) = shell.groups
-    name = f"{first.label} s up"
+    name = f"{first.label} s up (1/eV)"
     expected = replace(whole.dos).by_shell()[list(first.own_sites), 0, 0, 0].sum()
     assert float(rows[0][name]) == pytest.approx(expected, rel=1e-3)

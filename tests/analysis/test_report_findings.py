@@ -204,7 +204,7 @@ def test_spacings_are_shown_after_a_relaxation_only(campaign):
 def test_a_campaign_of_relaxations_alone_tells_their_energy_and_says_so(campaign):
     campaign.finish("sl", "relax", changes={"energy": -99.0, "converged": True})
     (report,) = collect(campaign.root)
-    assert (report.energy, report.gap_step) == (-99.0, "relax")
+    assert (report.energy, report.gap_steps) == (-99.0, ("relax",))
     assert "the energy is that of the relax step; no static one was asked for" in report.caveats
 
 

@@ -70,6 +70,27 @@ def test_plan_writes_nothing(heterodft, demo_file, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_calculation_of_two_names_is_planned_once(heterodft, tiny_file):
+    single = json.loads(heterodft("plan", str(tiny_file), "--json").stdout)["totals"]
+    twice = "  bulk: {stack: [{material: SrTiO3, layers: 1}]}\n"
+    tiny_file.write_text(tiny_file.read_text().replace(twice, twice + twice.replace("bulk", "again")))
+    both = json.loads(heterodft("plan", str(tiny_file), "--json").stdout)["totals"]
+    assert (single["calculations"], both["calculations"]) == (4, 8)
+    for name in ("core_hours", "disk_kept", "disk_peak"):
+        assert both[name] == pytest.approx(single[name])
+    assert heterodft("plan", str(tiny_file)).stdout.count("as above") == 4
+
+
+def test_orders_that_were_asked_for_are_not_told_again_as_those_that_would_fit(heterodft):
+    heterodft("init", "t.yaml", "--template", "superlattice")
+    file = heterodft.folder / "t.yaml"
+    file.write_text(file.read_text().replace("orders: [FM]", "orders: [FM, AFM-A]"))
+    assert "orders: [FM, AFM-A]" in file.read_text()
+    lines = [line.split() for line in heterodft("build", "t.yaml").stdout.splitlines()]
+    assert any("AFM-A" in line and "fits" in line for line in lines)
+    assert not any("AFM-A" in line and "would" in line for line in lines)
+
+
 def test_plan_tells_the_disk_space_and_when_it_will_not_do(heterodft, tiny_file):
     done = heterodft("plan", str(tiny_file), "--json")
     plan = json.loads(done.stdout)

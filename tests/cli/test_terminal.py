@@ -126,6 +126,9 @@ class PoolOf:
     def exit_codes(self):
         return []
 
+    def ended(self):
+        return set()
+
 
 def test_on_a_pipe_what_another_run_does_is_told_once_and_not_counted(tmp_path, monkeypatch, capsys):
     from heterodft.cli import run

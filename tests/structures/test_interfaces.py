@@ -190,6 +190,21 @@ def formulas(*terminations, layers=(2, 2), **options):
     )).values())  # fmt: skip
 
 
+@pytest.mark.parametrize("layers", [(1, 1), (2, 2), (2, 3)])
+def test_a_plane_that_both_materials_have_is_as_far_from_its_neighbours_as_in_each(layers):
+    manganites = [build_material(name, prototype="perovskite") for name in ("LaMnO3", "SrMnO3")]
+    structure = build_superlattice([Block(m, n) for m, n in zip(manganites, layers, strict=True)], in_plane="SrTiO3")
+    spacings = np.diff([*planes(structure), structure.lattice.c + planes(structure)[0]])
+    formulas = plane_formulas(structure)
+    for index, spacing in enumerate(spacings):
+        pair = {formulas[index], formulas[(index + 1) % len(formulas)]}
+        bulk = manganites[0] if "LaO" in pair else manganites[1]
+        alone = build_superlattice([Block(bulk, 1)], in_plane=3.905)
+        assert spacing == pytest.approx(alone.lattice.c / 2, abs=1e-6)
+    cell = (structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure])
+    assert spglib.get_spacegroup(cell, symprec=1e-4).startswith("P4/mmm"), "both interfaces are alike"
+
+
 def test_titania_on_lanthana_and_alumina_on_strontia_need_no_further_planes():
     assert formulas("TiO2/LaO", "AlO2/SrO") == ["SrO", "TiO2"] * 2 + ["LaO", "AlO2"] * 2
 

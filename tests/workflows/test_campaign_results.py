@@ -8,7 +8,9 @@ import heterodft
 from heterodft import Campaign
 from heterodft.analysis.overview import FolderOverview
 from heterodft.analysis.plots.figure import Figure
+from heterodft.analysis.result import Result
 from heterodft.errors import CampaignError, ReaderError
+from heterodft.files import read_json
 from heterodft.workflows.calculation import write_request
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.runner import run_calculation
@@ -22,8 +24,26 @@ def test_the_package_offers_the_campaign_and_nothing_unknown(demo_file):
 
 
 def test_without_a_run_the_results_say_so(demo_file, tmp_path):
-    with pytest.raises(ReaderError, match="holds no calculation"):
-        Campaign.from_file(demo_file).results(runs=tmp_path)
+    results = Campaign.from_file(demo_file).results(runs=tmp_path)
+    assert len(results.missing) == 5
+    assert len(results.summary()) == len(results.layers()) == 0
+    assert "Not run: demo/" in repr(results)
+    assert len(results.energies().to_frame()) == 0
+    with pytest.raises(ReaderError, match="nothing to draw"):
+        results.energies().plot()
+
+
+def test_steps_that_are_not_done_are_missing(tiny_file, tmp_path):
+    campaign = Campaign.from_file(tiny_file)
+    static, dos = campaign_chains(campaign)[0]
+    for request in (static, dos):
+        write_request(request, tmp_path / "runs" / request.path)
+    cell = static.to_structure()
+    made = Result("espresso", "6.7", "static", cell, 1.0, -1.0, (0.0,), 0.0, 0.0, {}, True, 1, 0.0, 1.0, 1.0)
+    told = read_json(tmp_path / "runs" / static.path / "request.json")
+    replace(made, request=told).save(tmp_path / "runs" / static.path)
+    missing = campaign.results(runs=tmp_path / "runs").missing
+    assert missing == (f"{static.path.rpartition('/')[0]}: dos", "tiny/bulk/FM/Ti-3d-4eV")
 
 
 def test_without_pseudopotentials_it_is_still_told_what_was_not_run(tiny_file, tmp_path, monkeypatch):
@@ -31,7 +51,8 @@ def test_without_pseudopotentials_it_is_still_told_what_was_not_run(tiny_file, t
     request = campaign_chains(campaign)[0][0]  # NM
     write_request(request, tmp_path / "runs" / request.path)
     monkeypatch.setenv("ESPRESSO_PSEUDO", str(tmp_path / "nowhere"))
-    assert campaign.results(runs=tmp_path / "runs").missing == ("tiny/bulk/FM/Ti-3d-4eV",)
+    both = ("tiny/bulk/NM/Ti-3d-4eV", "tiny/bulk/FM/Ti-3d-4eV")
+    assert campaign.results(runs=tmp_path / "runs").missing == both
 
 
 def test_a_figure_shows_itself_in_a_notebook():

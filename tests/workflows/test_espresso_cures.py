@@ -11,6 +11,8 @@ from dataclasses import replace
 import pytest
 
 from heterodft.analysis.energies import comparison_key
+from heterodft.analysis.misfilling import find_misfilling
+from heterodft.analysis.readers import read_folder
 from heterodft.analysis.readers.espresso.output import read_pw_output
 from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError
@@ -22,6 +24,7 @@ from heterodft.workflows.custodians.corrections import read_corrections, recorde
 from heterodft.workflows.custodians.diagnosis import diagnose
 from heterodft.workflows.custodians.espresso import EspressoJob, EspressoValidator
 from heterodft.workflows.custodians.espresso_handlers import MAX_ERRORS, espresso_handlers
+from heterodft.workflows.custodians.espresso_occupations import FillingHandler
 from heterodft.workflows.custodians.last_structure import read_last_structure
 from heterodft.workflows.custodians.watch import run_watched
 from heterodft.workflows.inputs import prepare_inputs
@@ -78,8 +81,12 @@ class Case:
         (self.folder / "pw.in").write_text(text)
         return self
 
-    def run(self, command=None, deadline=None, **options):
-        handlers = espresso_handlers(self.request, "pw.in", **options)
+    def run(self, command=None, deadline=None, filling=False, **options):
+        handlers = [
+            handler
+            for handler in espresso_handlers(self.request, "pw.in", **options)
+            if filling or not isinstance(handler, FillingHandler)  # SrTiO3 is an insulator in every case here
+        ]
         run_watched(
             EspressoJob(command or [self.pw], "pw.in", deadline=deadline),
             self.folder,
@@ -124,9 +131,10 @@ def test_a_cycle_that_is_too_short_goes_on_from_its_density_with_less_mixing(cas
 
 
 def test_a_cell_with_vacuum_is_mixed_with_local_tf_first(case, requests):
-    request = replace(requests["NM", "static"], settings=replace(requests["NM", "static"].settings, dipole=True))
-    case.write(requests["NM", "static"], {"electrons->electron_maxstep": 5})
-    case.request = request
+    request = requests["NM", "static"]
+    case.write(request, {"electrons->electron_maxstep": 5})
+    high = {**request.structure, "lattice": [[4.0, 0, 0], [0, 4.0, 0], [0, 0, 20.0]]}
+    case.request = replace(request, structure=high)
     assert case.run().converged
     assert case.history[0][1] == {"electrons->mixing_mode": (None, "local-TF")}
 
@@ -240,6 +248,62 @@ def test_a_relaxed_cell_whose_final_cycle_failed_is_accepted_and_its_cycle_done_
     assert case.value("control->calculation") == "scf"
     assert "control->calculation" not in recorded_changes(case.folder, "pw.in")
     assert diagnose(case.folder, "pw.in") is None
+
+
+def test_an_insulator_whose_fermi_level_is_among_its_bands_is_filled_as_one(case, requests):
+    request = requests["NM", "static"]
+    narrow = {"system->degauss": 0.005}  # for which the gap of 0.6 eV is a wide one
+    case.write(request, {"system->smearing": "gauss", **narrow}).run(filling=True)
+    wanted = read_folder(case.folder).energy
+    assert case.history == []
+    case.write(request, narrow).run()
+    cold = read_folder(case.folder)
+    found = find_misfilling(cold)
+    if found is None:
+        pytest.skip(f"pw.x {cold.version} finds the Fermi level in the gap by itself")
+    assert found.is_wide
+    assert found.energy == pytest.approx(cold.energy - wanted, rel=0.1)
+    assert found.energy > 1e-3
+    (case.folder / "custodian.json").unlink()
+    case.write(request, narrow).run(filling=True)
+    filled = read_folder(case.folder)
+    assert filled.energy == pytest.approx(wanted, abs=1e-5)
+    assert find_misfilling(filled) is None
+    words = "the Fermi level of an insulator is among its bands"
+    assert case.history == [(words, {"system->smearing": ("mv", "gauss")})]
+    assert read_corrections(case.folder)[0].touches == (), "it stays comparable with those of its kind"
+
+
+LEANING = """\
+name: leaning
+materials:
+  SrTiO3: {prototype: perovskite, a: 3.905}
+  LaAlO3: {prototype: perovskite, a: 3.79}
+structures:
+  s:
+    normal: [1, 1, 1]
+    stack: [{material: SrTiO3, layers: 1}, {material: LaAlO3, layers: 1}]
+    defects: [{kind: V_O, where: {material: SrTiO3, layers: [1]}}]
+magnetism: {orders: [NM]}
+method: {protocol: fast, cutoff: 15 Ry, kspacing: 1.7}
+steps: [static, {dos: {kpoints: [4, 4, 2]}}]
+"""
+
+
+def test_tetrahedra_on_a_mesh_without_the_symmetry_of_the_crystal(settings, tmp_path):
+    (tmp_path / "c.yaml").write_text(LEANING)
+    chains = campaign_chains(load_campaign(tmp_path / "c.yaml"))
+    (chain,) = [chain for chain in chains if chain[0].about["name"] == "s-V_O_1"]
+    for request in chain:
+        folder = tmp_path / request.path
+        write_request(request, folder)
+        result = run_calculation(folder, request.id, settings)
+    (correction,) = result.corrections
+    assert correction["errors"] == ["tetra_init: cannot remap grid on k-point list"]
+    assert correction["changes"] == {"system->nosym": [None, True]}
+    assert correction["touches"] == []
+    assert result.dos is not None
+    assert result.electrons == pytest.approx(66)
 
 
 def test_a_lost_state_is_tried_once_more_only_when_asked(case, requests):

@@ -16,7 +16,7 @@ from heterodft.workflows.calculation import canonical_structure
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.custodians.diagnosis import diagnose
-from heterodft.workflows.custodians.espresso_handlers import espresso_handlers, has_vacuum
+from heterodft.workflows.custodians.espresso_handlers import espresso_handlers
 from heterodft.workflows.custodians.espresso_ions import BfgsHandler, CellFactorHandler, SymmetryHandler
 from heterodft.workflows.custodians.espresso_scf import DiagonalizationHandler, ScfHandler, SloshingMonitor
 from heterodft.workflows.custodians.oscillation import oscillates, still_falls
@@ -166,6 +166,7 @@ OWNERS = {
     "interrupted": ["InterruptedHandler"],
     "radial-fft": ["CellFactorHandler"],
     "symmetry": ["SymmetryHandler"],
+    "tetrahedra": ["TetrahedraHandler"],
     "unrecoverable": ["UnrecoverableHandler"],
     "unknown": ["UnrecoverableHandler"],
 }
@@ -202,6 +203,7 @@ def log(folder, handler, correction):
             "radial-fft",
         ),  # real
         ("checkallsym", "not orthogonal operation", "symmetry"),
+        ("tetra_init", "cannot remap grid on k-point list", "tetrahedra"),  # real
         ("bfgs", "dE0s is positive which should never happen", "bfgs"),
         ("bfgs", "NR step-length unreasonably short", "bfgs"),
         (" system_checkin ", "ntyp too large, increase NSX", "unrecoverable"),  # real
@@ -406,13 +408,17 @@ def test_symmetry_is_switched_off_only_when_allowed(ended):
     assert allowed.correct(str(folder))["actions"][0]["action"]["_set"] == {"system->nosym": True}
 
 
-def test_a_slab_has_vacuum_and_a_long_cell_full_of_atoms_has_none(a_request):
-    assert not has_vacuum(a_request)
-    assert has_vacuum(replace(a_request, settings=replace(a_request.settings, dipole=True)))
-    cell = {**a_request.structure, "lattice": [[4.0, 0, 0], [0, 4.0, 0], [0, 0, 20.0]]}
-    assert has_vacuum(replace(a_request, structure=cell))
+def test_only_a_cell_with_vacuum_is_screened(a_request):
+    def screened(structure):
+        asked = replace(a_request, structure=structure)
+        return next(h.vacuum for h in espresso_handlers(asked, "pw.in") if isinstance(h, ScfHandler))
+
+    assert not screened(a_request.structure)
+    assert screened({**a_request.structure, "lattice": [[4.0, 0, 0], [0, 4.0, 0], [0, 0, 20.0]]})
     long = a_request.to_structure().make_supercell([1, 1, 6], in_place=False)
-    assert not has_vacuum(replace(a_request, structure=canonical_structure(long)))
+    assert not screened(canonical_structure(long)), "full of atoms"
+    # 7 Å along the vector, which leans, are 3.5 Å between the planes.
+    assert not screened({**a_request.structure, "lattice": [[4.0, 0, 0], [0, 4.0, 0], [0, 12.1, 7.0]]})
 
 
 def test_by_default_no_handler_can_change_the_physics(a_request):

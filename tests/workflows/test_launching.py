@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from fireworks import FWAction, FWorker
 
 from heterodft.errors import QueueError, StorageError
 from heterodft.workflows.campaign_file import load_campaign
@@ -17,6 +18,7 @@ from heterodft.workflows.queue import worker
 from heterodft.workflows.queue.batch_job import run_job
 from heterodft.workflows.queue.batch_settings import read_batch_settings
 from heterodft.workflows.queue.firetasks import interrupted, machine_failures
+from heterodft.workflows.queue.identity import worker_name
 from heterodft.workflows.queue.launching import launch, lead_seconds
 from heterodft.workflows.queue.launchpad import open_launchpad
 from heterodft.workflows.queue.limits import TimeLeft, check_disk
@@ -229,6 +231,19 @@ def test_nothing_new_is_begun_in_the_last_tenth_of_the_time(settings):
 def test_cores_that_do_not_divide_go_to_the_first_workers(settings, cores, jobs, shares):
     pool = WorkerPool(replace(settings, cores=cores), jobs)
     assert [pool._share(number) for number in range(jobs)] == shares
+
+
+def test_of_two_runs_at_once_each_counts_what_its_own_workers_ended(settings):
+    pool = WorkerPool(settings, 1)
+    pool._names = [worker_name()]
+    launchpad = open_launchpad(settings)
+    for name, end in ((worker_name(), "COMPLETED"), ("other:1:0", "FIZZLED")):
+        _, launched = launchpad.checkout_fw(FWorker(name), str(settings.runs))
+        launchpad.complete_launch(launched, FWAction(), end)
+    entries = read_queue(settings)
+    assert {entry.identity for entry in entries if entry.state == "done"} == pool.ended()
+    assert count_states(entries)["failed"] == 1
+    assert not WorkerPool(settings, 1).ended()
 
 
 def test_a_worker_takes_nothing_on_a_disk_that_is_almost_full(settings):

@@ -49,7 +49,7 @@ def test_what_the_campaign_puts_in_is_not_called_reproduced():
         for one in load_published(EXAMPLES / "cazro3-ktao3" / "published.yaml").to_published().figures
         if one.ours is not None and one.ours.quantity == "misfit"
     ]
-    assert (misfit.limit.best, misfit.limit.campaign) == ("trend only", "*")
+    assert (misfit.limit.best, misfit.limit.campaign) == ("put in", "*")
 
 
 def test_figures_stand_in_the_campaign_or_in_a_file_beside_it(tmp_path, tiny_text):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,15 @@ from drive_here import drive_here
 from heterodft.analysis.result import Bands, Result
 from heterodft.errors import CampaignError, InputError
 from heterodft.templates.espresso import program_of, write_espresso
+from heterodft.templates.espresso_edit import read_value
 from heterodft.templates.pseudopotentials import Pseudopotential
 from heterodft.workflows.calculation import read_request, write_request
 from heterodft.workflows.campaign_file import load_campaign
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.cost import estimate_cost
+from heterodft.workflows.custodians.corrections import read_corrections
 from heterodft.workflows.custodians.diagnosis import diagnose
+from heterodft.workflows.custodians.espresso_response import ResponseHandler
 from heterodft.workflows.drivers import build_driver, strategy_of
 from heterodft.workflows.drivers.driver import Finished
 from heterodft.workflows.handover import filled_moment, hand_over
@@ -205,6 +209,49 @@ def test_a_stop_of_hp_is_told_in_words(tmp_path):
     assert diagnose(tmp_path, "hp.in") is None
 
 
+NOT_REACHED = """\
+      atom #  1   q point #   1   iter #   4
+      chi:   1      0.0312345678
+
+      Convergence has not been reached after   4 iterations!
+
+      Stopping...
+
+   JOB DONE.
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "mixing", "action"),
+    [
+        (4, 0.7, {"inputhp->niter_max": 100}),
+        (100, 0.3, {"inputhp->alpha_mix(1)": 0.15}),
+        (100, 0.15, {"inputhp->alpha_mix(1)": 0.075}),
+        (100, 0.075, None),
+    ],
+)
+def test_a_response_that_does_not_converge_is_mixed_more_slowly(tmp_path, steps, mixing, action):
+    text = f"&INPUTHP\n   niter_max        = {steps}\n   alpha_mix(1)     = {mixing}\n/\n"
+    (tmp_path / "hp.in").write_text(text)
+    (tmp_path / "hp.out").write_text(NOT_REACHED)
+    os.utime(tmp_path / "hp.in", (0, 0))
+    handler = ResponseHandler("hp.in")
+    assert handler.check(str(tmp_path))
+    found = handler.correct(str(tmp_path))
+    assert found["errors"] == ["the response did not converge"]
+    assert found["actions"] == (None if action is None else [{"dict": "hp.in", "action": {"_set": action}}])
+    for name, value in (action or {}).items():
+        assert read_value((tmp_path / "hp.in").read_text(), name) == str(value)
+    assert handler.check(str(tmp_path)) == (action is None), "one correction a run"
+
+
+def test_a_response_that_ended_well_is_left_alone(tmp_path):
+    (tmp_path / "hp.in").write_text("&INPUTHP\n/\n")
+    (tmp_path / "hp.out").write_text(" Post-processing calculation of Hubbard parameters ...\n JOB DONE.\n")
+    os.utime(tmp_path / "hp.in", (0, 0))
+    assert not ResponseHandler("hp.in").check(str(tmp_path))
+
+
 def test_denser_q_meshes_cost_more(chain, tmp_path):
     settings = Settings(host="sqlite:///x", database="x", runs=tmp_path, cores=1)
     coarse = estimate_cost(chain()[-1], settings).core_hours
@@ -241,6 +288,20 @@ def test_a_real_driver_finds_u_of_titanium(tmp_path, settings):
     assert "occupations      = 'fixed'" in (folder / "pw.in").read_text()
     assert not list(folder.glob("HP/*wfc*"))
     assert run_calculation(folder, response.id, settings).response.values == found.response.values
+
+
+@pytest.mark.espresso
+@pytest.mark.slow
+def test_a_real_response_with_too_few_iterations_is_given_more(chain, settings):
+    # From the density of the static step pw.x needs fewer than the five iterations of hp.x.
+    static, response = chain("[1, 1, 2]}}", "[1, 1, 1], max_scf_steps: 4}}")
+    for request in (static, response):
+        folder = settings.runs / request.path
+        write_request(request, folder)
+        result = run_calculation(folder, request.id, settings)
+    assert 1.0 < result.response.values[0] < 6.0
+    assert "Convergence has not been reached after" in (folder / "hp.out.1").read_text()
+    assert [c.changes["inputhp->niter_max"] for c in read_corrections(folder)] == [(4, 100)]
 
 
 def test_where_hp_x_is_can_be_told_while_it_runs(tmp_path):

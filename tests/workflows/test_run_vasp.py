@@ -372,7 +372,10 @@ def test_a_state_that_was_not_asked_for_is_marked_in_status(heterodft, heterodft
     monkeypatch.setenv("VASP_CMD", f"{FAKE} --collapse")
     (tmp_path / "c.yaml").write_text(CAMPAIGN)
     heterodft_inside("submit", "c.yaml")
-    assert "3 ended in another state than asked for; see: heterodft status" in heterodft("run", "--quiet").stdout
+    assert (
+        "1 configuration ended in another state than asked for; see: heterodft status"
+        in heterodft("run", "--quiet").stdout
+    )
     shown = heterodft_inside("status").stdout
     assert shown.count("not in the state asked for (AFM-A): collapsed to NM") == 3
     assert "3 calculations: 3 done (3 in another state than asked for)" in shown

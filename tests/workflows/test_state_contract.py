@@ -31,7 +31,7 @@ structures:
   bulk: {stack: [{material: CrN, layers: 2}], normal: [0, 0, 1]}
 magnetism: {orders: [FM, AFM-A], moments: {Cr: 3.0}}
 hubbard: {Cr-3d: 3.0}
-method: {protocol: fast, cutoff: 30 Ry, kspacing: 1.2}
+method: {protocol: fast, cutoff: 30 Ry, kspacing: 1.2, smearing: gaussian}
 steps: [static, {dos: {kspacing: 1.0}}, {bands: {path_spacing: 2.0}}, potential]
 """
 

@@ -41,7 +41,9 @@ class ConfigurationEnergy:
         eV a cell from the reference; None where it may not be subtracted.
     reference
         Name of the configuration that is zero.
-    formula_units, magnetic_ions
+    formula, formula_units
+        The reduced formula of the cell, ``LaSrMn2O6``, and how many of it the cell holds.
+    magnetic_ions
         In the cell.
     total_moment
         μB a cell.
@@ -60,6 +62,7 @@ class ConfigurationEnergy:
     energy: float | None
     relative: float | None
     reference: str
+    formula: str
     formula_units: int
     magnetic_ions: int
     total_moment: float | None
@@ -132,7 +135,7 @@ def row_of(
         reference = zero_name if zero_state.name in ("", zero_name) else f"{zero_name} → {zero_state.name}"
         told = _difference(result, zero_result, (name, zero_name), trust)
     relative, reason, notes = told
-    units = result.structure.composition.get_reduced_composition_and_factor()[1]
+    formula, units = result.structure.composition.get_reduced_formula_and_factor()
     return ConfigurationEnergy(
         family=family,
         name=name,
@@ -141,6 +144,7 @@ def row_of(
         energy=result.energy,
         relative=relative,
         reference=reference,
+        formula=formula,
         formula_units=round(units),
         magnetic_ions=len(state.sites),
         total_moment=result.total_moment,

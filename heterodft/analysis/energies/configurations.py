@@ -21,6 +21,7 @@ from heterodft.analysis.energies.configuration_rows import (
 )
 from heterodft.analysis.energies.states import find_states
 from heterodft.analysis.state_marks import order_shown
+from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,9 +159,17 @@ class ConfigurationEnergies:
         }
 
     def plot(self) -> Figure:
-        """Draw the energies per formula unit as bars."""
+        """Draw the energies per formula unit as bars.
+
+        Raises
+        ------
+        ReaderError
+            If there are none.
+        """
         from heterodft.analysis.plots import draw_energies
 
+        if not self.rows:
+            raise ReaderError("no structure has two configurations with energies; there is nothing to draw")
         return draw_energies(self)
 
 

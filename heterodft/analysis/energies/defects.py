@@ -19,9 +19,9 @@ from heterodft.analysis.energies.comparability import compare
 from heterodft.analysis.energies.defect_levels import DefectRow, TransitionLevel, crossing, stable_charges
 from heterodft.analysis.energies.defect_names import name_defects
 from heterodft.analysis.energies.states import state_note
-from heterodft.analysis.energies.vacuum import has_vacuum
 from heterodft.analysis.gaps import find_gap
 from heterodft.errors import ReaderError
+from heterodft.structures.vacuum import has_vacuum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.energies.comparability import compare
-from heterodft.analysis.energies.vacuum import has_vacuum
 from heterodft.analysis.state_marks import state_marks
 from heterodft.errors import ReaderError
+from heterodft.structures.vacuum import has_vacuum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heterodft.analysis.energies.vacuum import has_vacuum
+from heterodft.structures.vacuum import has_vacuum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -42,6 +42,9 @@ def read_layers(layers: Any, sites: int) -> list[tuple[str | None, tuple[int, ..
         source = f"layers in {layers}"
         layers = _read_file(Path(layers))
     elif isinstance(layers, str):
+        if "," in layers and ";" not in layers:
+            several = layers.replace(",", ";")
+            raise ReaderError(f"layers: '{layers}' is a single layer; put ; between layers: {several}")
         layers = [part for part in layers.split(";") if part.strip()]
     pairs: list[tuple[str | None, Any]]
     if isinstance(layers, Mapping):

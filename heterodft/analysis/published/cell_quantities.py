@@ -9,6 +9,7 @@ from heterodft.analysis.energies.comparability import compare
 from heterodft.analysis.energies.states import find_states
 from heterodft.analysis.published.choosing import family_of, place_of, the_one
 from heterodft.analysis.published.found import Found
+from heterodft.analysis.report.electron_caveats import ANOTHER_MESH, MISFILLED
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ __all__ = [
     "with_minus",
 ]
 
+UNRESOLVED = "unresolved"
+"""Of a gap that more k-points may close: neither an insulator nor a metal."""
+_NOT_RESOLVED = "the mesh does not resolve the gap"
 _MARGIN = 1.0
 """meV per formula unit: orders that are nearer to one another are not told apart."""
 
@@ -83,7 +87,13 @@ def find_energy(report: ConfigurationReport, ours: Ours, every: Configurations) 
     if not found.may_subtract() or result.energy is None or zero.energy is None:
         raise ReaderError(f"not comparable: {found.reason()}")
     meV = 1000 * (result.energy - zero.energy)
-    return Found(meV / count_of(result, ours.per or "f.u."), notes=found.caveats())
+    doubts = tuple(
+        f"{place}: {caveat.partition(';')[0]}"
+        for place, one in zip(places, (report, other), strict=True)
+        for caveat in one.caveats
+        if caveat.startswith(MISFILLED)
+    )
+    return Found(meV / count_of(result, ours.per or "f.u."), notes=found.caveats(), doubts=doubts)
 
 
 def find_lowest_order(report: ConfigurationReport, _ours: Ours, every: Configurations) -> Found:
@@ -100,6 +110,10 @@ def find_lowest_order(report: ConfigurationReport, _ours: Ours, every: Configura
             f"a single state was reached, {ranked[0].state or ranked[0].name}; there is none to compare"
         )
     told = {row.name for row in ranked}
+    if set(states) == {"NM", ranked[0].state or ranked[0].name} and len(states) == 2:
+        raise ReaderError(
+            f"{' and '.join(states)} are the only states reached: that moments form tells nothing of their order"
+        )
     left = [place_of(path)[1] for path in paths if place_of(path)[1] not in told and not _is_there(path, members)]
     doubts = [f"without {', '.join(left)}: not finished or not comparable"] if left else []
     second = min(list(states.values())[:-1], key=lambda row: row.relative or 0)  # the lowest was put in last
@@ -123,8 +137,10 @@ def find_gap_of_cell(report: ConfigurationReport, ours: Ours, _every: Configurat
     gap = report.gap
     if gap is None:
         raise ReaderError("no gap can be told: no empty band was computed, or the bands are not kept")
-    notes = [f"from the {report.gap_step} step, {gap.kpoints} k-points"]
-    doubts = [] if gap.metal or gap.resolved else ["the mesh does not resolve the gap"]
+    notes = [report.gap_source]
+    resolved = gap.metal or gap.resolved
+    insulator = "insulator" if resolved else UNRESOLVED
+    doubts = [words for words in report.caveats if ANOTHER_MESH in words] + [_NOT_RESOLVED] * (not resolved)
     path = report.found.path_gap
     if ours.spin:
         return _gap_of_spin(
@@ -132,9 +148,9 @@ def find_gap_of_cell(report: ConfigurationReport, ours: Ours, _every: Configurat
         )
     if path is not None and not gap.metal and path < gap.value:
         notes.append("along the path of the bands")
-        return Found(path, "insulator" if path > 0 else "metal", tuple(notes), tuple(doubts))
+        return Found(path, insulator if path > 0 else "metal", tuple(notes), tuple(doubts))
     metal = "half-metal" if gap.half_metal else "metal"
-    return Found(gap.value, metal if gap.metal else "insulator", tuple(notes), tuple(doubts))
+    return Found(gap.value, metal if gap.metal else insulator, tuple(notes), tuple(doubts))
 
 
 def _gap_of_spin(gap: Gap, spin: str, notes: list[str]) -> Found:
@@ -146,9 +162,9 @@ def _gap_of_spin(gap: Gap, spin: str, notes: list[str]) -> Found:
     if own.fundamental is None:
         raise ReaderError("no empty band of this spin was computed")
     resolved = own.mesh_error is not None and own.fundamental > own.mesh_error
-    return Found(
-        own.fundamental, "insulator", tuple(notes), () if resolved else ("the mesh does not resolve the gap",)
-    )
+    if resolved:
+        return Found(own.fundamental, "insulator", tuple(notes))
+    return Found(own.fundamental, UNRESOLVED, tuple(notes), (_NOT_RESOLVED,))
 
 
 def find_misfit(report: ConfigurationReport, ours: Ours, _every: Configurations) -> Found:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PublishedRow", "PublishedTable", "compare_published"]
 
+_NOTHING = "–"
+
 
 @dataclass(frozen=True)
 class PublishedRow:
@@ -78,6 +80,11 @@ class PublishedTable:
     def counts(self) -> dict[str, int]:
         """How many rows have each verdict, the best first."""
         return {verdict: sum(row.verdict == verdict for row in self.rows) for verdict in VERDICTS}
+
+    @property
+    def uncomputed(self) -> int:
+        """How many rows have nothing of ours, for the reason beside them."""
+        return sum(row.ours == _NOTHING for row in self.rows)
 
     def to_frame(self) -> DataFrame:
         """Return a table, one row a figure and configuration."""
@@ -188,15 +195,16 @@ def _row(figure: PublishedFigure, found: Found | None, chosen: Chosen, reason: s
         unit = QUANTITIES[figure.ours.quantity].unit_of(figure.ours)
         limit = figure.limit
         if limit is not None and fnmatchcase(campaign, limit.campaign):
-            verdict = max(verdict, limit.best, key=VERDICTS.index)
-            why.insert(0, limit.because)
+            limited = max(verdict, limit.best, key=VERDICTS.index)
+            why[:0] = [limit.because] if limited != verdict else []
+            verdict = limited
     if figure.because and figure.ours is not None:
         why.append(figure.because)
     return PublishedRow(
         what=figure.what,
         theirs=figure.theirs.text,
         note=figure.note,
-        ours="–" if found is None else _in_words(found, unit),
+        ours=_NOTHING if found is None else _in_words(found, unit),
         value=value,
         unit=unit,
         difference=difference,

@@ -144,7 +144,8 @@ def find_carriers(report: ConfigurationReport, ours: Ours, _every: Configuration
     if ours.share:
         if total * 1e16 / found.area < _FEWEST:
             raise ReaderError(f"there are no {ours.carriers}, of which this could be a part")
-        return Found(100 * own / float(per_cell.sum()), notes=notes)
+        outside = 100 * (1 - float(per_cell.sum()) / total)
+        return Found(100 * own / total, notes=(*notes, f"{outside:.0f} % of all are outside of the projections"))
     return Found(own * 1e16 / found.area, notes=notes)
 
 
@@ -201,7 +202,8 @@ def find_orbitals(report: ConfigurationReport, ours: Ours, _every: Configuration
     own = [float(p) for group, p in zip(found.groups, numbers, strict=True) if group in wanted and np.isfinite(p)]
     if not own:
         raise ReaderError(f"the eg shell of {element} holds no {ours.carriers}")
-    return Found(float(np.mean(own)), notes=(f"of the {ours.carriers}, mean of {len(own)} layers", *found.notes))
+    layers = f"mean of {len(own)} layers" if len(own) > 1 else "of a single layer"
+    return Found(100 * float(np.mean(own)), notes=(f"of the {ours.carriers}, {layers}", *found.notes))
 
 
 def find_stoner(report: ConfigurationReport, ours: Ours, _every: Configurations) -> Found:

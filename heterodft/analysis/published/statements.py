@@ -24,9 +24,9 @@ __all__ = [
     "parse_tolerance",
 ]
 
-Verdict = Literal["reproduced", "trend only", "not reached"]
-VERDICTS: tuple[Verdict, ...] = ("reproduced", "trend only", "not reached")
-"""The best one first."""
+Verdict = Literal["reproduced", "trend only", "put in", "not reached"]
+VERDICTS: tuple[Verdict, ...] = ("reproduced", "trend only", "put in", "not reached")
+"""The best one first; what was put into a cell and comes out of it again shows nothing."""
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(\S.*?)?\s*")

@@ -71,7 +71,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "charge": Quantity("electrons gained against the bulk", {"e": 1.0}, ("layers", "elements", "bulks", "minus")),
     "orbital_polarization": Quantity(
         "orbital polarization of eg",
-        {"": 1.0, "%": 0.01},
+        {"%": 1.0, "": 100.0},
         ("elements", "layers", "carriers", "minus"),
         ("elements",),
     ),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.cell_stress import MOST_STRESS, stress_left
+from heterodft.analysis.sphere_radii import uneven_spheres
 from heterodft.analysis.state_marks import state_of
+from heterodft.structures.symmetry import can_relax
 from heterodft.units import RYDBERG, cutoff_in_words
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.result import Result
 
-__all__ = ["find_caveats", "is_low_cutoff", "is_of_stress"]
+__all__ = ["find_caveats", "is_low_cutoff", "is_of_state", "is_of_stress"]
 
 _LEAST_CUTOFF = {"espresso": 59.9 * RYDBERG, "vasp": 399.0}
 """eV; below it oxides and nitrides are not converged, with the pseudopotentials each code is used with."""
@@ -50,14 +52,29 @@ def find_caveats(
         caveats += _of_settings(static)
         if static.step != "static":
             caveats.append(f"the energy is that of the {static.step} step; no static one was asked for")
-    if not any(step.startswith("relax") for step in steps):
+    if not any(step.startswith("relax") for step in steps) and (static is None or can_relax(static.structure)):
         caveats.append("the atoms are at their ideal, unrelaxed positions")
+    caveats += _of_spheres(static)
     caveats += _of_stress(static, relaxed)
     if state in ("collapsed", "flipped", "other"):
         words = {"collapsed": "the moments asked for vanished", "flipped": "some moments turned over"}
         said = words.get(state, "some of the moments asked for are missing")
         caveats.append(f"the state reached is not the {about.get('order')} order asked for: {said}{_details(static)}")
     return caveats
+
+
+def is_of_state(caveat: str) -> bool:
+    """Tell whether a caveat says that another magnetic state was reached, which stands with each configuration."""
+    return "state reached" in caveat
+
+
+def _of_spheres(static: Result | None) -> list[str]:
+    """Return which moments in spheres do not compare with one another."""
+    return [
+        f"moments and charges of {element} in spheres do not compare, with one another or with another order: their "
+        f"radii are {least:.3f} and {most:.3f} Å; take those by Löwdin"
+        for element, (least, most) in ({} if static is None else uneven_spheres(static)).items()
+    ]
 
 
 def is_of_stress(caveat: str) -> bool:

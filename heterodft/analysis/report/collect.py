@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from heterodft.analysis.corrections import correction_notes
 from heterodft.analysis.dos_checks import TOO_COARSE
 from heterodft.analysis.energies import ConfigurationEnergies, relative_energies
-from heterodft.analysis.gaps import Gap, find_gap
+from heterodft.analysis.gap_of_steps import gap_of_steps
 from heterodft.analysis.plain_data import plain
 from heterodft.analysis.readers.espresso.output import read_doubts
 from heterodft.analysis.report.against_bulk import compare_with_bulks
 from heterodft.analysis.report.caveats import find_caveats
+from heterodft.analysis.report.electron_caveats import electron_caveats
 from heterodft.analysis.report.findings import Findings, find_all, without_arrays
 from heterodft.analysis.report.layer_rows import LayerRow, layer_rows
 from heterodft.analysis.report.marks import marks_of
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from heterodft.analysis.energies import ConfigurationEnergy
+    from heterodft.analysis.gaps import Gap
 
 __all__ = ["ConfigurationReport", "StepReport", "collect"]
 
@@ -62,9 +65,9 @@ class ConfigurationReport:
     moment, absolute_moment
         μB a cell.
     gap
-        From the dos step, else from the static one.
-    gap_step
-        Which of the two.
+        From the k-points of the static and the dos step together.
+    gap_steps
+        Those of the two that it is from.
     state
         Verdict on the magnetic state: ``kept``, ``collapsed``, ``flipped``, ``other``; ``accepted`` where another
         state was taken as one of its own, by whose name `order` then is; or empty.
@@ -94,7 +97,7 @@ class ConfigurationReport:
     moment: float | None = None
     absolute_moment: float | None = None
     gap: Gap | None = None
-    gap_step: str = ""
+    gap_steps: tuple[str, ...] = ()
     state: str = ""
     layers: list[LayerRow] = field(default_factory=list)
     caveats: list[str] = field(default_factory=list)
@@ -115,6 +118,14 @@ class ConfigurationReport:
     def marks(self) -> tuple[str, ...]:
         """What must stand beside any number of it: ``not converged``, ``flipped``, ``dos failed``, ``not run``."""
         return marks_of(self)
+
+    @property
+    def gap_source(self) -> str:
+        """Where the gap is from: ``from the static and dos steps, 8 k-points``; empty when unknown."""
+        if self.gap is None:
+            return ""
+        steps = f"{' and '.join(self.gap_steps)} step{'s' * (len(self.gap_steps) > 1)}"
+        return f"from the {steps}, {self.gap.kpoints} k-point{'s' * (self.gap.kpoints != 1)}"
 
     @property
     def gap_text(self) -> str:
@@ -274,7 +285,7 @@ def _configuration(
         report.settings[folder.name] = _settings_with_origin(folder)
     names = [step.step for step, _ in steps]
     relaxed = results.get("relax") or results.get("relax-coarse")
-    report.caveats = find_caveats(report.static, about, state=report.state, steps=names, relaxed=relaxed)
+    report.caveats[:0] = find_caveats(report.static, about, state=report.state, steps=names, relaxed=relaxed)
     report.caveats += [note for note in report.found.notes if TOO_COARSE in note]
     report.caveats += _state_caveats(report, results)
     _let_go(report)
@@ -347,17 +358,13 @@ def _take(report: ConfigurationReport, results: Mapping[str, Result]) -> None:
         record = state_of(static)
         report.state = "accepted" if is_accepted(record) else str(record.get("verdict", ""))
         report.order = order_shown(static) or report.order
-    for result in filter(None, (static, dos)):
-        report.structure = result.structure
-        report.structure.properties.setdefault("defect", result.request.get("about", {}).get("defect"))
-        report.gap, report.gap_step = _gap(result), result.step
-
-
-def _gap(result: Result) -> Gap | None:
-    try:
-        return None if result.bands is None else find_gap(result)
-    except HeterodftError:  # the bands hold too little to tell
-        return None
+    last = dos or static
+    if last is not None:
+        report.structure = last.structure
+        report.structure.properties.setdefault("defect", last.request.get("about", {}).get("defect"))
+    with suppress(HeterodftError):  # the bands hold too little to tell
+        report.gap, report.gap_steps = gap_of_steps([result for result in (static, dos) if result is not None])
+    report.caveats += electron_caveats(results, final, report.gap)
 
 
 def _settings_with_origin(folder: Path) -> dict[str, Any]:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["ReportFigure", "draw_figures"]
 
 
+_SCALES = "Each panel has a scale of its own; an arrowhead stands for a peak beyond it."
+
+
 @dataclass(frozen=True)
 class ReportFigure:
     """A figure, what its files are called, the numbers it shows, and what is said below it."""
@@ -53,7 +56,9 @@ def _drawn(report: ConfigurationReport) -> Iterator[ReportFigure]:
         yield ReportFigure("side_view", view, frame, "The cell from the side, coloured by layer.")
     if found.layer_dos is not None:
         spins = "; spin up above the line, spin down below" if found.layer_dos.values.shape[2] == 2 else ""
-        caption = f"Density of states by plane, top of the cell on top{spins}; shaded: the window of the table."
+        caption = (
+            f"Density of states by plane, top of the cell on top{spins}; shaded: the window of the table. {_SCALES}"
+        )
         yield ReportFigure("layer_dos", draw_layer_dos(found.layer_dos), dos_frame(found.layer_dos), caption)
     if found.moments is not None:
         frame = _moment_frame(found.moments)
@@ -67,7 +72,7 @@ def _drawn(report: ConfigurationReport) -> Iterator[ReportFigure]:
         yield ReportFigure(f"orbitals_{one.element}", draw_profile(one), one.to_frame(), caption)
     if found.defect is not None and found.defect.dos is not None:
         dos = found.defect.dos
-        caption = f"Density of states of the neighbours of the defect {found.defect.place.kind}."
+        caption = f"Density of states of the neighbours of the defect {found.defect.place.kind}. {_SCALES}"
         yield ReportFigure("defect_dos", draw_layer_dos(dos), _shell_frame(dos), caption)
     if found.potential is not None:
         frame = found.potential.to_frame()
@@ -91,9 +96,11 @@ def _shell_frame(dos: NeighboursDos) -> DataFrame:
     from pandas import DataFrame
 
     spins = spin_names(dos.values.shape[2])
-    names = [f"{group.label} {shell} {spin}" for group in dos.groups for shell in dos.columns for spin in spins]
+    names = [
+        f"{group.label} {shell} {spin} (1/eV)" for group in dos.groups for shell in dos.columns for spin in spins
+    ]
     columns = dos.values.reshape(len(names), -1)
-    energies = {f"energy (eV from the {dos.reference_name})": [f"{energy:.3f}" for energy in dos.energies]}
+    energies = {f"energy from the {dos.reference_name} (eV)": [f"{energy:.3f}" for energy in dos.energies]}
     cells = {name: [f"{x:.4g}" for x in column] for name, column in zip(names, columns, strict=True)}
     return DataFrame(energies | cells)
 
@@ -105,7 +112,8 @@ def _moment_caption(moments: MomentProfile) -> str:
         "density between planes": "of the spin density between the middles of neighbouring planes",
     }
     said = "; ".join(words[name] for name in moments.columns if name in words)
-    return f"Moments from the bottom (left) to the top{': ' if said else ''}{said}."
+    head = "Moments of all atoms of a plane or layer together, from the bottom (left) to the top"
+    return f"{head}{': ' if said else ''}{said}."
 
 
 def _potential_caption(average: PlanarAverage) -> str:

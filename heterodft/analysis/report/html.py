@@ -16,8 +16,10 @@ from heterodft import __version__
 from heterodft.analysis.plots import draw_energies, save_figure
 from heterodft.analysis.report import provenance, summary
 from heterodft.analysis.report.against_u import find_against_u
+from heterodft.analysis.report.caveats import is_of_state
 from heterodft.analysis.report.citations import find_citations, to_bibtex
 from heterodft.analysis.report.drivers import driver_page
+from heterodft.analysis.report.electron_caveats import is_of_electrons
 from heterodft.analysis.report.figures import draw_figures
 from heterodft.analysis.report.inline_svg import inline, thin
 from heterodft.analysis.report.page_tables import defect_table, layer_table, layers_of_all, number, structure_table
@@ -149,6 +151,7 @@ def _page(report: ConfigurationReport, stem: str, folder: Path, *, draw: bool) -
         "layers": layer_table(report),
         "defect": defect_table(report.found.defect),
         "structure": structure_table(relaxed),
+        "caveats": [one for one in report.caveats if is_of_state(one) or is_of_electrons(one)],
     }
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from heterodft.analysis.plots.style import pretty
+from heterodft.analysis.report.caveats import is_of_state
 from heterodft.analysis.report.marks import NOT_CONVERGED, PENDING
 from heterodft.analysis.report.page_tables import number
 from heterodft.analysis.state_marks import OTHER
@@ -24,6 +24,8 @@ CODES = {"espresso": "Quantum ESPRESSO", "vasp": "VASP"}
 _FEW, _MANY = 4, 12
 _LEAST_MOMENT = 0.05
 """μB of a plane below which it counts as without one."""
+_TOLD = 3
+"""Configurations that a caveat is told of with its details."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,16 @@ def _family(members: Sequence[ConfigurationReport]) -> str:
         more = f" and {len(told) - _FEW} more" if len(told) > _FEW else ""
         return (
             head
-            + f"lowest is {_order(lowest)}, then, in meV per formula unit, {', '.join(told[:_FEW])}{more}; "
+            + f"lowest is {_order(lowest)}, then, in meV per {_formula(lowest)}, {', '.join(told[:_FEW])}{more}; "
             + _sentence(lowest)
         )
     if len(members) > 1:
         head += f"{_order(lowest)}, "
     return head + _sentence(lowest)
+
+
+def _formula(report: ConfigurationReport) -> str:
+    return "formula unit" if report.ranked is None else report.ranked.formula
 
 
 def _sentence(report: ConfigurationReport) -> str:
@@ -147,7 +153,7 @@ def _largest_moment(report: ConfigurationReport) -> Iterator[str]:
     rows = [row for row in report.layers if row.moment_sphere is not None or row.moment_lowdin is not None]
     if not rows:
         return
-    kind = "sphere" if rows[0].moment_sphere is not None else "Löwdin"
+    kind = "Löwdin" if all(row.moment_lowdin is not None for row in rows) else "sphere"
     values = [row.moment_sphere if kind == "sphere" else row.moment_lowdin for row in rows]
     largest, row = max(zip(values, rows, strict=True), key=lambda pair: abs(pair[0] or 0.0))
     if largest is not None and abs(largest) >= _LEAST_MOMENT:
@@ -204,7 +210,26 @@ def _unfinished(report: ConfigurationReport) -> str:
 
 
 def counted(reports: Sequence[ConfigurationReport]) -> list[str]:
-    """Return each caveat once, with how many configurations with results it holds for where that is not all."""
+    """Return each caveat once, with how many configurations with results it holds for where that is not all.
+
+    Of caveats that differ behind their colon only, the first few are told with the configurations they are of.
+    """
     done = [report for report in reports if report.static is not None]
-    counts = Counter(c for r in done for c in dict.fromkeys(r.caveats) if "state reached" not in c)
-    return [c if n == len(done) else f"{c} ({n} of {len(done)} configurations)" for c, n in counts.items()]
+    found: dict[str, list[tuple[str, str]]] = {}
+    for report in done:
+        for caveat in dict.fromkeys(c for c in report.caveats if not is_of_state(c)):
+            head, _, detail = caveat.partition(": ")
+            found.setdefault(head, []).append((_place(report), detail))
+    return [_in_words(head, places, len(done)) for head, places in found.items()]
+
+
+def _in_words(head: str, places: Sequence[tuple[str, str]], number: int) -> str:
+    """Return a caveat of some configurations, given as their places and what is told of each."""
+    count = "" if len(places) == number else f" ({len(places)} of {number} configurations)"
+    if len({detail for _, detail in places}) == 1:
+        return ": ".join(filter(None, (head, places[0][1]))) + count
+    remedies = {detail.rpartition("; ")[2] for _, detail in places}
+    remedy = f"; {remedies.pop()}" if len(remedies) == 1 else ""  # of all alike, told once
+    told = [f"{place} {detail.removesuffix(remedy)}" for place, detail in places[:_TOLD]]
+    more = len(places) - _TOLD
+    return f"{head}{count}: {'; '.join(told)}{f'; and {more} more' if more > 0 else ''}{remedy}"

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-__all__ = ["default_cell", "has_dipole", "is_slab", "turns_normal", "widest_gap"]
+__all__ = ["default_cell", "has_dipole", "is_slab", "turns_normal"]
 
 _SAME_PLACE = 1e-3
 
@@ -41,14 +41,6 @@ def _turned_normals(structure: Structure) -> list[float]:
     matrix = structure.lattice.matrix.T
     turned = matrix @ dataset.rotations @ np.linalg.inv(matrix) @ normal
     return [float(cosine) for cosine in turned @ normal]
-
-
-def widest_gap(structure: Structure) -> tuple[float, float]:
-    """Return the middle and the width of the widest empty slice along the third vector, in units of it."""
-    heights = np.sort(structure.frac_coords[:, 2] % 1)
-    gaps = np.diff(np.append(heights, heights[0] + 1))
-    widest = int(gaps.argmax())
-    return float((heights[widest] + gaps[widest] / 2) % 1), float(gaps[widest])
 
 
 def default_cell(structure: Structure) -> str:

@@ -4,7 +4,8 @@ An action is ``{"dict": "pw.in", "action": {...}}`` with
 
 - ``_set``: values by ``namelist->key``; ``_unset``: keys to remove;
 - ``_continue``: where the next run starts: ``checkpoint`` (where pw.x stopped), ``density`` (a new cycle from the
-  density on disk), ``positions`` (a new relaxation from the last structure printed), ``scratch`` (from atoms).
+  density on disk), ``positions`` (a new relaxation from the last structure printed), ``scratch`` (from atoms);
+- ``_keeps``: what it touches in a way that leaves the energy the one asked for.
 """
 
 from __future__ import annotations
@@ -163,7 +164,8 @@ def _correction(attempt: Mapping[str, Any], entry: Mapping[str, Any]) -> Correct
     file = str(attempt.get("job", {}).get("file", ""))
     program = program_of(file) if file else files[0]
     keys = {re.split(r"->|\(", name)[1 if "->" in name else 0].strip().lower() for name in (*changes, *files)}
-    touches = tuple(kind for kind, names in _TOUCHES.items() if keys & set(names))
+    kept = {kind for one in entry["actions"] for kind in one.get("action", {}).get("_keeps", ())}
+    touches = tuple(kind for kind, names in _TOUCHES.items() if keys & set(names) and kind not in kept)
     return Correction(program, tuple(map(str, entry.get("errors", ()))), changes, touches)
 
 

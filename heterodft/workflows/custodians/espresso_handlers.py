@@ -1,10 +1,12 @@
-"""The handlers of a calculation with pw.x, in the order they are asked."""
+"""The handlers of a calculation with pw.x and hp.x, in the order they are asked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from heterodft.structures.vacuum import has_vacuum
 from heterodft.templates.espresso import program_of
+from heterodft.templates.shifts import SHIFT_STEPS
 from heterodft.workflows.custodians.espresso_base import EspressoHandler
 from heterodft.workflows.custodians.espresso_ions import (
     BfgsHandler,
@@ -14,6 +16,8 @@ from heterodft.workflows.custodians.espresso_ions import (
     IonStepsHandler,
     SymmetryHandler,
 )
+from heterodft.workflows.custodians.espresso_occupations import FillingHandler, TetrahedraHandler
+from heterodft.workflows.custodians.espresso_response import ResponseHandler
 from heterodft.workflows.custodians.espresso_scf import (
     BandsHandler,
     DiagonalizationHandler,
@@ -31,12 +35,10 @@ if TYPE_CHECKING:
     from heterodft.workflows.custodians.espresso_base import Action
     from heterodft.workflows.custodians.symptoms import Ending
 
-__all__ = ["MAX_ERRORS", "UnrecoverableHandler", "espresso_handlers", "has_vacuum"]
+__all__ = ["MAX_ERRORS", "UnrecoverableHandler", "espresso_handlers"]
 
 MAX_ERRORS = 10
 """Corrections of one calculation in all."""
-_VACUUM = 6.0
-"""Å without an atom along the third vector."""
 
 
 class UnrecoverableHandler(EspressoHandler):
@@ -59,15 +61,17 @@ def espresso_handlers(
     request
         What is computed.
     file
-        Input of the program; only pw.x is corrected.
+        Input of the program; only pw.x and hp.x are corrected.
     physics
         Whether the last rungs may change smearing or symmetry; the result is then marked as not comparable.
     reseed
         Whether a state that lost its moments is tried once more with larger ones where the campaign says nothing.
     """
+    if program_of(file) == "hp.x":
+        return [ResponseHandler(file)]
     if program_of(file) != "pw.x":
         return []
-    vacuum = has_vacuum(request)
+    vacuum = has_vacuum(request.to_structure())  # into which charge may slosh
     handlers: list[ErrorHandler] = [
         UnrecoverableHandler(file),
         BandsHandler(file),
@@ -80,14 +84,9 @@ def espresso_handlers(
         InterruptedHandler(file),
         CellFactorHandler(file),
         SymmetryHandler(file, physics),
+        TetrahedraHandler(file),
     ]
     again = state_handler(request, file, reseed=reseed)
-    return handlers if again is None else [*handlers, again]
-
-
-def has_vacuum(request: Request) -> bool:
-    """Return whether the cell of a request has vacuum, into which charge may slosh."""
-    from heterodft.templates.protocols.slabs import widest_gap
-
-    structure = request.to_structure()
-    return bool(request.settings.dipole) or widest_gap(structure)[1] * structure.lattice.c > _VACUUM
+    handlers += [] if again is None else [again]
+    # What a shift moves is a difference of runs, all of which start from one density and are smeared alike.
+    return handlers if request.step in SHIFT_STEPS else [*handlers, FillingHandler(file)]

@@ -1,4 +1,4 @@
-"""What a run of pw.x died of: one symptom a run, so that one handler corrects it.
+"""What a run of pw.x, or of hp.x, died of: one symptom a run, so that one handler corrects it.
 
 A run that was stopped by its time limit or by an EXIT file has no symptom: there is nothing to correct in it.
 """
@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from heterodft.analysis.readers.espresso.hp import NOT_CONVERGED
 from heterodft.analysis.readers.espresso.output import PwOutput, read_pw_output
 from heterodft.errors import ReaderError
 from heterodft.templates.espresso_edit import read_value
@@ -34,6 +35,8 @@ BOXES: tuple[tuple[str, str, str], ...] = (
     ("radial-fft", r"Not enough space allocated for radial FFT", "start from a smaller cell"),
     ("symmetry", r"not orthogonal operation|lone vector|some of the original symmetry operations not satisfied",
      "start from the last structure, or give espresso: {nosym: true} if its cost is bearable"),
+    ("tetrahedra", r"cannot remap grid on k-point list",
+     "the mesh has not the symmetry of the crystal: give the step another, or espresso: {nosym: true}"),
     ("bfgs", r"dE0s is positive|step-length unreasonably short|error in Bunch-Kaufman",
      "start from better positions or tighten scf_tolerance"),
     ("unrecoverable", r"smearing is needed|fixed occupations and lsda|the system is metallic",
@@ -69,6 +72,7 @@ _DIAGONALIZING = re.compile(r"(?:[Dd]iagonalization|Computing kpt #|ethr =)[^\n]
 """The end of an output: pools other than the first print nothing, not even the message that they stop with."""
 _STOPPED = re.compile(r"Maximum CPU time exceeded|Program stopped by user request|Signal Received, stopping")
 _HISTORY = re.compile(r"history already reset at previous step: stopping")
+_RESPONSE = re.compile(NOT_CONVERGED)
 _STEPS = re.compile(r"The maximum number of steps has been reached")
 _FINAL = "Final scf calculation at the relaxed structure"
 _UNCONVERGED = re.compile(r"c_bands:\s+(\d+) eigenvalues not converged")
@@ -132,6 +136,8 @@ def read_ending(folder: Path, file: str) -> Ending | None:
 def _symptom(printed: PwOutput, text: str, errors: str, calculation: str) -> tuple[str, str]:
     if printed.error:
         return _of_box(printed.error), printed.error
+    if _RESPONSE.search(text):
+        return "response", "the response did not converge"
     if not printed.finished:
         return _of_death(text, errors, relaxing=calculation in RELAXING)
     if _STOPPED.search(text):

@@ -26,12 +26,13 @@ def current_job() -> str | None:
     return None
 
 
-def worker_name() -> str:
-    """Return the identity of this process, the name under which it checks calculations out.
+def worker_name(pid: int | None = None) -> str:
+    """Return the identity of this or another process of this host, the name under which it checks calculations out.
 
     ``host:pid:start``, in a batch job with a fourth part, ``slurm.123``.
     """
-    name = f"{socket.gethostname()}:{os.getpid()}:{start_mark(os.getpid())}"
+    number = os.getpid() if pid is None else pid
+    name = f"{socket.gethostname()}:{number}:{start_mark(number)}"
     job = current_job()
     return name if job is None else f"{name}:{job}"
 

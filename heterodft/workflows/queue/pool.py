@@ -17,6 +17,7 @@ import psutil
 
 from heterodft.errors import SettingsError
 from heterodft.files import make_folder
+from heterodft.workflows.queue.identity import worker_name
 from heterodft.workflows.queue.launchpad import open_launchpad, queue_errors
 from heterodft.workflows.queue.reconciliation import reconcile
 from heterodft.workflows.queue.reservation import settle_reservations
@@ -83,6 +84,7 @@ class WorkerPool:
         self._jobs = jobs
         self._tasks = tasks or [{}] * jobs
         self._workers: list[subprocess.Popen[bytes]] = []
+        self._names: list[str] = []
         self._logs: list[Path] = []
         self.log_folder: Path = log_folder or settings.runs / "workers"
 
@@ -105,6 +107,7 @@ class WorkerPool:
                     start_new_session=True,
                 )
             self._workers.append(worker)
+            self._names.append(worker_name(worker.pid))
             if worker.stdin is not None:
                 worker.stdin.write(json.dumps(options).encode())
                 worker.stdin.close()
@@ -136,6 +139,21 @@ class WorkerPool:
                 told = [line.partition(_STOPS)[2] for line in lines if _STOPS in line]
                 found.append(told[-1] if told else f"a worker ended early; its log is {log}")
         return list(dict.fromkeys(found))
+
+    def ended(self) -> set[str]:
+        """Return the identities of the calculations that ended, done or failed, in these workers.
+
+        Raises
+        ------
+        QueueError
+            If the queue cannot be read.
+        """
+        launchpad = open_launchpad(self._settings, create=False)
+        with queue_errors(self._settings):
+            own = {"fworker.name": {"$in": self._names}, "state": {"$in": ["COMPLETED", "FIZZLED"]}}
+            ids = {launch["fw_id"] for launch in launchpad.launches.find(own, {"fw_id": 1})}
+            found = launchpad.fireworks.find({"fw_id": {"$in": sorted(ids)}}, {"spec.calculation": 1})
+            return {str(firework["spec"].get("calculation", "")) for firework in found}
 
     def stop(self) -> None:
         """Tell the workers to leave their calculations, and wait for it; none leaves a program behind."""

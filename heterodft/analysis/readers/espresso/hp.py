@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PARAMETERS_FILE", "HpOutput", "HpTable", "read_hp_output", "read_hp_parameters"]
+__all__ = ["NOT_CONVERGED", "PARAMETERS_FILE", "HpOutput", "HpTable", "read_hp_output", "read_hp_parameters"]
 
 PARAMETERS_FILE = ".Hubbard_parameters.dat"
 """Behind the prefix of the run."""
+NOT_CONVERGED = r"Convergence has not been reached after\s+\d+\s+iterations"
+"""What hp.x prints, as a pattern."""
 _ROW = re.compile(
     r"^\s+(\d+)\s+(\d+)\s+(\S+)\s+(-?\d+)\s+(\d+)\s+(\S+)\s+(?:(\d[spdf])\s+)?(-?\d+\.\d+|\*+|NaN)\s*$", re.M
 )
@@ -43,7 +45,7 @@ _STOPS = (
         "wider smearing_width or a denser kspacing",
     ),
     (
-        r"Convergence has not been reached after\s+\d+\s+iterations",
+        NOT_CONVERGED,
         "the response did not converge; lower mixing or loosen response_tolerance of the response step",
     ),
     (
