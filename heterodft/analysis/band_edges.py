@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.dos_arrays import state_parts
-from heterodft.analysis.dos_gaps import nearest_gap
+from heterodft.analysis.dos_gaps import energy_inside, nearest_gap
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.integrals import cumulate, integrate, states_below
 from heterodft.analysis.layers import find_layering, sum_over_groups
@@ -120,11 +120,11 @@ class BandEdges:
         Raises
         ------
         ReaderError
-            If there are no projections, or of a metal no gap within 3 eV of the Fermi level.
+            If there are no projections, of a metal no gap within 3 eV of the Fermi level, or `start` is beyond the energies.
         """
         dos = LayerDos.from_result(result, by=by, layering=layering)
         notes = list(dos.notes)
-        start = _start(dos, notes) if start is None else start
+        start = _start(dos, notes) if start is None else energy_inside(dos, start)
         step = float(np.diff(dos.energies).mean())
         if step > _COARSE:
             notes.append(f"the energy grid has steps of {step:.2g} eV, too coarse for edges; use more points")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.dos_arrays import state_parts
-from heterodft.analysis.dos_gaps import nearest_gap
+from heterodft.analysis.dos_gaps import energy_inside, nearest_gap
 from heterodft.analysis.gaps import electrons_per_band, find_gap
 from heterodft.analysis.integrals import integrate
 from heterodft.analysis.layers import find_layering, sum_over_groups
@@ -282,7 +282,7 @@ def _refuse_unresolved(result: Result) -> None:
     if gap is not None and not gap.metal and not gap.resolved:
         raise ReaderError(
             f"the mesh does not resolve the gap of {gap.value:.2f} eV, so carriers cannot be counted; "
-            "take a denser mesh, or give edge= inside the gap of the material"
+            "take a denser mesh, or give an energy inside the gap of the material: analyze --edge, in Python edge="
         )
 
 
@@ -290,7 +290,7 @@ def _edges(dos: LayerDos, edge: float | None) -> tuple[NDArray[np.float64], str]
     """Return the energy inside the gap of each group, relative to the reference, and which gap it is."""
     count = len(dos.groups)
     if edge is not None:
-        return np.full(count, edge), "given"
+        return np.full(count, energy_inside(dos, edge)), "given"
     if dos.reference_name != "Fermi level":
         return np.zeros(count), "of the cell, at the Fermi level: an insulator has no carriers"
     with suppress(ReaderError):

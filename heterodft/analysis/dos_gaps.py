@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.pdos import LayerDos
 
-__all__ = ["nearest_gap"]
+__all__ = ["energy_inside", "nearest_gap"]
 
 _EMPTY = 5e-4
 """States per eV and Å² of the in-plane cell below which a density counts as empty, whatever the thickness.
@@ -24,6 +24,23 @@ A hundredth of one two-dimensional band of free electrons, m/(π ħ²) = 0.0418,
 """
 _USUAL_AREA = 15.0
 """Å², of a perovskite cell."""
+
+
+def energy_inside(dos: LayerDos, energy: float) -> float:
+    """Return an energy inside the gap that the user gave, eV from the reference.
+
+    Raises
+    ------
+    ReaderError
+        If the density of states does not reach it.
+    """
+    low, high = float(dos.energies[0]), float(dos.energies[-1])
+    if not low < energy < high:
+        raise ReaderError(
+            f"{energy:g} eV from the {dos.reference_name} is outside of the density of states, {low:.1f} to "
+            f"{high:.1f} eV; give an energy inside the gap"
+        )
+    return energy
 
 
 def nearest_gap(
@@ -56,7 +73,7 @@ def nearest_gap(
         raise ReaderError(
             f"the density of states of {name} has no gap of {width:g} eV within {reach:g} eV of the "
             f"{dos.reference_name}, so valence and conduction bands cannot be told apart; "
-            "give the energy inside the gap yourself (start= or edge=)"
+            "give the energy inside the gap yourself: analyze --edge, in Python start= or edge="
         )
     _, low, high = min(near)
     return low, high

@@ -46,7 +46,7 @@ def levels_in_gap(result: Result) -> tuple[str, ...]:
             notes.append(
                 f"next to the gap of {gap.value:.2f} eV are bands of {states} {word} states, "
                 f"{behind[wide[0]]:.2f} eV apart from those behind them, as levels of a defect are: the gap and "
-                "energies from its middle are those of the levels, not of the host; give start= or edge= inside the "
-                "gap of the host"
+                "energies from its middle are those of the levels, not of the host; give an energy inside the "
+                "gap of the host: analyze --edge, in Python start= or edge="
             )
     return tuple(notes)

@@ -80,6 +80,7 @@ class FolderOverview:
         axis: str | None = None,
         bulks: Mapping[str, Result] | None = None,
         stoner: Mapping[str, float] | None = None,
+        edge: float | None = None,
     ) -> FolderOverview:
         """Read a folder and make every quantity that can be made.
 
@@ -96,13 +97,17 @@ class FolderOverview:
             Results of bulk materials by name, to compare layers with.
         stoner
             Stoner parameters in eV by element, for N(EF) of one spin; see `StonerProduct`.
+        edge
+            eV from the Fermi level, of an insulator from the middle of its gap: an energy inside the gap of the host,
+            from which carriers and band edges are counted where levels of a defect stand in it.
 
         Raises
         ------
         ReaderError
             If the folder cannot be read. What cannot be made from it is told in `missing` instead.
         """
-        options: dict[str, Any] = {"by": by, "layers": layers, "axis": axis, "bulks": bulks, "stoner": stoner}
+        options: dict[str, Any] = {"by": by, "layers": layers, "axis": axis, "bulks": bulks}
+        options |= {"stoner": stoner, "edge": edge}
         steps = find_steps(folder)
         if steps:
             return _read_steps(folder, steps, options)
@@ -138,6 +143,7 @@ class FolderOverview:
         axis: str | None = None,
         bulks: Mapping[str, Result] | None = None,
         stoner: Mapping[str, float] | None = None,
+        edge: float | None = None,
         grids: Sequence[VolumeGrid] = (),
         grids_alone: bool = False,
     ) -> FolderOverview:
@@ -147,7 +153,9 @@ class FolderOverview:
         _check_bulks(bulks or {}, layering, folder)
         if layering is None and result.bands is not None:  # bands without layers are bands all the same
             result = replace(result, bands=replace(result.bands, projections=None))
-        source = Source(folder, result, layering, by, bulks or {}, first_of_each(grids), grids_alone, stoner or {})
+        source = Source(
+            folder, result, layering, by, bulks or {}, first_of_each(grids), grids_alone, stoner or {}, edge
+        )
         gap = None
         try:
             gap = find_gap(result) if result.bands is not None else None

@@ -61,6 +61,9 @@ class Source:
         Whether there is nothing but grids.
     stoner
         Stoner parameters in eV by element, for N(EF) of one spin.
+    edge
+        eV from the reference of the densities of states: inside the gap of the host, from which bands are told apart;
+        None where it is to be found.
     """
 
     folder: Path
@@ -71,6 +74,7 @@ class Source:
     grids: Mapping[str, VolumeGrid] = field(default_factory=dict)
     grids_alone: bool = False
     stoner: Mapping[str, float] = field(default_factory=dict)
+    edge: float | None = None
 
     @property
     def groups(self) -> Sequence[SiteGroup]:
@@ -224,6 +228,11 @@ def _parameters(source: Source) -> Mapping[str, Mapping[str, Any]]:
     return {"": {"parameters": source.stoner}}
 
 
+def _counted_from(key: str) -> Callable[[Source], Mapping[str, Mapping[str, Any]]]:
+    """Return the option of a quantity that takes an energy inside the gap under a key."""
+    return lambda source: {"": {} if source.edge is None else {key: source.edge}}
+
+
 def _stoner_columns(stoner: Any, source: Source) -> Mapping[str, Sequence[float]]:
     """Mean product of each element in each layer."""
     return {
@@ -334,8 +343,18 @@ SECTIONS: tuple[Section, ...] = (
     ),
     Section("occupations", "Hubbard occupations", _occupations),
     Section("dos", "density of states", _by_layer("pdos", "LayerDos"), _window_columns),
-    Section("band-edges", "band edges", _by_layer("band_edges", "BandEdges"), _frame_columns("edge")),
-    Section("carriers", "sheet carriers", _by_layer("carriers", "SheetCarriers"), _frame_columns("cm²")),
+    Section(
+        "band-edges",
+        "band edges",
+        _by_layer("band_edges", "BandEdges", options=_counted_from("start")),
+        _frame_columns("edge"),
+    ),
+    Section(
+        "carriers",
+        "sheet carriers",
+        _by_layer("carriers", "SheetCarriers", options=_counted_from("edge")),
+        _frame_columns("cm²"),
+    ),
     Section(
         "stoner",
         "Stoner product",

@@ -13,12 +13,24 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.result import Result
 
-__all__ = ["OTHER", "STATE_FILE", "is_accepted", "is_other", "order_shown", "state_marks", "state_of", "words_of"]
+__all__ = [
+    "OTHER",
+    "STATE_FILE",
+    "is_accepted",
+    "is_other",
+    "order_reached",
+    "order_shown",
+    "state_marks",
+    "state_of",
+    "words_of",
+]
 
 STATE_FILE = "state.json"
 """Beside the result of a calculation that is not in the state asked for, so that this is seen without reading it."""
 OTHER = ("flipped", "collapsed", "other")
 """Verdicts on a state that was not asked for."""
+_LEAST_MOMENT = 0.1
+"""μB of a cell below which it counts as without one."""
 
 
 def state_of(result: Result) -> Mapping[str, Any]:
@@ -36,11 +48,26 @@ def is_accepted(record: Mapping[str, Any]) -> bool:
     return is_other(record) and record.get("choice") == "accept"
 
 
+def order_reached(record: Mapping[str, Any]) -> str:
+    """Return the order that was reached, empty where not told.
+
+    A cell may have a moment that no sphere holds: that of an electron in a vacancy, or spread over its bands.
+
+    Examples
+    --------
+    >>> order_reached({"order": "NM", "total_moment": {"reached": 0.541}})
+    'NM but for 0.54 μB of the cell'
+    """
+    order, total = str(record.get("order") or ""), (record.get("total_moment") or {}).get("reached")
+    left = order == "NM" and total is not None and abs(total) >= _LEAST_MOMENT
+    return f"NM but for {abs(total):.2f} μB of the cell" if left else order
+
+
 def order_shown(result: Result) -> str:
     """Return the order that a result stands for: that asked for; of an accepted one ``AFM-A (asked as FM)``."""
     record = state_of(result)
     asked = str(result.request.get("about", {}).get("order", ""))
-    return f"{record.get('order') or record['verdict']} (asked as {asked})" if is_accepted(record) else asked
+    return f"{order_reached(record) or record['verdict']} (asked as {asked})" if is_accepted(record) else asked
 
 
 def words_of(record: Mapping[str, Any], asked: str) -> str:
@@ -53,7 +80,7 @@ def words_of(record: Mapping[str, Any], asked: str) -> str:
     """
     if not is_other(record):
         return ""
-    order = record.get("order", "")
+    order = order_reached(record)
     seeds = record.get("seeds", 0)
     tried = f", after {seeds} other start{'s' * (seeds != 1)}" if seeds else ""
     what = record.get("words") or record["verdict"]

@@ -123,7 +123,7 @@ class StonerProduct:
         if unknown:
             raise ReaderError(
                 f"no Stoner parameter is known for {', '.join(unknown)}; give it in eV for N(EF) of one spin: "
-                f"parameters={{'{unknown[0]}': …}}"
+                f"analyze --stoner {unknown[0]}=…, in Python parameters={{'{unknown[0]}': …}}"
             )
         step = float(np.diff(dos.energies).mean())
         width_used = max(width, step)

@@ -44,6 +44,13 @@ _UNREADABLE = 3
     help="I of the Stoner product for N(EF) of one spin; else that of the elemental metal, where it is known.",
 )
 @click.option(
+    "--edge",
+    type=float,
+    metavar="EV",
+    help="Energy inside the gap of the host, from the zero of the figures: carriers and band edges are counted from "
+    "there, where levels of a defect stand in the gap.",
+)
+@click.option(
     "--reference", metavar="NAME", help="Of several DIRs, the one whose energy is zero; else FM or the lowest."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write figures, their numbers and JSON there.")
@@ -56,6 +63,7 @@ def command(
     axis: str | None,
     bulks: Sequence[str],
     parameters: Sequence[str],
+    edge: float | None,
     reference: str | None,
     output: Path | None,
     as_json: bool,
@@ -83,6 +91,7 @@ def command(
         "layers": layers,
         "bulks": _read_bulks(bulks),
         "stoner": read_parameters(parameters),
+        "edge": edge,
     }
     found: dict[str, FolderOverview] = {}
     failed: dict[str, str] = {}

@@ -110,6 +110,7 @@ def expand(
             told += _same_orders(built.name, orders)
         except HeterodftError as error:
             raise campaign.error_of(built.key, built.name, error) from error
+    notes += _negative(configurations)
     return configurations
 
 
@@ -135,6 +136,16 @@ def _forgotten(campaign: Campaign, structures: Sequence[BuiltStructure]) -> list
                 f"{{{correlated[0]}-3d: 4.0}} (eV), or hubbard: {{}} where that is meant"
             )
     return notes
+
+
+def _negative(configurations: Sequence[Configuration]) -> list[str]:
+    """Tell of each negative U, which is seldom meant."""
+    chosen = [u for configuration in configurations for u in configuration.hubbard]
+    below = [u.label for u in chosen if min(u.value, *(value for _, value in u.layers), 0.0) < 0]
+    return [
+        f"{label}: a negative U favours shells that are partly filled; leave out the minus unless that is meant"
+        for label in dict.fromkeys(below)
+    ]
 
 
 def _same_orders(name: str, orders: Mapping[str, StartingMoments]) -> list[str]:

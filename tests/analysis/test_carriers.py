@@ -131,6 +131,8 @@ def test_the_edge_may_be_given_and_must_be_where_there_is_no_gap():
     assert found.total_electrons == pytest.approx(20 * 2 * 0.05)
     assert (found.gap, set(found.edges)) == ("given", {-0.5})
     assert SheetCarriers.from_result(made, edge=0.5).total_holes == pytest.approx(2.0)
+    with pytest.raises(ReaderError, match=r"^99 eV from the Fermi level is outside of the density of states, -\d"):
+        SheetCarriers.from_result(made, edge=99)
 
 
 def banded(occupations):

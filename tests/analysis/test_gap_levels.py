@@ -37,7 +37,7 @@ def doped(level, *, filled, spins=2, points=1):
 def test_levels_beside_the_gap_are_told_and_how_far_they_are_from_the_bands(level, filled, word, apart):
     (note,) = levels_in_gap(doped(level, filled=filled))
     assert f"bands of 1 {word} states, {apart} eV apart from those behind them" in note
-    assert "give start= or edge=" in note
+    assert "analyze --edge, in Python start= or edge=" in note
 
 
 def test_profiles_of_a_cell_with_an_acceptor_level_say_so():

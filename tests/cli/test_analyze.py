@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,22 @@ def test_a_folder_that_cannot_be_read_is_one_line_and_the_others_are_told(superl
 def test_several_folders_are_compared_where_they_may_be(superlattice, heterodft_inside):
     said = heterodft_inside("analyze", str(superlattice), str(superlattice)).stdout
     assert said.count("Quantum ESPRESSO 6.7") == 2
+
+
+def test_the_energy_inside_the_gap_may_be_given(heterodft_inside):
+    """Of a real vacancy whose two electrons are in the conduction bands, 1 to 3 eV above the gap."""
+    kept = Path(__file__).parents[2] / "examples/cazro3-ktao3/results/runs/cazro3-ktao3-small/001-V_O_1/NM/noU"
+
+    def per_layer(*words):
+        told = json.loads(heterodft_inside("analyze", str(kept), *words, "--json").stdout)
+        return [layer.get("electrons (1/cm²)") for layer in told["layers"]], told["missing"]
+
+    found, _ = per_layer()
+    assert per_layer("--edge", "-1.5")[0] == pytest.approx(found, rel=1e-3)
+    assert sum(per_layer("--edge", "-0.3")[0]) < 0.9 * sum(found)
+    nothing, missing = per_layer("--edge", "99")
+    assert nothing == [None] * len(found)
+    assert "99 eV from the Fermi level is outside" in missing["sheet carriers"]
 
 
 def test_nothing_readable_is_exit_code_one(heterodft_inside):

@@ -86,6 +86,12 @@ def test_what_was_said_is_not_doubted(tmp_path):
     assert notes_on(tmp_path, "magnetism: {orders: [NM]}\nhubbard: {}\n") == []
 
 
+@pytest.mark.parametrize("u", ["-3.9", "[3.9, -3.9]", '{"LaMnO3:1": -3.9}'])
+def test_a_negative_u_is_told_once(tmp_path, u):
+    (note,) = notes_on(tmp_path, f"magnetism: {{orders: [NM, FM]}}\nhubbard: {{Mn-3d: {u}}}\n")
+    assert "-3.9eV: a negative U favours shells that are partly filled" in note
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from heterodft.analysis.energies.comparability import faults
 from heterodft.analysis.report.marks import PENDING
-from heterodft.analysis.state_marks import OTHER, state_of
+from heterodft.analysis.state_marks import OTHER, order_reached, state_of
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _lowest(name: str, paths: Sequence[str], members: dict[str, ConfigurationRep
     if len(paths) > 1:
         notes += (f"the lowest of {', '.join(asked_order(one) for one in ranked)}",)
     notes += (f"left out: {', '.join(left)}",) if left else ()
-    reached = state_of(lowest.static).get("order") if lowest.static is not None else ""
+    reached = order_reached(state_of(lowest.static)) if lowest.static is not None else ""
     if lowest.state in (*OTHER, "accepted"):
         notes += (f"asked for as {asked_order(lowest)}, it {lowest.state} to {reached or 'another state'}",)
     structure, order, hubbard = place_of(lowest.path)
@@ -175,5 +175,6 @@ def _in_another_state(report: ConfigurationReport | None) -> str:
     if report is None or report.state not in (*OTHER, "accepted"):
         return ""
     record = state_of(report.static) if report.static is not None else {}
-    which = f", it is {record['order']}" if record.get("order") else ""
+    order = order_reached(record)
+    which = f", it is {order}" if order else ""
     return f"not in the state asked for ({asked_order(report)}): {record.get('words') or report.state}{which}"

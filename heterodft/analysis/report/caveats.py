@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.cell_stress import MOST_STRESS, stress_left
 from heterodft.analysis.sphere_radii import uneven_spheres
-from heterodft.analysis.state_marks import state_of
+from heterodft.analysis.state_marks import order_reached, state_of
 from heterodft.structures.symmetry import can_relax
 from heterodft.units import RYDBERG, cutoff_in_words
 
@@ -97,7 +97,8 @@ def _of_stress(static: Result | None, relaxed: Result | None) -> list[str]:
 def _details(static: Result | None) -> str:
     """Return where a state differs and which it is, where the record tells."""
     record = {} if static is None else state_of(static)
-    words = [record.get("words", ""), f"it is {record['order']}" if record.get("order") else ""]
+    order = order_reached(record)
+    words = [record.get("words", ""), f"it is {order}" if order else ""]
     return f" ({', '.join(filter(None, words))})" if any(words) else ""
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from heterodft.analysis.state_marks import STATE_FILE, is_accepted, words_of
+from heterodft.analysis.state_marks import STATE_FILE, is_accepted, order_reached, words_of
 from heterodft.errors import QueueError, ReaderError
 from heterodft.files import read_json
 from heterodft.templates.steps import NEED_A_STATIC_STEP
@@ -180,7 +180,7 @@ def another_state(entry: QueueEntry) -> str:
     except ReaderError:
         return ""
     if is_accepted(record):
-        return f"{record.get('order') or record['verdict']}, accepted"
+        return f"{order_reached(record) or record['verdict']}, accepted"
     return words_of(record, str(record.get("asked", "")))
 
 

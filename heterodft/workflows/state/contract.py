@@ -157,5 +157,5 @@ def write_mark(folder: Path, record: Mapping[str, Any], *, asked: str) -> None:
     if record.get("verdict", "kept") == "kept":
         path.unlink(missing_ok=True)
         return
-    keys = ("verdict", "words", "order", "choice", "seeds")
+    keys = ("verdict", "words", "order", "total_moment", "choice", "seeds")
     write_json(path, {"asked": asked} | {key: record[key] for key in keys if key in record})
