@@ -147,8 +147,11 @@ def end_of(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def build_site(folder: Path, canned: Path, *, jobs: int, seconds: float) -> Site:
-    """Put the stand-in into the place of pw.x and submit so many calculations; the queue has a folder of its own."""
+def build_site(folder: Path, canned: Path, *, jobs: int, seconds: float, host: str = "") -> Site:
+    """Put the stand-in into the place of pw.x and submit so many calculations.
+
+    The queue is on a server, or by default a file in a folder of its own.
+    """
     real = load_settings()
     (folder / "k.yaml").write_text(CAMPAIGN)
     request = campaign_chains(load_campaign(folder / "k.yaml"))[0][0]
@@ -160,7 +163,7 @@ def build_site(folder: Path, canned: Path, *, jobs: int, seconds: float) -> Site
         (bin_dir / name).chmod(0o755)
     settings = replace(
         real,
-        host=f"sqlite://{folder}/q/queue.sqlite",
+        host=host or f"sqlite://{folder}/q/queue.sqlite",
         runs=folder / "runs",
         cores=1,
         bin_dir=bin_dir,

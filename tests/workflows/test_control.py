@@ -7,7 +7,6 @@ import os
 import time
 from dataclasses import replace
 
-import mongomock
 import pytest
 from fireworks import Firework, FWAction, FWorker, ScriptTask
 
@@ -245,13 +244,9 @@ def test_entries_of_others_are_left_alone(settings):
 
 
 @pytest.fixture
-def server(settings, chains, monkeypatch):
-    """A MongoDB that lives in memory: the same code as on a server, without its transactions."""
-    store = mongomock.MongoClient()
-    monkeypatch.setattr("fireworks.core.launchpad.gridfs.GridFS", lambda *_: None)
-    for name in ("fireworks.core.launchpad.MongoClient", "pymongo.MongoClient"):
-        monkeypatch.setattr(name, lambda *_a, **_k: store)
-    settings = replace(settings, host="mongodb://localhost")
+def server(settings, chains, wire):
+    """The same on a server, which has no transactions."""
+    settings = replace(settings, host=wire.address)
     submit(chains, settings)
     return settings
 

@@ -1,4 +1,7 @@
-"""The same on the embedded file and on a MongoDB server, where HETERODFT_TEST_MONGODB gives the address of one."""
+"""The same on the embedded file and over MongoDB's wire protocol.
+
+HETERODFT_TEST_MONGODB gives the address of a real server; without it a stand-in answers that speaks its protocol.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +27,14 @@ from heterodft.workflows.queue.summary import count_states, read_queue
 from heterodft.workflows.settings_file import load_settings
 
 
-@pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.mongodb)])
+@pytest.fixture(params=["file", "server"])
 def settings(request, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     if request.param == "file":
         yield load_settings()
         return
-    address = os.environ.get("HETERODFT_TEST_MONGODB")
-    if not address:
-        pytest.skip("no MongoDB server: give its address, mongodb://…, in HETERODFT_TEST_MONGODB")
+    address = os.environ.get("HETERODFT_TEST_MONGODB") or request.getfixturevalue("wire").address
     name = f"heterodft_test_{uuid.uuid4().hex[:8]}"
     (tmp_path / "my_launchpad.yaml").write_text(f"host: {address}\nname: {name}\nuri_mode: true\n")
     (tmp_path / "heterodft.yaml").write_text("launchpad: {file: my_launchpad.yaml}\n")
@@ -77,9 +78,9 @@ def test_a_dead_worker_gives_its_calculation_back(settings, chains):
 
 def test_an_identity_is_there_once(settings, chains):
     submit(chains, settings)
-    fireworks = open_launchpad(settings).fireworks
+    launchpad = open_launchpad(settings)
     with pytest.raises(DuplicateKeyError):
-        fireworks.insert_one({"fw_id": 99, "spec": {"calculation": chains[0][0].id}})
+        launchpad.fireworks.insert_one({"fw_id": 99, "spec": {"calculation": chains[0][0].id}})
 
 
 def launchpad_file(folder, text):

@@ -8,7 +8,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import mongomock
 import pytest
 from fireworks import FWorker
 
@@ -300,7 +299,8 @@ def test_of_submissions_at_the_same_moment_one_queues(settings, tiny_file):
 
 
 def test_a_submission_to_a_server_waits_for_its_turn(server, tiny_file):
-    turns = open_launchpad(server).db["heterodft_turns"]
+    launchpad = open_launchpad(server)
+    turns = launchpad.db["heterodft_turns"]
     host = worker_name().split(":")[0]
     turns.insert_one({"_id": "submission", "by": f"{host}:999999:1.00", "since": time.time()})  # died
     assert len(submit(chains(tiny_file), server).queued) == 4
@@ -400,20 +400,17 @@ def test_the_command_of_a_campaign_goes_with_its_calculations(settings, tiny_fil
 
 
 @pytest.fixture
-def server(settings, monkeypatch):
-    """A MongoDB that lives in memory: the same code as on a server, without its transactions."""
-    monkeypatch.setattr("fireworks.core.launchpad.MongoClient", mongomock.MongoClient)
-    monkeypatch.setattr("fireworks.core.launchpad.gridfs.GridFS", lambda *_: None)
-    store = mongomock.MongoClient()
-    monkeypatch.setattr("fireworks.core.launchpad.MongoClient", lambda *_a, **_k: store)
-    return replace(settings, host="mongodb://localhost")
+def server(settings, wire):
+    """The same on a server, which has no transactions."""
+    return replace(settings, host=wire.address)
 
 
 def test_on_a_server_calculations_are_queued_once_with_absolute_folders(server, tiny_file):
     assert len(submit(chains(tiny_file), server).queued) == 4
     again = submit(chains(tiny_file), server)
     assert (again.queued, len(again.waiting)) == ([], 4)
-    found = list(open_launchpad(server).fireworks.find())
+    launchpad = open_launchpad(server)
+    found = list(launchpad.fireworks.find())
     assert {fw["spec"]["folder"] for fw in found} == {str(server.runs / r.path) for c in chains(tiny_file) for r in c}
     assert sorted(fw["state"] for fw in found) == ["READY", "READY", "WAITING", "WAITING"]
 

@@ -10,6 +10,7 @@ from functools import wraps
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 from fireworks.core.launchpad import LaunchPad
 from fireworks.utilities.fw_utilities import get_fw_logger
@@ -110,7 +111,7 @@ class EmbeddedLaunchPad(LaunchPad):
 
 
 def open_launchpad(settings: Settings, *, create: bool = True) -> LaunchPad:
-    """Open the launchpad of the settings, making it ready for use.
+    """Open the launchpad of the settings, making it ready for use; hold it, for its connection closes with it.
 
     Parameters
     ----------
@@ -142,6 +143,7 @@ def open_launchpad(settings: Settings, *, create: bool = True) -> LaunchPad:
         except PyMongoError:
             launchpad.connection.close()
             raise
+        finalize(launchpad, launchpad.connection.close)
         return launchpad
 
 
