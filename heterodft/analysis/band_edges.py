@@ -120,7 +120,8 @@ class BandEdges:
         Raises
         ------
         ReaderError
-            If there are no projections, of a metal no gap within 3 eV of the Fermi level, or `start` is beyond the energies.
+            If there are no projections, of a metal no gap within 3 eV of the Fermi level, or `start` is beyond the
+            energies.
         """
         dos = LayerDos.from_result(result, by=by, layering=layering)
         notes = list(dos.notes)

@@ -58,9 +58,9 @@ def order_reached(record: Mapping[str, Any]) -> str:
     >>> order_reached({"order": "NM", "total_moment": {"reached": 0.541}})
     'NM but for 0.54 μB of the cell'
     """
-    order, total = str(record.get("order") or ""), (record.get("total_moment") or {}).get("reached")
-    left = order == "NM" and total is not None and abs(total) >= _LEAST_MOMENT
-    return f"NM but for {abs(total):.2f} μB of the cell" if left else order
+    order = str(record.get("order") or "")
+    total = abs((record.get("total_moment") or {}).get("reached") or 0.0)
+    return f"NM but for {total:.2f} μB of the cell" if order == "NM" and total >= _LEAST_MOMENT else order
 
 
 def order_shown(result: Result) -> str:
