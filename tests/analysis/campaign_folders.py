@@ -49,9 +49,9 @@ class Campaign:
         )  # fmt: skip
         return folder
 
-    def finish(self, name, step, *, structure=PRISTINE, verdict="kept", changes=None, **about):
+    def finish(self, name, step, *, structure=PRISTINE, verdict="kept", changes=None, state=None, **about):
         folder = self.request(name, step, **about)
-        request = read_json(folder / "request.json") | {"state": {"verdict": verdict}}
+        request = read_json(folder / "request.json") | {"state": {"verdict": verdict} | (state or {})}
         replace(result(structure, step), request=request, **(changes or {})).save(folder)
         return folder
 

@@ -196,6 +196,30 @@ def test_a_named_order_must_be_in_its_state_and_without_one_the_state_reached_is
     assert "asked for as FM, it collapsed" in any_state.why
 
 
+@pytest.mark.parametrize(
+    ("verdict", "state", "told"),
+    [
+        ("collapsed", {"order": "NM"}, "it collapsed to NM"),
+        (
+            "collapsed",
+            {"order": "NM", "total_moment": {"reached": 0.54}},
+            "it collapsed to NM but for 0.54 μB of the cell",
+        ),
+        ("flipped", {"order": "AFM-A", "words": "flipped at Ti3"}, "it flipped to AFM-A"),
+        (
+            "other",
+            {"order": "+ 0", "words": "other: no moment at Ti3"},
+            "it ended in another state: no moment at Ti3",
+        ),
+        ("other", {}, "it ended as another state"),
+    ],
+)
+def test_what_became_of_the_order_asked_for_stands_beside_a_number(campaign, verdict, state, told):
+    sound(campaign, verdict=verdict, state=state)
+    (row,) = ask(campaign, "1.0", quantity="moment")
+    assert row.why.endswith(f"asked for as FM, {told}")
+
+
 def test_energies_are_subtracted_only_where_they_may_be(campaign):
     sound(campaign)
     campaign.finish("sl", "static", order="AFM-G", protocol="balanced", changes={"energy": -99.8})

@@ -151,11 +151,19 @@ def _lowest(name: str, paths: Sequence[str], members: dict[str, ConfigurationRep
     if len(paths) > 1:
         notes += (f"the lowest of {', '.join(asked_order(one) for one in ranked)}",)
     notes += (f"left out: {', '.join(left)}",) if left else ()
-    reached = order_reached(state_of(lowest.static)) if lowest.static is not None else ""
     if lowest.state in (*OTHER, "accepted"):
-        notes += (f"asked for as {asked_order(lowest)}, it {lowest.state} to {reached or 'another state'}",)
+        notes += (f"asked for as {asked_order(lowest)}, it {_became(lowest)}",)
     structure, order, hubbard = place_of(lowest.path)
     return Chosen(f"{structure} {order} {hubbard}", lowest, notes=notes)
+
+
+def _became(report: ConfigurationReport) -> str:
+    """Return what a configuration became that is not in the state asked for."""
+    record = state_of(report.static) if report.static is not None else {}
+    order, words = order_reached(record), str(record.get("words", "")).partition(": ")[2]
+    if report.state in ("collapsed", "flipped"):
+        return f"{report.state} to {order or 'another state'}"
+    return f"ended in another state: {words}" if words else f"ended as {order or 'another state'}"
 
 
 def _unusable(report: ConfigurationReport | None) -> str:
