@@ -78,6 +78,23 @@ def rerun(file, configuration, steps, heterodft):
     return [heterodft.folder / "runs" / path / step for step in steps]
 
 
+def test_kept_results_are_taken_for_computed(papers, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (system,) = [one for one in papers.find_systems() if one.name == "caruo3-lanio3"]
+    papers.take_kept(system, tmp_path / "runs")
+    chains = campaign_chains(system.campaign())
+    done = submit(chains, replace(load_settings(), runs=tmp_path / "runs")).done
+    asked = {request.path for chain in chains for request in chain}
+    kept = {
+        path.parent.relative_to(system.results / "runs").as_posix() for path in system.finished("caruo3-lanio3-small")
+    }
+    assert set(done) == kept < asked
+    left = next(iter(tmp_path.glob("runs/*/*/*/*/static/result.json")))
+    left.write_text("{}")
+    papers.take_kept(system, tmp_path / "runs")
+    assert left.read_text() == "{}", "what is there stays"
+
+
 def test_the_committed_page_is_what_the_committed_results_give(papers, tmp_path):
     page = tmp_path / "docs" / "papers.md"
     page.parent.mkdir()

@@ -1,7 +1,8 @@
 """The systems of the papers: rerun their small campaigns, keep what a report needs, write docs/papers.md.
 
-python tools/papers.py run [SYSTEM …]     submit, run, report and keep; goes on where it was stopped
-python tools/papers.py page               write docs/papers.md from what is kept
+python tools/papers.py run [--kept] [SYSTEM …]    submit, run, report and keep; goes on where it was stopped,
+                                                  with --kept also from what is kept of runs elsewhere
+python tools/papers.py page                       write docs/papers.md from what is kept
 """
 
 from __future__ import annotations
@@ -151,8 +152,16 @@ def _time(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 
-def run(names: list[str]) -> int:
-    """Submit, run, report and keep each system; return the exit code, 3 where a calculation failed."""
+def run(names: list[str], *, from_kept: bool = False) -> int:
+    """Submit, run, report and keep each system; return the exit code, 3 where a calculation failed.
+
+    Parameters
+    ----------
+    names
+        Of the systems; all where empty.
+    from_kept
+        Take the kept results for computed; else only those in the folder of runs are.
+    """
     systems = find_systems()
     unknown = sorted(set(names) - {system.name for system in systems})
     if unknown:
@@ -165,6 +174,8 @@ def run(names: list[str]) -> int:
             continue
         print(f"== {system.name}", flush=True)
         report, kept = ROOT / "report" / system.name, system.results / "runs"
+        if from_kept:
+            take_kept(system, ROOT / "runs")
         _heterodft("submit", str(system.file))
         ended = _heterodft("run", codes=(0, 3))
         told = _heterodft("report", str(system.file), "-o", str(report), "--keep", str(kept), codes=(0, 3))
@@ -172,6 +183,15 @@ def run(names: list[str]) -> int:
         worst = max(worst, ended, told)
     print(write_page())
     return worst
+
+
+def take_kept(system: System, runs: Path) -> None:
+    """Copy kept results to where they are looked for before anything is computed; those that are there stay."""
+    campaign = system.campaign()
+    for path in [] if campaign is None else system.finished(campaign.name):
+        folder = runs / path.parent.relative_to(system.results / "runs")
+        if not (folder / path.name).exists():
+            shutil.copytree(path.parent, folder, dirs_exist_ok=True)
 
 
 def keep_pictures(system: System, report: Path) -> None:
@@ -193,7 +213,8 @@ def _heterodft(*words: str, codes: tuple[int, ...] = (0,)) -> int:
 def main(words: list[str]) -> int:
     try:
         if words[:1] == ["run"]:
-            return run(words[1:])
+            names = [word for word in words[1:] if word != "--kept"]
+            return run(names, from_kept="--kept" in words)
         if words == ["page"]:
             print(write_page())
             return 0
