@@ -1,6 +1,7 @@
 # make demo   from nothing to a layer-resolved report of a real calculation
 # make test   every check: style, types, architecture, tests with a real pw.x, the built wheel
-# make papers        the small campaigns of the papers, hours; SYSTEM=… for one; goes on where it was stopped
+# make papers        the small campaigns of the papers, hours; SYSTEM=… for one; goes on where it was stopped,
+#                    with SYSTEM="--kept …" also from the results in examples where there is no folder of runs
 # make papers-page   docs/papers.md from the results that are kept in examples
 # make docs          the site of the documentation, in build/site; warnings are errors
 # make lowest        a part of the tests with the lowest versions of the dependencies, in an environment of their own
