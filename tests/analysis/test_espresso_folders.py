@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 
 import numpy as np
@@ -189,6 +190,37 @@ def test_energies_of_two_runs_are_told_apart(copy):
     assert told(read_folder(folder), "tell different energies: files of two runs?")
 
 
+@pytest.mark.parametrize(
+    ("ours", "calculation", "energy"),
+    [(True, "scf", None), (True, "nscf", None), (False, "scf", None), (False, "nscf", -22.8)],
+)
+def test_a_run_that_has_just_begun_does_not_tell_what_the_one_before_left(copy, ours, calculation, energy):
+    """Its folder holds the XML file of the step it starts from, written in the same second."""
+    folder = copy("pw_two_fermi_v66", out="pw.out", xml="x.save/data-file-schema.xml")
+    xml, out = folder / "x.save" / SCHEMA, folder / "pw.out"
+    whole = out.read_text()
+    began = re.search(r"starts on +(\w+) at +([\d: ]+?) *\n", whole)
+    text = re.sub(
+        r'<created DATE="[^"]*" TIME="[^"]*"', f'<created DATE="{began[1]}" TIME="{began[2]}"', xml.read_text()
+    )
+    xml.write_text(text)
+    begun = whole[: whole.index("Self-consistent Calculation")]
+    bands = "Band Structure Calculation\n     Computing kpt #:     1  of     6 on this pool\n"
+    out.write_text(begun + ("Self-consistent Calculation\n\n     iteration #  1" if calculation == "scf" else bands))
+    if ours:
+        write_json(folder / "request.json", {"request": {"step": "static" if calculation == "scf" else "dos"}})
+    found = read_folder(folder)
+    assert found.energy == (None if energy is None else pytest.approx(energy * RYDBERG, abs=0.1))
+    assert told(
+        found, "is of another run and left out" if energy is None else "belongs to the XML file (pw.out does not)"
+    )
+    assert (found.ended == "cut off", found.bands is None) == (energy is None, energy is None)
+    out.write_text(whole)
+    assert read_folder(folder).energy == pytest.approx(-22.80554665 * RYDBERG, abs=1e-6), (
+        "a run that ended is compared"
+    )
+
+
 def test_several_runs_are_named_and_one_can_be_chosen(copy):
     copy("pw_two_fermi_v66", xml="si.save/data-file-schema.xml")
     folder = copy("pw_hubbard_v72", xml="co.save/data-file-schema.xml", out="co.out")
@@ -198,7 +230,7 @@ def test_several_runs_are_named_and_one_can_be_chosen(copy):
     assert read_folder(folder, prefix="co").cpu_seconds == 39.08
     silicon = read_folder(folder / "si.save" / SCHEMA)
     assert silicon.structure.formula == "Si2"
-    assert told(silicon, "no standard output belongs to the XML file (co.out do not)")
+    assert told(silicon, "no standard output belongs to the XML file (co.out does not)")
     with pytest.raises(ReaderError, match=r"no pw.x result of prefix 'fe'"):
         read_folder(folder, prefix="fe")
 

@@ -11,11 +11,14 @@ import numpy as np
 from heterodft.analysis.readers.espresso.hubbard import printed_occupations
 from heterodft.analysis.readers.espresso.method import is_noncollinear, method_of_text
 from heterodft.analysis.readers.espresso.output import PwOutput, parse_pw_output
+from heterodft.analysis.readers.espresso.stamps import time_of
 from heterodft.analysis.readers.espresso.xml import _element
 from heterodft.analysis.result import Bands, HubbardOccupations
 from heterodft.units import BOHR, RYDBERG
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
@@ -23,6 +26,7 @@ __all__ = ["PwPrintout", "read_printout"]
 
 _FLOAT = r"[-+]?\d*\.?\d+(?:[EeDd][-+]?\d+)?"
 _VERSION = re.compile(r"Program PWSCF v\.?\s*(\S+)(?: \([^)\n]*\))? starts")
+_BEGAN = re.compile(r"Program PWSCF [^\n]* starts on ([^\n]*)")
 _ALAT = re.compile(rf"lattice parameter \((?:alat|a_0)\)\s+=\s+({_FLOAT})\s+a\.u\.")
 _AXIS = re.compile(rf"a\([123]\) = \(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\)")
 _CELLDM = re.compile(rf"celldm\(1\)=\s*({_FLOAT})")
@@ -84,6 +88,8 @@ class PwPrintout:
         As in `Result`, to three decimals; of a self-consistent run those of its last cycle that ended.
     lost_occupations
         Why those that are there cannot be read; else empty.
+    began
+        When the run did, by the clock of its host; None where not told.
     """
 
     output: PwOutput
@@ -101,6 +107,7 @@ class PwPrintout:
     doubts: tuple[str, ...] = ()
     occupations: tuple[HubbardOccupations, ...] = ()
     lost_occupations: str = ""
+    began: datetime | None = None
 
 
 def read_printout(text: str) -> PwPrintout:
@@ -109,6 +116,7 @@ def read_printout(text: str) -> PwPrintout:
     lost = _lost_energy(text, output)
     ended = _ended_cycles(text)
     cycle = output if len(ended) == len(text) else parse_pw_output(ended)
+    began = _BEGAN.search(text)
     text = ended
     structure = _read_structure(text)
     bands: Bands | None = None
@@ -138,6 +146,7 @@ def read_printout(text: str) -> PwPrintout:
         doubts=(*lost, *_doubts(text, forces, stress, cycle)),
         occupations=occupations,
         lost_occupations=lost_occupations,
+        began=None if began is None else time_of(began[1]),
     )
 
 

@@ -104,14 +104,38 @@ def _choose_runs(sources: Sources) -> None:
             raise ReaderError(_nothing_told(sources))
         sources.notes.append("there is no standard output of pw.x: times and accuracy are missing")
         return
+    _leave_out_older(sources, runs)
     sources.own = _own_run(sources, runs)
     own = sources.own.printed.calculation if sources.own else None
     calculation = sources.xml.calculation if sources.xml else own
     sources.cycle = sources.own if calculation in _CYCLE else _cycle_before(sources, runs)
     if sources.own is None:
         sources.notes.append(
-            "no standard output belongs to the XML file (" + ", ".join(run.name for run in runs) + " do not)"
+            "no standard output belongs to the XML file ("
+            + ", ".join(run.name for run in runs)
+            + f" do{'es' * (len(runs) == 1)} not)"
         )
+
+
+def _leave_out_older(sources: Sources, runs: list[Run]) -> None:
+    """Leave out an XML file that was there before a run began, as that of the step it starts from is.
+
+    In a folder of others, where nothing says which of the two was asked for, only beside a run of its kind.
+    """
+    xml = sources.xml
+    if xml is None or sources.strict or not all(_is_later(run, xml) for run in runs):
+        return
+    if sources.request or any(_kind(run) == _kind_of(xml.calculation) for run in runs):
+        sources.xml = None
+        sources.notes.append(
+            f"the XML file was there before {runs[-1].name} began: it is of another run and left out"
+        )
+
+
+def _is_later(run: Run, xml: PwXml) -> bool:
+    """Tell whether a run that has not come to its end began after an XML file was written."""
+    began, written = run.printed.began, xml.written
+    return not run.printed.output.finished and began is not None and written is not None and written <= began
 
 
 def _nothing_told(sources: Sources) -> str:
@@ -134,8 +158,8 @@ def _own_run(sources: Sources, runs: list[Run]) -> Run | None:
         if len(runs) > 1:
             sources.notes.append(f"of {len(runs)} outputs of pw.x, {chosen.name} was read")
         return chosen
-    kind = "nscf" if xml.calculation in ("nscf", "bands") else "cycle"
-    fitting = [run for run in runs if _kind(run) == kind and _same_system(run, xml)]
+    kind = _kind_of(xml.calculation)
+    fitting = [run for run in runs if _kind(run) == kind and _same_system(run, xml) and not _is_later(run, xml)]
     if xml.energy is not None:
         exact = [run for run in fitting if _energy_gap(run, xml.energy) < _SAME_ENERGY]
         if not exact and fitting and all(_told_energy(run) is not None for run in fitting):
@@ -150,7 +174,11 @@ def _own_run(sources: Sources, runs: list[Run]) -> Run | None:
 
 
 def _kind(run: Run) -> str:
-    return "cycle" if run.printed.calculation in _CYCLE else "nscf"
+    return _kind_of(run.printed.calculation)
+
+
+def _kind_of(calculation: str) -> str:
+    return "cycle" if calculation in _CYCLE else "nscf"
 
 
 def _told_energy(run: Run) -> float | None:

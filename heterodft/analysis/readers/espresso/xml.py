@@ -11,12 +11,14 @@ from lxml import etree
 
 from heterodft.analysis.readers.espresso.hubbard import xml_occupations
 from heterodft.analysis.readers.espresso.method import method_of_xml
+from heterodft.analysis.readers.espresso.stamps import time_of
 from heterodft.analysis.readers.opening import SUFFIXES, read_bytes
 from heterodft.analysis.result import Bands, HubbardOccupations, SiteValues
 from heterodft.errors import ReaderError
 from heterodft.units import BOHR, HARTREE
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -70,6 +72,8 @@ class PwXml:
         As in `Result`.
     lost_occupations
         Why those that are there cannot be read; else empty.
+    written
+        When the file was, by the clock of its host; None where not told.
     """
 
     version: str
@@ -93,6 +97,7 @@ class PwXml:
     notes: tuple[str, ...] = ()
     occupations: tuple[HubbardOccupations, ...] = ()
     lost_occupations: str = ""
+    written: datetime | None = None
 
     @property
     def noncollinear(self) -> bool:
@@ -167,7 +172,12 @@ def _read(root: Any, output: Any) -> PwXml:
         relaxed=None if relaxed is None or "relax" not in calculation else relaxed.text.strip() == "true",
         completed=(root.findtext("exit_status") or root.findtext("status") or "0").strip() != _NOT_COMPLETED,
         notes=_doubts(bands, electrons, noncollinear=noncollinear, path=calculation == "bands"),
+        written=_read_time(root.find("general_info/created")),
     )
+
+
+def _read_time(node: Any) -> datetime | None:
+    return None if node is None else time_of(f"{node.get('DATE')} {node.get('TIME')}")
 
 
 def _flag(node: Any, name: str) -> bool:
