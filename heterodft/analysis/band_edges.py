@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.dos_arrays import state_parts
-from heterodft.analysis.dos_gaps import energy_inside, nearest_gap
+from heterodft.analysis.dos_gaps import energy_inside, nearest_gap, notes_on
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.integrals import cumulate, integrate, states_below
 from heterodft.analysis.layers import find_layering, sum_over_groups
@@ -125,6 +125,7 @@ class BandEdges:
         """
         dos = LayerDos.from_result(result, by=by, layering=layering)
         notes = list(dos.notes)
+        notes += [] if start is None else notes_on(dos, start)
         start = _start(dos, notes) if start is None else energy_inside(dos, start)
         step = float(np.diff(dos.energies).mean())
         if step > _COARSE:

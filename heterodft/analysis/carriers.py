@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodft.analysis.dos_arrays import state_parts
-from heterodft.analysis.dos_gaps import energy_inside, nearest_gap
+from heterodft.analysis.dos_gaps import energy_inside, nearest_gap, notes_on
 from heterodft.analysis.gaps import electrons_per_band, find_gap
 from heterodft.analysis.integrals import integrate
 from heterodft.analysis.layers import find_layering, sum_over_groups
@@ -128,7 +128,7 @@ class SheetCarriers:
             edges,
             "density of states",
             gap,
-            (*dos.notes, *([f"carriers are counted from the gap {gap}"] if gap.endswith(_DOUBT) else [])),
+            (*dos.notes, *_notes(dos, edge, gap)),
         )
 
     @classmethod
@@ -284,6 +284,13 @@ def _refuse_unresolved(result: Result) -> None:
             f"the mesh does not resolve the gap of {gap.value:.2f} eV, so carriers cannot be counted; "
             "take a denser mesh, or give an energy inside the gap of the material: analyze --edge, in Python edge="
         )
+
+
+def _notes(dos: LayerDos, edge: float | None, gap: str) -> list[str]:
+    """Return what is doubtful about the energy that carriers are counted from."""
+    if edge is not None:
+        return notes_on(dos, edge)
+    return [f"carriers are counted from the gap {gap}"] if gap.endswith(_DOUBT) else []
 
 
 def _edges(dos: LayerDos, edge: float | None) -> tuple[NDArray[np.float64], str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.pdos import LayerDos
 
-__all__ = ["energy_inside", "nearest_gap"]
+__all__ = ["energy_inside", "nearest_gap", "notes_on"]
 
 _EMPTY = 5e-4
 """States per eV and Å² of the in-plane cell below which a density counts as empty, whatever the thickness.
@@ -41,6 +41,18 @@ def energy_inside(dos: LayerDos, energy: float) -> float:
             f"{high:.1f} eV; give an energy inside the gap"
         )
     return energy
+
+
+def notes_on(dos: LayerDos, energy: float) -> list[str]:
+    """Return that an energy the user gave is in no gap; nothing where it is in one."""
+    area = dos.area if dos.area is not None else _USUAL_AREA
+    states = float(np.interp(energy, dos.energies, _density(dos, None)))
+    if states <= _EMPTY * area:
+        return []
+    return [
+        f"{energy:g} eV from the {dos.reference_name}, as given, is in no gap: the cell has {states:.2g} states/eV "
+        "there, and edges and carriers counted from it tell nothing"
+    ]
 
 
 def nearest_gap(

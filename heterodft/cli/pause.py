@@ -26,5 +26,9 @@ def command(paths: tuple[str, ...]) -> None:
     chosen = select(entries, paths) if paths else entries
     done = pause(settings, [e.identity for e in chosen if e.state in ("waiting", "ready", "blocked")])
     running = sum(entry.state == "running" for entry in chosen)
-    rest = f"; {running} running ones go on to their end" if running else ""
-    click.echo(f"{len(done)} calculations paused{rest}" + ("; go on with: heterodft resume" if done else ""))
+    one = running == 1
+    rest = f"; {running} that run{'s' * one} go{'es' * one} on to the end" if running else ""
+    click.echo(
+        f"{len(done)} calculation{'s' * (len(done) != 1)} paused{rest}"
+        + ("; go on with: heterodft resume" if done else "")
+    )

@@ -33,9 +33,7 @@ __all__ = ["command"]
 @click.option(
     "--reference",
     metavar="ORDER",
-    default="FM",
-    show_default=True,
-    help="The order whose energy is zero, if reached.",
+    help="The order whose energy is zero, if reached; FM where nothing is said.",
 )
 @click.option(
     "--runs",
@@ -68,7 +66,7 @@ def command(
     *,
     source: Path,
     output: Path,
-    reference: str,
+    reference: str | None,
     runs: Path | None,
     keep: Path | None,
     figures: int | None,
@@ -100,7 +98,13 @@ def command(
 
 
 def _collect(
-    source: Path, runs: Path | None, *, output: Path, most: int | None, reference: str, stoner: dict[str, float]
+    source: Path,
+    runs: Path | None,
+    *,
+    output: Path,
+    most: int | None,
+    reference: str | None,
+    stoner: dict[str, float],
 ) -> Answers:
     """Read the folders and write the page."""
     from heterodft.analysis.report import collect, write_report
@@ -114,7 +118,8 @@ def _collect(
         drivers = driver_findings(root)
         reports = []
         if root.is_dir() or not drivers:
-            reports = collect(root, order, expected=expected, reference=reference, stoner=stoner)
+            reports = collect(root, order, expected=expected, reference=reference or "FM", stoner=stoner)
+            _check_reference(reference, reports)
         table = _published_table(published, reports, order, root.name)
         missing = [path for path in order or [] if path not in {report.path for report in reports}]
         page = write_report(
@@ -129,6 +134,18 @@ def _collect(
             progress=lambda count, total: tell_step(f"drawing {count} of {total}"),
         )
     return Answers(root, order, reports, drivers, table, missing, page)
+
+
+def _check_reference(reference: str | None, reports: list[ConfigurationReport]) -> None:
+    """Refuse an order that no configuration was asked for or reached."""
+    from heterodft.errors import did_you_mean
+
+    known = list(dict.fromkeys(name for one in reports for name in (one.path.split("/")[-2], one.order) if name))
+    if reference is not None and known and reference not in known:
+        raise click.BadParameter(
+            f"no configuration is {reference}{did_you_mean(reference, known)} (known: {', '.join(known)})",
+            param_hint="--reference",
+        )
 
 
 def _asked(

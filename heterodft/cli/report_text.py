@@ -135,9 +135,10 @@ def _relative(report: ConfigurationReport) -> str:
 
 
 def _print_first_layers(reports: list[ConfigurationReport], output: Path) -> None:
-    """Print the layers of the first configurations that have some, and say where those of the others are."""
+    """Print the layers of the first configurations, the lowest before others, and say where the rest are."""
     told = [report for report in reports if report.layers]
-    shown = [] if is_quiet() else told[:_MOST_TABLES]
+    first = sorted(told, key=lambda report: not _is_lowest(report))[:_MOST_TABLES]
+    shown = [] if is_quiet() else [report for report in told if report in first]
     for report in shown:
         _print_layers(report)
     if len(told) > len(shown):
@@ -146,6 +147,11 @@ def _print_first_layers(reports: list[ConfigurationReport], output: Path) -> Non
             f"{rest} more configuration{'s' * (rest != 1)}" if shown else f"{rest} configuration{'s' * (rest != 1)}"
         )
         click.echo(f"Layers of {more}: {output / 'layers.csv'}, and on the page")
+
+
+def _is_lowest(report: ConfigurationReport) -> bool:
+    """Tell whether a configuration is the lowest of those it may be compared with, or the only one."""
+    return not report.relative_energy
 
 
 def _gap(report: ConfigurationReport) -> str:

@@ -130,6 +130,7 @@ def test_a_folder_without_calculations_is_told(tmp_path):
         ({"changes": {"converged": False}}, 60, "did not converge; its energy means nothing"),
         ({"verdict": "flipped"}, 60, "not the FM order asked for: some moments turned over"),
         ({"verdict": "collapsed"}, 60, "not the FM order asked for: the moments asked for vanished"),
+        ({"strain": {"LaAlO3": 8.48, "SrTiO3": 4.9}}, 60, "in the plane LaAlO3 is strained by +8.5 %"),
         ({"verdict": "other"}, 60, "not the FM order asked for: some of the moments asked for are missing"),
     ],
 )
@@ -137,6 +138,23 @@ def test_caveats_say_what_stands_before_a_number(campaign, finish, cutoff, cavea
     campaign.settings["cutoff"] = cutoff * RYDBERG
     campaign.finish("sl", "static", **finish)
     assert [c for c in collect(campaign.root)[0].caveats if caveat in c]
+
+
+@pytest.mark.parametrize(("moment", "told"), [(0.0, False), (0.05, False), (-0.4, True), (1.0, True), (None, False)])
+def test_another_moment_on_the_k_points_of_the_dos_step_is_told(campaign, moment, told):
+    """Moments by Löwdin are of the dos step, whose bands hold as many electrons of either spin here."""
+    campaign.settings["cutoff"] = 60 * RYDBERG
+    campaign.finish("sl", "static", protocol="balanced", changes={"total_moment": moment})
+    campaign.finish("sl", "dos", protocol="balanced")
+    words = "the k-points of the dos step give the cell another moment: 0.00 μB, "
+    assert [c for c in collect(campaign.root)[0].caveats if c.startswith(words)] == (
+        [
+            f"{words}{moment:.2f} in the static step; moments by Löwdin and densities of states are of the former; "
+            "give the static step a smaller kspacing"
+        ]
+        if told
+        else []
+    )
 
 
 def test_a_sound_calculation_carries_no_other_caveat(campaign):

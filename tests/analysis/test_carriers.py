@@ -118,7 +118,7 @@ def test_a_level_filled_at_a_single_k_point_is_carriers_when_the_edge_is_given()
         SheetCarriers.from_result(donor)
     found = SheetCarriers.from_result(donor, edge=-2.0)
     assert found.total_electrons == pytest.approx(1.0, abs=1e-6)
-    assert not any("does not resolve" in note for note in found.notes)
+    assert not any("does not resolve" in note or "in no gap" in note for note in found.notes)
 
 
 def test_the_edge_may_be_given_and_must_be_where_there_is_no_gap():
@@ -130,6 +130,7 @@ def test_the_edge_may_be_given_and_must_be_where_there_is_no_gap():
     found = SheetCarriers.from_result(made, edge=-0.5)
     assert found.total_electrons == pytest.approx(20 * 2 * 0.05)
     assert (found.gap, set(found.edges)) == ("given", {-0.5})
+    assert "-0.5 eV from the Fermi level, as given, is in no gap" in found.notes[-1]
     assert SheetCarriers.from_result(made, edge=0.5).total_holes == pytest.approx(2.0)
     with pytest.raises(ReaderError, match=r"^99 eV from the Fermi level is outside of the density of states, -\d"):
         SheetCarriers.from_result(made, edge=99)

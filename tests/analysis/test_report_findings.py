@@ -268,6 +268,8 @@ def test_one_configuration_a_structure_makes_no_table_of_energies(campaign):
 def test_the_command_takes_the_order_that_is_zero(heterodft_inside):
     campaign = Campaign(heterodft_inside.folder / "runs" / "demo")
     orders(campaign)
+    said = heterodft_inside("report", "runs/demo", "--reference", "AFM-X", code=2).stderr
+    assert "no configuration is AFM-X" in " ".join(said.split())
     done = heterodft_inside("report", "runs/demo", "--reference", "AFM")
     assert "Energies of the orders" in done.stdout
     data = json.loads(heterodft_inside("report", "runs/demo", "--reference", "AFM", "--json").stdout)

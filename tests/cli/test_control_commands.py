@@ -177,7 +177,7 @@ def test_cancel_wants_to_know_what(queued):
 def test_pause_and_resume(queued):
     start(queued)
     text = queued("pause").stdout
-    assert text == "3 calculations paused; 1 running ones go on to their end; go on with: heterodft resume\n"
+    assert text == "3 calculations paused; 1 that runs goes on to the end; go on with: heterodft resume\n"
     assert counts(queued) == {"running": 1, "paused": 3}
     assert queued("resume", "tiny/bulk/FM").stdout.startswith("2 calculations may run again")
     assert counts(queued) == {"waiting": 1, "ready": 1, "running": 1, "paused": 1}

@@ -167,7 +167,7 @@ def test_the_end_of_the_range_without_agreement_is_told(tmp_path):
     assert summary.data["ended"]
     assert summary.data["converged"] is False
     assert summary.data["recommended"] is None
-    assert summary.words[0] == "not converged at the end of the range, 50 Ry; go on from there with a finer stop"
+    assert summary.words[0] == "not converged at the end of the range, 50 Ry; set stop further on"
     assert "40 Ry to 50 Ry: energy of bulk FM" in summary.words[1]
 
 

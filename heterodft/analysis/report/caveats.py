@@ -20,6 +20,8 @@ __all__ = ["find_caveats", "is_low_cutoff", "is_of_state", "is_of_stress"]
 _LEAST_CUTOFF = {"espresso": 59.9 * RYDBERG, "vasp": 399.0}
 """eV; below it oxides and nitrides are not converged, with the pseudopotentials each code is used with."""
 _STRESSED = "the cell is not relaxed"
+_MOST_STRAIN = 5.0
+"""%; more is seldom grown coherently."""
 
 
 def find_caveats(
@@ -37,7 +39,7 @@ def find_caveats(
     static
         What the energy is from; None where that is not done.
     about
-        Of its request: ``protocol`` and ``order``.
+        Of its request: ``protocol``, ``order``, and ``strain`` in % by material.
     state
         Verdict on the magnetic state.
     steps
@@ -54,6 +56,10 @@ def find_caveats(
             caveats.append(f"the energy is that of the {static.step} step; no static one was asked for")
     if not any(step.startswith("relax") for step in steps) and (static is None or can_relax(static.structure)):
         caveats.append("the atoms are at their ideal, unrelaxed positions")
+    strained = {
+        material: value for material, value in (about.get("strain") or {}).items() if abs(value) > _MOST_STRAIN
+    }
+    caveats += [f"in the plane {material} is strained by {value:+.1f} %" for material, value in strained.items()]
     caveats += _of_spheres(static)
     caveats += _of_stress(static, relaxed)
     if state in ("collapsed", "flipped", "other"):

@@ -230,7 +230,9 @@ def collect(
         if read_json(path)["request"]["step"] == step.name:  # others were moved aside by a later submission
             folders.setdefault(str(step.parent.relative_to(root.parent)), []).append(step)
     if not folders:
-        raise ReaderError(f"{root} holds no calculation (NAME/ORDER/U/STEP/request.json); submit the campaign first")
+        below = [path.name for path in sorted(root.glob("*/")) if next(path.glob("*/*/*/*/request.json"), None)]
+        remedy = f"name one of its campaigns: {', '.join(below)}" if below else "submit the campaign first"
+        raise ReaderError(f"{root} holds no calculation (NAME/ORDER/U/STEP/request.json); {remedy}")
     wanted = (
         [path for path in order if path in folders]
         if order is not None

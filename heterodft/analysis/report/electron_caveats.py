@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.misfilling import find_misfilling
 from heterodft.errors import HeterodftError
@@ -14,10 +16,13 @@ if TYPE_CHECKING:
     from heterodft.analysis.gaps import Gap
     from heterodft.analysis.result import Result
 
-__all__ = ["ANOTHER_MESH", "MISFILLED", "electron_caveats", "is_of_electrons"]
+__all__ = ["ANOTHER_MESH", "MISFILLED", "OTHER_MOMENT", "electron_caveats", "is_of_electrons"]
 
 MISFILLED = "smearing fills bands on both sides of the gap"
 ANOTHER_MESH = "which only more k-points make a metal"
+OTHER_MOMENT = "the k-points of the dos step give the cell another moment"
+_LEAST_MOMENT, _LEAST_SHARE = 0.1, 0.02
+"""μB, and of the moment of the static step: by less the two may differ."""
 
 
 def electron_caveats(results: Mapping[str, Result], final: str, gap: Gap | None) -> list[str]:
@@ -36,6 +41,7 @@ def electron_caveats(results: Mapping[str, Result], final: str, gap: Gap | None)
     filled = _misfilled(results.get(final))
     if filled:
         caveats.append(filled)
+    caveats += _of_moments(results.get("static"), results.get("dos"))
     if gap is None or not gap.metal:
         return caveats
     words_of = {"static": "the density is that of an insulator", "relax": "the atoms were relaxed as in an insulator"}
@@ -52,7 +58,27 @@ def electron_caveats(results: Mapping[str, Result], final: str, gap: Gap | None)
 
 def is_of_electrons(caveat: str) -> bool:
     """Tell whether a caveat is one of these, whose numbers are those of one configuration."""
-    return caveat.startswith(MISFILLED) or ANOTHER_MESH in caveat
+    return caveat.startswith((MISFILLED, OTHER_MOMENT)) or ANOTHER_MESH in caveat
+
+
+def _moment_of_bands(result: Result | None) -> float | None:
+    """Return the difference of the electrons of both spins in the bands, μB; None where there are no two spins."""
+    if result is None or result.bands is None or len(result.bands.energies) != 2 or result.on_path:
+        return None
+    bands = result.bands
+    up, down = (float(one) for one in np.einsum("skb,k->s", bands.occupations, bands.weights))
+    return up - down
+
+
+def _of_moments(static: Result | None, dos: Result | None) -> list[str]:
+    """Return that moments by Löwdin, which are of the dos step, are not those of the cell's moment."""
+    told, found = None if static is None else static.total_moment, _moment_of_bands(dos)
+    if told is None or found is None or abs(found - told) < max(_LEAST_MOMENT, _LEAST_SHARE * abs(told)):
+        return []
+    return [
+        f"{OTHER_MOMENT}: {found:.2f} μB, {told:.2f} in the static step; moments by Löwdin and densities of states "
+        "are of the former; give the static step a smaller kspacing"
+    ]
 
 
 def _misfilled(result: Result | None) -> str:

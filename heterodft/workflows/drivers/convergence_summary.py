@@ -168,7 +168,7 @@ def _verdict(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any
             f"have none at finer ones; leave it out by orders, structures or quantities of converge.{driver.kind}"
         )
     else:
-        yield f"not converged at the end of the range, {driver.points[-1].label}; go on from there with a finer stop"
+        yield f"not converged at the end of the range, {driver.points[-1].label}; set stop further on"
     if last > 0:
         changes = [one for one in found.hindering(last - 1, last) if "does not count" not in one]
         yield from (f"{found.labels[last - 1]} to {found.labels[last]}: {one}" for one in changes)

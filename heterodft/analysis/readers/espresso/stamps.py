@@ -22,8 +22,9 @@ def time_of(text: str) -> datetime | None:
     found = _STAMP.search(text)
     if found is None or found[2] not in _MONTHS:
         return None
-    day, year, *clock = (int(found[i]) for i in (1, 3, 4, 5, 6))
+    day, year, hour, minute, second = (int(found[i]) for i in (1, 3, 4, 5, 6))
+    month = _MONTHS.index(found[2]) + 1
     try:
-        return datetime(year, _MONTHS.index(found[2]) + 1, day, *clock)
+        return datetime(year, month, day, hour, minute, second)
     except ValueError:
         return None
