@@ -137,8 +137,9 @@ def _relative(report: ConfigurationReport) -> str:
 def _print_first_layers(reports: list[ConfigurationReport], output: Path) -> None:
     """Print the layers of the first configurations, the lowest before others, and say where the rest are."""
     told = [report for report in reports if report.layers]
-    first = sorted(told, key=lambda report: not _is_lowest(report))[:_MOST_TABLES]
-    shown = [] if is_quiet() else [report for report in told if report in first]
+    lowest = _lowest(told)
+    first = sorted(range(len(told)), key=lambda i: told[i].path not in lowest)[:_MOST_TABLES]
+    shown = [] if is_quiet() else [told[i] for i in sorted(first)]
     for report in shown:
         _print_layers(report)
     if len(told) > len(shown):
@@ -149,9 +150,14 @@ def _print_first_layers(reports: list[ConfigurationReport], output: Path) -> Non
         click.echo(f"Layers of {more}: {output / 'layers.csv'}, and on the page")
 
 
-def _is_lowest(report: ConfigurationReport) -> bool:
-    """Tell whether a configuration is the lowest of those it may be compared with, or the only one."""
-    return not report.relative_energy
+def _lowest(reports: list[ConfigurationReport]) -> set[str]:
+    """Return the paths of the lowest configuration of each structure and U; one that is not compared is behind."""
+    found: dict[tuple[str, str], tuple[tuple[bool, float], str]] = {}
+    for report in reports:
+        rank = (report.relative_energy is None, report.relative_energy or 0.0)
+        key = (report.name, report.hubbard)
+        found[key] = min(found.get(key, (rank, report.path)), (rank, report.path), key=lambda one: one[0])
+    return {path for _, path in found.values()}
 
 
 def _gap(report: ConfigurationReport) -> str:

@@ -29,6 +29,15 @@ def test_layers_of_the_first_few_are_printed_and_one_line_says_where_the_rest_is
     assert not [line for line in out.splitlines() if line.endswith(" ")]
 
 
+def test_the_layers_of_the_lowest_are_among_those_printed(many):
+    root = many.folder / "runs" / "demo"
+    Campaign(root).finish("sl", "static", order="NM", changes={"energy": -101.0})
+    out = many("report", "runs/demo", "--figures", "0", code=3).stdout
+    assert [line.split()[2].rstrip(",") for line in out.splitlines() if line.startswith("sl pristine, ")] == [
+        "AFM-A", "AFM-C", "NM"
+    ]  # fmt: skip
+
+
 def test_quiet_prints_no_layers(many):
     out = many("report", "runs/demo", "--figures", "0", "--quiet", code=3).stdout
     assert "3 AlO2" not in out
