@@ -258,7 +258,9 @@ def _print_against_u(against: AgainstHubbard) -> None:
         gap = "metal" if point.metal else _optional(point.gap, 3)
         rows.append([label, u, _optional(point.moment, 3), gap, "; ".join(point.notes)])
     click.echo("Against U")
-    print_table("", ["configuration", "U (eV)", ">moment\n(μB an ion)", ">gap (eV)", "remarks"], rows)
+    kinds = "/".join(dict.fromkeys(point.moment_kind for point in against.points if point.moment_kind))
+    moment = f">{kinds} moment\n(μB an ion)".replace("> ", ">")
+    print_table("", ["configuration", "U (eV)", moment, ">gap (eV)", "remarks"], rows)
 
 
 def _u(value: float | None) -> str:

@@ -64,7 +64,8 @@ class PlanesAgainstU:
     def table(self) -> PageTable:
         """Return moments and, of cells with a defect, electrons by plane; the last row is the cell."""
         settings = [" ".join([report.setting, *_in_brackets(report)]) for report in self.reports]
-        columns, header = [self.moments], [f"moment, {setting} (μB)" for setting in settings]
+        kinds = "/".join(dict.fromkeys(row.kind for report in self.reports for row in report.layers if row.kind))
+        columns, header = [self.moments], [f"{kinds} moment, {setting} (μB)".lstrip() for setting in settings]
         if self.reports[0].structure is not None and self.reports[0].structure.properties.get("defect"):
             columns.append(self.electrons)
             header += [f"electrons, {setting}" for setting in settings]
