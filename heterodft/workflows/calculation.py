@@ -23,6 +23,7 @@ from heterodft.templates.setup import Setup
 from heterodft.templates.shifts import PotentialShift
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pymatgen.core import Structure
@@ -133,7 +134,7 @@ class Request:
             "step": self.step,
             "structure": self.structure,
             "moments": None if self.moments is None else [_round(m, 6) for m in self.moments],
-            "hubbard": [u.to_data() for u in self.hubbard],
+            "hubbard": [u.to_data() for u in self.hubbard if u.active],  # U = 0 is the same as none
             "settings": self.settings.to_dict(),
             "pseudopotentials": self.pseudopotentials,
             "parent": self.parent,
@@ -142,14 +143,12 @@ class Request:
     @cached_property
     def _parts(self) -> list[str]:
         """The members of the canonical JSON, each as its text."""
-        identity = self.identity()
-        return [f'"{key}":{_canonical(identity[key])}' for key in sorted(identity)]
+        return _parts_of(self.identity())
 
     @cached_property
     def id(self) -> str:
         """First 12 digits of the SHA-256 of the canonical JSON."""
-        text = "{" + ",".join(self._parts) + "}"
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return _hash_of(self._parts)
 
     def to_text(self) -> str:
         """Return the content of ``request.json``: what is hashed as it is hashed, a line for each part."""
@@ -236,9 +235,19 @@ def request_from_data(data: dict[str, Any]) -> Request:
         shift=PotentialShift.from_data(body["shift"]) if "shift" in body else None,
         about=data["about"],
     )
-    if request.id != data["id"]:
+    # Of an older version, which told U = 0 from none, the file is whole and its calculation another.
+    if data["id"] not in (request.id, _hash_of(_parts_of(body))):
         raise CalculationError(f"the request {data['id']} was altered after it was written; submit again")
     return request
+
+
+def _parts_of(identity: Mapping[str, Any]) -> list[str]:
+    return [f'"{key}":{_canonical(identity[key])}' for key in sorted(identity)]
+
+
+def _hash_of(parts: Sequence[str]) -> str:
+    text = "{" + ",".join(parts) + "}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def read_request(folder: Path) -> Request:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -45,6 +46,26 @@ def test_names_and_origins_are_no_part_of_the_identity(chain):
 )
 def test_whatever_decides_the_result_changes_the_identity(chain, change):
     assert replace(chain[0], **change).id != chain[0].id
+
+
+def test_no_u_and_u_of_zero_are_one_calculation(chain, tmp_path):
+    (u,) = chain[0].hubbard
+    without, zero = (replace(chain[0], hubbard=found) for found in ((), (replace(u, value=0.0),)))
+    assert without.id == zero.id != chain[0].id
+    assert replace(chain[0], hubbard=(replace(u, value=0.0, tracked=True),)).id not in (zero.id, chain[0].id)
+    write_request(zero, tmp_path)
+    assert read_request(tmp_path).id == zero.id
+
+
+def test_a_request_of_an_older_version_is_whole_but_another(chain, tmp_path):
+    """It told U = 0 from none."""
+    write_request(replace(chain[0], hubbard=()), tmp_path)
+    data = json.loads((tmp_path / "request.json").read_text())
+    data["request"]["hubbard"] = [["Ti", "3d", 0.0]]
+    text = json.dumps(data["request"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    old = hashlib.sha256(text.encode()).hexdigest()[:12]
+    (tmp_path / "request.json").write_text(json.dumps(data | {"id": old}))
+    assert read_request(tmp_path).id == replace(chain[0], hubbard=()).id != old
 
 
 def test_every_setting_but_its_origin_is_part_of_the_identity(chain):

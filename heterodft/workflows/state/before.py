@@ -171,7 +171,7 @@ def _orbitals(request: Request, result: Result, data: dict[str, Any], parent: Pa
         return ["moments"], []
     theirs = Result.load(parent).occupations
     first, second = ({one.site: one for one in shells} for shells in (result.occupations, theirs))
-    same_u = data["request"]["request"]["hubbard"] == [u.to_data() for u in request.hubbard]
+    same_u = data["request"]["request"]["hubbard"] == request.identity()["hubbard"]
     tolerance = SAME_U_TOLERANCE if same_u else OTHER_U_TOLERANCE
 
     def compared(sites: Iterable[int]) -> str:
