@@ -103,7 +103,7 @@ def test_files_carry_them(written):
 
 def test_planes_against_u_carry_them(campaign):
     (found,) = find_against_u(collect(campaign.root))
-    assert found.table().header[-1] == "moment, Ti-3d-4eV (not converged) (μB)"
+    assert found.table().header[-1] == "Löwdin moment, Ti-3d-4eV (not converged) (μB)"
     assert found.lines()[1].endswith("not converged")
 
 
