@@ -118,13 +118,19 @@ class Site:
             os._exit(70)
 
     def log(self) -> str:
-        return (self.settings.runs.parent / "workers.log").read_text()
+        path = self.settings.runs.parent / "workers.log"
+        return path.read_text() if path.is_file() else ""  # of workers that were not forked here
 
     def wait_until(self, ready: Callable[[], object], seconds: float = 30) -> None:
         end = time.monotonic() + seconds
         while not ready():
             assert time.monotonic() < end, self.log()
             time.sleep(0.02)
+
+
+def assert_done_once(site: Site) -> None:
+    assert site.counts() == {"done": len(site.folders())}, site.log()
+    assert site.starts() == [1] * len(site.folders())
 
 
 def _become_a_worker(options: str, log: Path) -> None:

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from stand_in import build_site, compute_one, end_of
+from stand_in import build_site, end_of
 
 from heterodft.workflows import drivers
 from heterodft.workflows.calculation import finished_id
@@ -39,11 +39,6 @@ class OneAfterTheOther:
 
     def summarize(self, driver, finished, *, figures=False):
         return Summary("", {}, (), {})
-
-
-@pytest.fixture(scope="module")
-def canned(tmp_path_factory, pw):
-    return compute_one(tmp_path_factory.mktemp("canned"))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from stand_in import build_site, compute_one, end_of
+from stand_in import build_site, end_of
 from test_driving import OneAfterTheOther, break_program, driver_of, states, work
 
 from heterodft.units import RYDBERG
@@ -24,11 +24,6 @@ from heterodft.workflows.queue.submission import submit
 from heterodft.workflows.queue.summary import failure_reason, read_queue
 
 pytestmark = [pytest.mark.espresso, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def canned(tmp_path_factory, pw):
-    return compute_one(tmp_path_factory.mktemp("canned"))
 
 
 @pytest.fixture

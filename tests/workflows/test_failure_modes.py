@@ -22,7 +22,7 @@ from fireworks.core import rocket
 from fireworks.core.launchpad import LaunchPad
 from fireworks.core.rocket import Rocket
 from pymongo.errors import AutoReconnect
-from stand_in import build_site, compute_one, copy_of, end_of, run_here
+from stand_in import assert_done_once, build_site, copy_of, end_of, run_here
 
 from heterodft.analysis.result import Result
 from heterodft.errors import CalculationError, HeterodftError, QueueError
@@ -40,11 +40,6 @@ from heterodft.workflows.runner import run_calculation
 pytestmark = [pytest.mark.espresso, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def canned(tmp_path_factory, pw):
-    return compute_one(tmp_path_factory.mktemp("canned"))
-
-
 @pytest.fixture
 def site_of(tmp_path, canned, monkeypatch):
     """Build sites and, at the end, leave no worker and no program behind."""
@@ -58,11 +53,6 @@ def site_of(tmp_path, canned, monkeypatch):
     yield build
     for site in built:
         assert site.programs() == []
-
-
-def assert_done_once(site):
-    assert site.counts() == {"done": len(site.folders())}, site.log()
-    assert site.starts() == [1] * len(site.folders())
 
 
 # -- the store: locked, gone ----------------------------------------------------------------------------------

@@ -10,14 +10,9 @@ import sys
 import time
 
 import pytest
-from stand_in import build_site, compute_one
+from stand_in import assert_done_once, build_site
 
 pytestmark = [pytest.mark.espresso, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def canned(tmp_path_factory, pw):
-    return compute_one(tmp_path_factory.mktemp("canned"))
 
 
 @pytest.fixture
@@ -46,11 +41,6 @@ def end_of(process):
     said = process.communicate(timeout=120)[1]
     assert "Traceback" not in said, said
     return process.returncode
-
-
-def assert_done_once(site):
-    assert site.counts() == {"done": len(site.folders())}
-    assert site.starts() == [1] * len(site.folders())
 
 
 def test_two_runs_share_a_server_and_nothing_runs_twice(site_of):

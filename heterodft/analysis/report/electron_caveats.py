@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from heterodft.analysis.gaps import Gap
     from heterodft.analysis.result import Result
 
-__all__ = ["ANOTHER_MESH", "MISFILLED", "OTHER_MOMENT", "electron_caveats", "is_of_electrons"]
+__all__ = ["ANOTHER_MESH", "MISFILLED", "electron_caveats", "is_of_electrons"]
 
 MISFILLED = "smearing fills bands on both sides of the gap"
 ANOTHER_MESH = "which only more k-points make a metal"
-OTHER_MOMENT = "the k-points of the dos step give the cell another moment"
+_OTHER_MOMENT = "the k-points of the dos step give the cell another moment"
 _LEAST_MOMENT, _LEAST_SHARE = 0.1, 0.02
 """μB, and of the moment of the static step: by less the two may differ."""
 
@@ -58,7 +58,7 @@ def electron_caveats(results: Mapping[str, Result], final: str, gap: Gap | None)
 
 def is_of_electrons(caveat: str) -> bool:
     """Tell whether a caveat is one of these, whose numbers are those of one configuration."""
-    return caveat.startswith((MISFILLED, OTHER_MOMENT)) or ANOTHER_MESH in caveat
+    return caveat.startswith((MISFILLED, _OTHER_MOMENT)) or ANOTHER_MESH in caveat
 
 
 def _moment_of_bands(result: Result | None) -> float | None:
@@ -76,7 +76,7 @@ def _of_moments(static: Result | None, dos: Result | None) -> list[str]:
     if told is None or found is None or abs(found - told) < max(_LEAST_MOMENT, _LEAST_SHARE * abs(told)):
         return []
     return [
-        f"{OTHER_MOMENT}: {found:.2f} μB, {told:.2f} in the static step; moments by Löwdin and densities of states "
+        f"{_OTHER_MOMENT}: {found:.2f} μB, {told:.2f} in the static step; moments by Löwdin and densities of states "
         "are of the former; give the static step a smaller kspacing"
     ]
 
