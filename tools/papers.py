@@ -20,6 +20,7 @@ from heterodft.analysis.report import collect
 from heterodft.analysis.report.summary import counted
 from heterodft.errors import HeterodftError, InputError
 from heterodft.files import read_json, write_text
+from heterodft.templates.families import suggested_cutoffs
 from heterodft.workflows.campaign_file import load_campaign, load_published
 from heterodft.workflows.campaign_results import configuration_paths
 
@@ -108,7 +109,7 @@ def _compared(system: System, campaign: Campaign, page: Path) -> tuple[Published
     """Return the table of a system that was run, and its section."""
     if campaign.published is None:
         raise InputError(f"{system.file} does not say what was published; add published: published.yaml")
-    reports = collect(system.results / "runs" / campaign.name)
+    reports = collect(system.results / "runs" / campaign.name, suggested=suggested_cutoffs())
     paths = configuration_paths(campaign)
     table = compare_published(campaign.published.to_published(), reports, paths=paths, campaign=campaign.name)
     spent = system.core_seconds(campaign.name)

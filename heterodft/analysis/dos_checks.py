@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from heterodft.analysis.dos_arrays import charge_channels
 from heterodft.analysis.integrals import states_below
+from heterodft.analysis.result import SHELLS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from heterodft.analysis.counted_states import CountedStates
     from heterodft.analysis.pdos import LayerDos
-    from heterodft.analysis.result import Result
+    from heterodft.analysis.result import Result, SiteValues
 
 __all__ = ["TOO_COARSE", "check_dos"]
 
@@ -28,6 +30,8 @@ _SUM_TOLERANCE = 0.01
 """Part of the electrons that an integral may miss before it is said."""
 _CHARGE_TOLERANCE = 0.05
 """Electrons by which a site's integral may differ from its printed charge before it is said."""
+_SHELL = 0.01
+"""Electrons of a shell that are said."""
 
 
 def check_dos(layer_dos: LayerDos, result: Result, counted: CountedStates) -> tuple[str, ...]:
@@ -47,7 +51,9 @@ def check_dos(layer_dos: LayerDos, result: Result, counted: CountedStates) -> tu
         parts = [states_below(dos.energies, values[..., s, :], levels[s], layer_dos.rule) for s in _spins(values)]
         return np.asarray(sum(parts))
 
-    whole, sites = float(filled(charge_channels(dos.total))), filled(charge_channels(dos.values).sum(axis=1))
+    whole = float(filled(charge_channels(dos.total)))
+    shells = filled(replace(dos, values=charge_channels(dos.values)).by_shell())
+    sites = shells.sum(axis=1)
     step = float(np.diff(dos.energies).mean())
     notes += _of_counts(counted, layer_dos)
     expected = None if result.electrons is None else result.electrons - counted.missing
@@ -61,7 +67,7 @@ def check_dos(layer_dos: LayerDos, result: Result, counted: CountedStates) -> tu
         part = float(sites.sum()) / whole
         where = "between the spheres" if result.code == "vasp" else "outside the atomic wavefunctions"
         notes.append(f"the layers hold {100 * part:.1f} % of the electrons; the rest is {where}")
-    return (*notes, *(_against_charges(result, sites) if not counted.missing else ()))
+    return (*notes, *(_against_charges(layer_dos, result, shells) if not counted.missing else ()))
 
 
 def _of_counts(counted: CountedStates, layer_dos: LayerDos) -> list[str]:
@@ -94,17 +100,28 @@ def _spins(values: NDArray[np.float64]) -> range:
     return range(values.shape[-2])
 
 
-def _against_charges(result: Result, sites: NDArray[np.float64]) -> list[str]:
-    """Say where integrals by site are not the charges that the code printed for the same projection."""
+def _against_charges(layer_dos: LayerDos, result: Result, shells: NDArray[np.float64]) -> list[str]:
+    """Say where integrals by site and shell are not the charges that the code printed for the same projection."""
     known = result.sites.get("sphere" if result.code == "vasp" else "Löwdin")
-    if known is None or len(known.charges) != len(sites):
+    if known is None or len(known.charges) != len(shells):
         return []
-    apart = np.abs(sites - np.array(known.charges))
+    held = shells.sum(axis=1)
+    apart = np.abs(held - np.array(known.charges))
     worst = int(apart.argmax())
     if apart[worst] < _CHARGE_TOLERANCE:
         return []
+    label = next((f" of {group.label}" for group in layer_dos.groups if worst in group.sites), "")
     return [
-        f"integrated to the Fermi level, {result.structure[worst].species_string}{worst + 1} holds "
-        f"{sites[worst]:.3f} electrons, but its {known.kind} charge is {known.charges[worst]:.3f}: "
-        "the energy grid is too coarse or does not hold all states"
+        f"integrated to the Fermi level, {result.structure[worst].species_string}{worst + 1}{label} holds "
+        f"{held[worst]:.3f} electrons, but its {known.kind} charge is {known.charges[worst]:.3f}"
+        f"{_by_shell(known, shells, worst)}: the energy grid is too coarse or does not hold all states"
     ]
+
+
+def _by_shell(known: SiteValues, shells: NDArray[np.float64], site: int) -> str:
+    """Return what each shell of a site holds too much or too little, where the code tells them: ``s −0.02``."""
+    if known.shell_charges is None:
+        return ""
+    apart = shells[site] - known.shell_charges[site]
+    said = [f"{name} {value:+.2f}" for name, value in zip(SHELLS, apart, strict=True) if abs(value) >= _SHELL]
+    return f" ({', '.join(said)})" if said else ""

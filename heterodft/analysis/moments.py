@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from heterodft.analysis.equal_layers import unequal_moments
 from heterodft.analysis.layers import sum_over_groups
 from heterodft.analysis.layers.site_sums import (
     elements_of,
@@ -125,7 +126,7 @@ class LayerMoments:
             by_element=np.stack(elements, axis=1),
             total=result.total_moment,
             total_absolute=result.absolute_moment,
-            notes=(*used.notes, *result.notes),
+            notes=(*used.notes, *result.notes, *unequal_moments(result, groups, tuple(kinds), moments)),
         )
 
     @classmethod

@@ -111,6 +111,7 @@ def _collect(
     from heterodft.analysis.report.html import MOST_DRAWN
     from heterodft.cli.report_drivers import driver_findings, pseudopotential_families
     from heterodft.cli.report_text import Answers
+    from heterodft.templates.families import suggested_cutoffs
 
     root, order, expected, published = _asked(source, runs)
     with working("report:") as tell_step:
@@ -118,7 +119,14 @@ def _collect(
         drivers = driver_findings(root)
         reports = []
         if root.is_dir() or not drivers:
-            reports = collect(root, order, expected=expected, reference=reference or "FM", stoner=stoner)
+            reports = collect(
+                root,
+                order,
+                expected=expected,
+                reference=reference or "FM",
+                stoner=stoner,
+                suggested=suggested_cutoffs(),
+            )
             _check_reference(reference, reports)
         table = _published_table(published, reports, order, root.name)
         missing = [path for path in order or [] if path not in {report.path for report in reports}]

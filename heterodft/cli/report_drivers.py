@@ -40,6 +40,7 @@ def _literal(name: str) -> str:
 
 def _findings(folder: Path) -> DriverFindings:
     from heterodft.analysis.report import DriverFindings
+    from heterodft.analysis.report.drivers import UNSURE
     from heterodft.workflows.drivers import strategy_of
     from heterodft.workflows.drivers.driver import Finished, read_driver
 
@@ -50,7 +51,7 @@ def _findings(folder: Path) -> DriverFindings:
     if not summary.data.get("ended"):
         state = "not finished yet"
     elif summary.data.get("converged") is False:
-        state = "without a sure answer"
+        state = UNSURE
     return DriverFindings(
         driver.name,
         driver.kind,

@@ -76,7 +76,7 @@ class Answers:
 def print_answers(answers: Answers, output: Path) -> None:
     """Print tables of layers, configurations, energies and published figures, and what is not finished."""
     if answers.reports:
-        _print(answers.root.name, answers.reports, output)
+        _print(answers.root.name, answers.reports, answers.drivers, output)
     for driver in answers.drivers:
         click.echo(f"{driver.title} ({driver.state}){''.join(f'{chr(10)}  - {line}' for line in driver.words)}")
     if answers.published is not None:
@@ -89,7 +89,7 @@ def print_answers(answers: Answers, output: Path) -> None:
     click.echo(f"Report: {answers.page.resolve()}")
 
 
-def _print(name: str, reports: list[ConfigurationReport], output: Path) -> None:
+def _print(name: str, reports: list[ConfigurationReport], drivers: list[DriverFindings], output: Path) -> None:
     from heterodft.analysis.report.caveats import is_of_state
     from heterodft.analysis.report.summary import counted
 
@@ -111,7 +111,7 @@ def _print(name: str, reports: list[ConfigurationReport], output: Path) -> None:
     )
     _print_energies(reports)
     states = dict.fromkeys(c for report in reports for c in report.caveats if is_of_state(c))
-    _print_list("Before quoting a number", [*counted(reports), *states])
+    _print_list("Before quoting a number", [*counted(reports, drivers), *states])
     _print_list(
         "Told while running", [f"{r.name} {r.order} {r.hubbard} {note}" for r in reports for note in r.corrections]
     )

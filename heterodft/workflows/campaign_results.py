@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from heterodft.analysis.energies import ConfigurationEnergies
 from heterodft.analysis.report import collect, compared
 from heterodft.analysis.report.tables import layers_csv, summary_csv
 from heterodft.errors import CampaignError, PseudopotentialError, did_you_mean
+from heterodft.templates.families import suggested_cutoffs
 from heterodft.workflows.chains import campaign_chains
 from heterodft.workflows.configurations import expand
 from heterodft.workflows.settings_file import load_settings
@@ -143,7 +144,8 @@ def read_results(campaign: Campaign, *, runs: Path | None = None, reference: str
     order, expected = asked_for(campaign, lambda: campaign_chains(campaign, pseudo_dir=settings.pseudo_dir))
     folder = (settings.runs if runs is None else runs.absolute()) / campaign.name
     begun = any(folder.glob("*/*/*/*/request.json"))
-    reports = collect(folder, order, expected=expected, reference=reference) if begun else []
+    options: dict[str, Any] = {"expected": expected, "reference": reference, "suggested": suggested_cutoffs()}
+    reports = collect(folder, order, **options) if begun else []
     told = {report.path: report for report in reports}
     missing = [words for path in order if (words := _unfinished(path, told.get(path)))]
     return CampaignResults(campaign.name, folder, tuple(reports), tuple(missing))

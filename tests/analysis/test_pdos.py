@@ -254,7 +254,17 @@ def test_what_projections_miss_and_grids_too_coarse_are_told():
     charges[2] = 4.0
     sites = {"Löwdin": SiteValues("Löwdin", tuple(charges), None)}
     doubt = LayerDos.from_result(layered.make(values, total=total, sites=sites)).notes[-1]
-    assert "Ti3 holds 3.000 electrons, but its Löwdin charge is 4.000" in doubt
+    assert "Ti3 of SrTiO3:1 holds 3.000 electrons, but its Löwdin charge is 4.000: the energy grid" in doubt
+
+
+def test_a_charge_that_the_density_misses_names_the_shell_it_is_missed_in():
+    values = layered.empty()
+    box_of_ti(values, "dxy", 3.0)
+    charges, shells = np.zeros(20), np.zeros((20, 4))
+    charges[2], shells[2] = 4.0, [0.0, 0.997, 3.003, 0.0]
+    sites = {"Löwdin": SiteValues("Löwdin", tuple(charges), None, shell_charges=shells)}
+    doubt = LayerDos.from_result(layered.make(values, sites=sites)).notes[-1]
+    assert "its Löwdin charge is 4.000 (p -1.00): the energy grid" in doubt
 
 
 def test_each_spin_is_filled_to_its_own_fermi_level():
@@ -350,7 +360,7 @@ def test_a_coarse_grid_of_tetrahedra_holds_the_electrons_after_all(shared_data):
         states_below(run.dos.energies, run.dos.values[0, :, s].sum(axis=0), run.fermi_level, "points") for s in (0, 1)
     )
     assert nickel == pytest.approx(15.76, abs=0.01)
-    assert "Ni1 holds 14.627 electrons, but its sphere charge is 14.495" in dos.notes[-1]
+    assert "Ni1 of Fe:1 holds 14.627 electrons, but its sphere charge is 14.495" in dos.notes[-1]
 
 
 def test_a_density_that_was_cut_off_is_told():

@@ -31,6 +31,7 @@ def find_caveats(
     state: str,
     steps: Iterable[str],
     relaxed: Result | None = None,
+    suggested: Mapping[str, float] | None = None,
 ) -> list[str]:
     """Return what a reader must know before quoting a number.
 
@@ -46,12 +47,14 @@ def find_caveats(
         Names of the steps of the configuration, done or not.
     relaxed
         Result of the last relaxation; None where there is none.
+    suggested
+        eV: the cutoff that the authors of a pseudopotential suggest, by its checksum.
     """
     caveats = []
     if about.get("protocol") == "fast":
         caveats.append("the protocol fast shows that a campaign runs; its numbers are a demonstration, not a result")
     if static is not None:
-        caveats += _of_settings(static)
+        caveats += _of_settings(static, suggested or {})
         if static.step != "static":
             caveats.append(f"the energy is that of the {static.step} step; no static one was asked for")
     if not any(step.startswith("relax") for step in steps) and (static is None or can_relax(static.structure)):
@@ -114,13 +117,26 @@ def is_low_cutoff(static: Result) -> bool:
     return cutoff is not None and cutoff < _LEAST_CUTOFF.get(static.code, 0.0)
 
 
-def _of_settings(static: Result) -> list[str]:
-    caveats = []
+def _of_cutoff(static: Result, suggested: Mapping[str, float]) -> list[str]:
+    """Return that a cutoff is low by experience, or below what the authors of a pseudopotential suggest."""
+    body = static.request.get("request", {})
+    cutoff = body.get("settings", {}).get("cutoff")
+    wanted = {element: suggested.get(name, 0.0) for element, name in (body.get("pseudopotentials") or {}).items()}
+    element = max(wanted, key=lambda e: wanted[e], default="")
+    more = cutoff is not None and wanted.get(element, 0.0) > cutoff + 1e-6
+    if not (is_low_cutoff(static) or more):
+        return []
+    said = f"a cutoff of {cutoff_in_words(cutoff, static.code)}"
+    advice = f"{cutoff_in_words(wanted[element], static.code)} that the pseudopotential of {element}" if more else ""
+    if is_low_cutoff(static):
+        return [f"{said} is not converged for these elements" + f", and below the {advice} suggests" * more]
+    return [f"{said} is below the {advice} suggests; what it changes: heterodft converge --what cutoff"]
+
+
+def _of_settings(static: Result, suggested: Mapping[str, float]) -> list[str]:
     body = static.request.get("request", {})
     settings = body.get("settings", {})
-    cutoff = settings.get("cutoff")
-    if is_low_cutoff(static):
-        caveats.append(f"a cutoff of {cutoff_in_words(cutoff, static.code)} is not converged for these elements")
+    caveats = _of_cutoff(static, suggested)
     if static.bands is not None and len(static.bands.weights) == 1:
         caveats.append("the density rests on one k-point")
     if static.converged is False:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from heterodft.analysis.corrections import correction_notes
 from heterodft.analysis.dos_checks import TOO_COARSE
 from heterodft.analysis.energies import ConfigurationEnergies, relative_energies
+from heterodft.analysis.equal_layers import EQUAL_LAYERS
 from heterodft.analysis.gap_of_steps import gap_of_steps
 from heterodft.analysis.plain_data import plain
 from heterodft.analysis.readers.espresso.output import read_doubts
@@ -203,6 +204,7 @@ def collect(
     expected: Mapping[str, str] | None = None,
     reference: str = "FM",
     stoner: Mapping[str, float] | None = None,
+    suggested: Mapping[str, float] | None = None,
 ) -> list[ConfigurationReport]:
     """Read every configuration below a folder.
 
@@ -218,6 +220,8 @@ def collect(
         The order whose energy is zero within each structure and U; where it was not reached, the lowest is.
     stoner
         Stoner parameters in eV by element, for N(EF) of one spin; see `heterodft.analysis.stoner.StonerProduct`.
+    suggested
+        eV: the cutoff that the authors of a pseudopotential suggest, by its checksum.
 
     Raises
     ------
@@ -238,7 +242,7 @@ def collect(
         if order is not None
         else sorted(folders, key=lambda p: p.split("/"))
     )
-    reports = [_configuration(path, folders[path], expected or {}, stoner) for path in wanted]
+    reports = [_configuration(path, folders[path], expected or {}, stoner, suggested) for path in wanted]
     for report, relative in zip(reports, relative_energies([r.static for r in reports]), strict=True):
         report.relative_energy = relative
     _rank(reports, reference)
@@ -267,7 +271,11 @@ _STEP_ORDER = (
 
 
 def _configuration(
-    path: str, folders: list[Path], expected: Mapping[str, str], stoner: Mapping[str, float] | None
+    path: str,
+    folders: list[Path],
+    expected: Mapping[str, str],
+    stoner: Mapping[str, float] | None,
+    suggested: Mapping[str, float] | None,
 ) -> ConfigurationReport:
     folders.sort(key=lambda folder: _STEP_ORDER.index(folder.name))
     request = read_json(folders[0] / "request.json")
@@ -287,8 +295,10 @@ def _configuration(
         report.settings[folder.name] = _settings_with_origin(folder)
     names = [step.step for step, _ in steps]
     relaxed = results.get("relax") or results.get("relax-coarse")
-    report.caveats[:0] = find_caveats(report.static, about, state=report.state, steps=names, relaxed=relaxed)
-    report.caveats += [note for note in report.found.notes if TOO_COARSE in note]
+    report.caveats[:0] = find_caveats(
+        report.static, about, state=report.state, steps=names, relaxed=relaxed, suggested=suggested
+    )
+    report.caveats += [note for note in report.found.notes if TOO_COARSE in note or EQUAL_LAYERS in note]
     report.caveats += _state_caveats(report, results)
     _let_go(report)
     return report

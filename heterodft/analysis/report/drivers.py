@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["DriverFindings", "driver_page"]
+__all__ = ["UNSURE", "DriverFindings", "driver_page"]
+
+UNSURE = "without a sure answer"
+"""State of a driver that ended without what it was asked for."""
 
 
 @dataclass(frozen=True)

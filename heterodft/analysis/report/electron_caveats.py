@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heterodft.analysis.equal_layers import EQUAL_LAYERS
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.misfilling import find_misfilling
 from heterodft.errors import HeterodftError
@@ -57,8 +58,8 @@ def electron_caveats(results: Mapping[str, Result], final: str, gap: Gap | None)
 
 
 def is_of_electrons(caveat: str) -> bool:
-    """Tell whether a caveat is one of these, whose numbers are those of one configuration."""
-    return caveat.startswith((MISFILLED, _OTHER_MOMENT)) or ANOTHER_MESH in caveat
+    """Tell whether a caveat is one of these or of layers, whose numbers are those of one configuration."""
+    return caveat.startswith((MISFILLED, _OTHER_MOMENT)) or ANOTHER_MESH in caveat or EQUAL_LAYERS in caveat
 
 
 def _moment_of_bands(result: Result | None) -> float | None:

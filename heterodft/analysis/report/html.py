@@ -281,7 +281,7 @@ def _told(
         "asked": summary.words_asked(reports, drivers, runs),
         "found": summary.words_found(reports, drivers),
         "problems": summary.find_problems(reports, drivers, missing),
-        "caveats": summary.counted(reports),
+        "caveats": summary.counted(reports, drivers),
     }
 
 

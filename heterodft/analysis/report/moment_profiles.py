@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from heterodft.analysis.equal_layers import EQUAL_LAYERS
 from heterodft.analysis.layers import sum_over_groups
 from heterodft.analysis.moments import LayerMoments
 from heterodft.errors import ReaderError
@@ -38,6 +39,7 @@ class MomentProfile:
     values: NDArray[np.float64]
     quantity: str = "moment"
     unit: str = "μB"
+    notes: tuple[str, ...] = ()
 
 
 def groups_to_draw(sites: Result, layering: Layering) -> By:
@@ -67,4 +69,5 @@ def moment_profile(sites: Result, layering: Layering, by: By, slabs: SlabIntegra
         values = np.column_stack([values, slabs.values])
     if np.abs(values).max(initial=0.0) < _SMALL:
         raise ReaderError(f"no {by} holds {_SMALL:g} μB")
-    return MomentProfile(moments.groups, columns, values)
+    notes = tuple(note for note in moments.notes if EQUAL_LAYERS in note)
+    return MomentProfile(moments.groups, columns, values, notes=notes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from heterodft.analysis.plots.style import pretty
 from heterodft.analysis.report.caveats import is_of_state
+from heterodft.analysis.report.drivers import UNSURE
 from heterodft.analysis.report.marks import NOT_CONVERGED, PENDING
 from heterodft.analysis.report.page_tables import number
 from heterodft.analysis.state_marks import OTHER
@@ -209,10 +210,11 @@ def _unfinished(report: ConfigurationReport) -> str:
     return f"{_place(report)}: " + "; ".join(f"{', '.join(steps)} {words}" for words, steps in groups.items())
 
 
-def counted(reports: Sequence[ConfigurationReport]) -> list[str]:
+def counted(reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFindings] = ()) -> list[str]:
     """Return each caveat once, with how many configurations with results it holds for where that is not all.
 
-    Of caveats that differ behind their colon only, the first few are told with the configurations they are of.
+    Of caveats that differ behind their colon only, the first few are told with the configurations they are of. The
+    last are the questions whose answer is not sure: the numbers of the same campaign rest on it.
     """
     done = [report for report in reports if report.static is not None]
     found: dict[str, list[tuple[str, str]]] = {}
@@ -220,7 +222,11 @@ def counted(reports: Sequence[ConfigurationReport]) -> list[str]:
         for caveat in dict.fromkeys(c for c in report.caveats if not is_of_state(c)):
             head, _, detail = caveat.partition(": ")
             found.setdefault(head, []).append((_place(report), detail))
-    return [_in_words(head, places, len(done)) for head, places in found.items()]
+    unsure = [one for one in drivers if done and one.state == UNSURE]
+    return [_in_words(head, places, len(done)) for head, places in found.items()] + [
+        f"what heterodft converge found of {one.kind} is not sure{f': {one.words[0]}' if one.words else ''}"
+        for one in unsure
+    ]
 
 
 def _in_words(head: str, places: Sequence[tuple[str, str]], number: int) -> str:

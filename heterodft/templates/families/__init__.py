@@ -20,11 +20,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from heterodft.errors import PseudopotentialError, StorageError, did_you_mean
 from heterodft.files import atomic_writer, checksum, make_folder, write_text
+from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Family", "FileState", "family_for", "install_families", "install_family", "known_families"]
+__all__ = [
+    "Family",
+    "FileState",
+    "family_for",
+    "install_families",
+    "install_family",
+    "known_families",
+    "suggested_cutoffs",
+]
 
 FileState = Literal["intact", "altered", "missing"]
 
@@ -75,6 +84,12 @@ def known_families() -> dict[str, Family]:
     folder = resources.files("heterodft.templates") / "families"
     indexes = [json.loads(item.read_text()) for item in folder.iterdir() if item.name.endswith(".json")]
     return {index["name"]: Family(**index) for index in sorted(indexes, key=lambda index: str(index["name"]))}
+
+
+def suggested_cutoffs() -> dict[str, float]:
+    """Return the cutoff in eV that the authors of each known pseudopotential suggest, by its checksum."""
+    files = [file for family in known_families().values() for file in family.files.values()]
+    return {file["sha256"]: file["cutoff"] * RYDBERG for file in files if file.get("cutoff")}
 
 
 def family_for(xc: str, relativistic: str = "scalar") -> Family:
