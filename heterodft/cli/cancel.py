@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from heterodft.cli import candidates
+from heterodft.cli.common import name_in_queue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ _SHOWN = 10
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(paths: tuple[str, ...], campaign: str | None, orphaned: Path | None, yes: bool) -> None:
-    """Cancel the calculations below PATHS (demo/sl, ids) and what starts from them.
+    """Cancel the calculations below PATHS (demo/sl, folders, ids, a campaign's file) and what starts from them.
 
     A running one's program is ended after writing its checkpoint; nothing on disk is deleted, and
     heterodft retry --cancelled puts all of it back.
@@ -56,7 +57,8 @@ def command(paths: tuple[str, ...], campaign: str | None, orphaned: Path | None,
     if orphaned is not None:
         chosen = _orphaned(entries, orphaned)
     else:
-        chosen = select(entries, paths or [str(campaign)], what="campaign" if campaign else "calculation")
+        words = [name_in_queue(path, settings) for path in paths] or [str(campaign)]
+        chosen = select(entries, words, what="campaign" if campaign else "calculation")
     chosen = [entry for entry in chosen if entry.state in _LEFT]
     if not chosen:
         click.echo("Nothing to cancel: none of these is waiting, ready or running.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ __all__ = [
     "deck_notes",
     "echo_json",
     "json_option",
+    "name_in_queue",
     "print_table",
     "read_campaign",
     "request_chains",
@@ -186,6 +188,25 @@ def read_campaign(file: Path, *, code: str | None = None) -> Campaign:
 
     campaign = load_campaign(file)
     return campaign if code is None else campaign.for_code(code)
+
+
+def name_in_queue(word: str, settings: Settings) -> str:
+    """Return how the queue calls what a user names: a campaign by its file, a folder below that of the runs.
+
+    What is neither is returned as it is.
+
+    Raises
+    ------
+    CampaignError
+        If the campaign file has a mistake.
+    """
+    path = Path(word)
+    if word.endswith((".yaml", ".yml")) and path.is_file():
+        from heterodft.workflows.campaign_file import load_campaign
+
+        return load_campaign(path).name
+    runs, place = settings.runs.absolute(), Path(os.path.normpath(path.absolute()))
+    return place.relative_to(runs).as_posix() if runs in place.parents and place.exists() else word
 
 
 def settings_for(campaign: Campaign) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from heterodft.cli import candidates
+from heterodft.cli.common import name_in_queue
 
 __all__ = ["command"]
 
@@ -12,7 +13,9 @@ __all__ = ["command"]
 @click.command("pause")
 @click.argument("paths", nargs=-1, shell_complete=candidates.paths)
 def command(paths: tuple[str, ...]) -> None:
-    """Start no more calculations below PATHS (campaigns, demo/sl, ids), or of the whole queue; what runs goes on.
+    """Start no more calculations below PATHS, or of the whole queue; what runs goes on.
+
+    A path is a campaign or its file, a part of one such as demo/sl, a folder below that of the runs, or an id.
 
     Example: heterodft pause demo
     """
@@ -23,7 +26,7 @@ def command(paths: tuple[str, ...]) -> None:
 
     settings = load_settings()
     entries = read_queue(settings)
-    chosen = select(entries, paths) if paths else entries
+    chosen = select(entries, [name_in_queue(path, settings) for path in paths]) if paths else entries
     done = pause(settings, [e.identity for e in chosen if e.state in ("waiting", "ready", "blocked")])
     running = sum(entry.state == "running" for entry in chosen)
     one = running == 1

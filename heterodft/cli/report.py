@@ -10,6 +10,7 @@ import click
 
 from heterodft.cli.common import echo_json, json_option, read_campaign, request_chains, settings_for
 from heterodft.cli.progress import quiet_option, working
+from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
     from heterodft.analysis.published.comparison import PublishedTable
@@ -21,7 +22,7 @@ __all__ = ["command"]
 
 
 @click.command("report")
-@click.argument("source", metavar="FILE", type=click.Path(path_type=Path, exists=True))
+@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
@@ -164,6 +165,8 @@ def _asked(
 
     if source.is_dir():
         return source.resolve(), None, None, None
+    if not source.exists() and source.suffix not in (".yaml", ".yml"):
+        raise ReaderError(f"{source} does not exist; give a campaign file or the folder of its runs")
     campaign = read_campaign(source)
     settings = settings_for(campaign)
     root = (settings.runs if runs is None else runs.resolve()) / campaign.name

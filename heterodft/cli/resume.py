@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from heterodft.cli import candidates
+from heterodft.cli.common import name_in_queue
 
 __all__ = ["command"]
 
@@ -12,7 +13,9 @@ __all__ = ["command"]
 @click.command("resume")
 @click.argument("paths", nargs=-1, shell_complete=candidates.paths)
 def command(paths: tuple[str, ...]) -> None:
-    """Let the paused calculations below PATHS (campaigns, demo/sl, ids), or of the whole queue, run again.
+    """Let the paused calculations below PATHS, or of the whole queue, run again.
+
+    A path is a campaign or its file, a part of one such as demo/sl, a folder below that of the runs, or an id.
 
     Example: heterodft resume demo
     """
@@ -23,6 +26,6 @@ def command(paths: tuple[str, ...]) -> None:
 
     settings = load_settings()
     entries = read_queue(settings)
-    chosen = select(entries, paths) if paths else entries
+    chosen = select(entries, [name_in_queue(path, settings) for path in paths]) if paths else entries
     done = resume(settings, [entry.identity for entry in chosen if entry.state == "paused"])
     click.echo(f"{len(done)} calculations may run again" + ("; run them with: heterodft run" if done else ""))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from heterodft.cli import candidates
+from heterodft.cli.common import name_in_queue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ __all__ = ["command"]
 @click.option("--cancelled", is_flag=True, help="Cancelled ones, too; without PATHS, every cancelled one.")
 @click.option("--campaign", metavar="NAME", shell_complete=candidates.campaigns, help="Only those of one campaign.")
 def command(paths: tuple[str, ...], all_failed: bool, cancelled: bool, campaign: str | None) -> None:
-    """Put failed calculations back into the queue, by PATHS (demo/sl, ids) as status shows them.
+    """Put failed calculations back into the queue, by PATHS (demo/sl, folders, ids, a campaign's file).
 
     Each goes on from its checkpoint where it left one.
 
@@ -38,6 +39,7 @@ def command(paths: tuple[str, ...], all_failed: bool, cancelled: bool, campaign:
         raise click.UsageError("give paths of failed calculations, or --all-failed, or --cancelled")
     settings = load_settings()
     entries = read_queue(settings)
+    paths = tuple(name_in_queue(path, settings) for path in paths)
     wanted = ["failed"] * (all_failed or bool(paths)) + ["cancelled"] * cancelled
     chosen = select(entries, [campaign], what="campaign") if campaign else entries
     if paths:

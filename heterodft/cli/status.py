@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from heterodft.cli import candidates
-from heterodft.cli.common import console, echo_json, json_option
+from heterodft.cli.common import console, echo_json, json_option, name_in_queue
 from heterodft.cli.status_text import counts_text, progress_of, status_lines
 from heterodft.workflows.queue.entries import is_look
 from heterodft.workflows.queue.selection import linked_below, select
@@ -44,7 +43,7 @@ _TO_COME = ("waiting", "ready", "running")
 )
 @json_option
 def command(path: str | None, show_all: bool, only_failed: bool, watch: float | None, as_json: bool) -> None:
-    """Show the calculations of the queue, or those below one PATH: a campaign or its file, demo/sl, an id.
+    """Show the calculations of the queue, or those below one PATH: a campaign or its file, demo/sl, a folder, an id.
 
     What a campaign shares with another one is shown under its path in that one.
 
@@ -54,7 +53,8 @@ def command(path: str | None, show_all: bool, only_failed: bool, watch: float | 
     """
     if watch is not None and as_json:
         raise click.UsageError("give --watch or --json, not both")
-    settings, path = load_settings(), _campaign_of(path)
+    settings = load_settings()
+    path = None if path is None else name_in_queue(path, settings)
     if watch is not None:
         _watch(settings, path, show_all, watch)
         return
@@ -74,15 +74,6 @@ def command(path: str | None, show_all: bool, only_failed: bool, watch: float | 
         told = {} if only_failed else decisions(settings, path)
         lines = [f"{name}: {words}{_cancelled(name, entries)}" for name, (words, _) in told.items()]
         click.echo("\n".join([*lines, *status_lines(entries, running, show_all=show_all)]))
-
-
-def _campaign_of(path: str | None) -> str | None:
-    """Return the name of the campaign where its file is given in place of it."""
-    if path is None or not path.endswith((".yaml", ".yml")) or not Path(path).is_file():
-        return path
-    from heterodft.workflows.campaign_file import load_campaign
-
-    return load_campaign(Path(path)).name
 
 
 def _cancelled(name: str, entries: Sequence[QueueEntry]) -> str:

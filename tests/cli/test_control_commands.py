@@ -107,6 +107,18 @@ def test_a_misspelt_path_is_corrected(queued):
     assert "'tinny' names no campaign of the queue; did you mean 'tiny'?" in done.stderr
 
 
+def test_folders_and_the_campaign_file_name_what_they_hold(queued, tiny_file):
+    folder = f"runs/{FM}"
+    assert counts(queued, folder) == counts(queued, f"{queued.folder}/{folder}/") == {"waiting": 1, "ready": 1}
+    assert counts(queued, str(tiny_file)) == counts(queued, "runs/tiny") == {"waiting": 2, "ready": 2}
+    assert queued("pause", folder).stdout.startswith("2 calculations paused")
+    assert queued("resume", f"runs/{FM}/static", f"runs/{FM}/dos").stdout.startswith("2 calculations may run again")
+    assert queued("cancel", folder, "--yes").stdout.startswith("2 calculations cancelled")
+    assert queued("retry", folder, "--cancelled").stdout.startswith("2 calculations back in the queue")
+    assert queued("cancel", str(tiny_file), "--yes").stdout.startswith("4 calculations cancelled")
+    assert queued("status", str(tiny_file.with_name("none.yaml")), code=1).stderr.count("\n") == 1
+
+
 def test_many_are_told_in_a_table_by_step(queued, tiny_file):
     many(queued, tiny_file)
     fail(queued, "SCF not converged")
