@@ -126,7 +126,7 @@ def _explain(requests: list[Request], decks: list[Deck]) -> None:
         counted: dict[tuple[str, str, str, str, str], int] = {}
         for _, deck in group:
             for e in deck.entries:
-                row = (e.file, e.section, e.key, _shown(e.value), e.origin)
+                row = (e.file, e.section, e.key, _shown(e.value) + f" ({e.species})" * bool(e.species), e.origin)
                 counted[row] = counted.get(row, 0) + 1
         everywhere = len(group)
         rows = [

@@ -8,6 +8,7 @@ run: the XML of pw.x holds the bands, and ``atomic_proj.xml`` of projwfc.x their
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from heterodft.templates.steps import RELAXATIONS
 from heterodft.units import RYDBERG
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from heterodft.templates.pseudopotentials import Pseudopotential
     from heterodft.templates.setup import Setup
@@ -36,6 +37,10 @@ PROGRAMS = ("pw.x", "projwfc.x", "pp.x")
 _POTENTIAL, _CHARGE, _SPIN, _SPIN_VECTOR = 11, 0, 6, 13
 """plot_num of pp.x: V_bare + V_Hartree, charge density, spin density, noncollinear magnetization."""
 
+_OF_SPECIES = re.compile(
+    r"(?:starting_magnetization|angle[12]|Hubbard_\w+|starting_ns_eigenvalue)\((?:\d+, *)*(\d+)\)", re.IGNORECASE
+)
+"""Settings whose last index is the number of a species."""
 _STRESS = 0.8
 """Part of the suggested cutoff below which the stress of a cell is far off: 14 % of it at 0.76, all of it at 0.55."""
 _SOFT_FACTOR = 5.999
@@ -105,7 +110,8 @@ def write_espresso(
     order = hubbard_first(setup) if setup.step == "response" else None
     cards = write_cards(setup, pseudopotentials, hubbard=has_card, shift=in_card, order=order)
     files = {"pw.in": _text(namelists) + cards}
-    entries = _entries("pw.in", namelists) + _card_entries(setup, hubbard=has_card, shift=in_card)
+    labels = [kind.label for kind in setup.species.species]
+    entries = _entries("pw.in", namelists, labels) + _card_entries(setup, hubbard=has_card, shift=in_card)
     if setup.step in ("dos", "bands"):
         projection = {"projwfc": _projection(setup)}
         files["projwfc.in"] = _text(projection)
@@ -222,12 +228,19 @@ def fortran(value: Any) -> str:
     return f"'{value}'" if isinstance(value, str) else str(value)
 
 
-def _entries(file: str, namelists: Mapping[str, Section]) -> list[Entry]:
+def _entries(file: str, namelists: Mapping[str, Section], labels: Sequence[str] = ()) -> list[Entry]:
+    """Return a line for each setting; one of a species, ``Hubbard_U(3)``, names the species of these `labels`."""
     return [
-        Entry(file, name, key, value.value, value.origin)
+        Entry(file, name, key, value.value, value.origin, _species_of(key, labels))
         for name, section in namelists.items()
         for key, value in section.items()
     ]
+
+
+def _species_of(key: str, labels: Sequence[str]) -> str:
+    """Return the species that a key such as ``starting_ns_eigenvalue(1,2,3)`` ends with; empty of others."""
+    found = _OF_SPECIES.fullmatch(key)
+    return labels[int(found[1]) - 1] if found and 0 < int(found[1]) <= len(labels) else ""
 
 
 def _card_entries(setup: Setup, *, hubbard: bool, shift: bool) -> list[Entry]:

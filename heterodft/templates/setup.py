@@ -172,13 +172,14 @@ Section = dict[str, Value]
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the explanation: file, namelist (or empty), key, value, origin."""
+    """A line of the explanation: file, namelist (or empty), key, value, origin, and its species (or empty)."""
 
     file: str
     section: str
     key: str
     value: Any
     origin: str
+    species: str = ""
 
 
 @dataclass(frozen=True)

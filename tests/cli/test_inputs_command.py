@@ -65,6 +65,11 @@ def test_the_explanation_names_the_origin_of_each_value_and_writes_nothing(run):
     assert origin["electrons", "startingpot"] == "handed on by relax"
     assert origin["system", "starting_magnetization(3)"] == "magnetism"
     assert origin["system", "Hubbard_U(3)"] == "hubbard"
+    species = {s["key"]: s["species"] for s in by_step["static"]["settings"]}
+    labels = {i: species[f"starting_magnetization({i})"] for i in (1, 2, 3)}
+    written = [s["key"] for s in by_step["static"]["settings"] if s["key"].startswith("Hubbard_U")]
+    assert {species[key] for key in written} == {label for label in species.values() if label.startswith("Ta")}
+    assert (labels[1], species["Hubbard_U(3)"], species["ecutwfc"]) == ("K", labels[3], "")
     assert {s["origin"] for s in by_step["dos"]["settings"] if s["key"] == "nbnd"} == {"step"}
     assert by_step["bands"]["taken_over"] == {
         "from": "static", "what": "structure, density", "why_not_all": "wavefunctions belong to another mesh",
