@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from heterodft.analysis.readers import read_folder
 from heterodft.analysis.readers.grid_files import find_grids, read_grids
 from heterodft.analysis.readers.opening import SUFFIXES
 from heterodft.analysis.readers.vasp.grids import vasp_grid_kind
 from heterodft.analysis.result import Result
+from heterodft.errors import HeterodftError, ReaderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +17,17 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.grids import VolumeGrid
 
-__all__ = ["first_of_each", "holds_grids", "read_grids_alone", "result_of_grids"]
+__all__ = [
+    "first_of_each",
+    "grids_beside",
+    "grids_instead",
+    "holds_grids",
+    "read_grids_alone",
+    "result_of_grids",
+]
 
+_MOST_RUNS = 20
+"""Looked for below a folder that is none itself."""
 _ENDS = (".cube", ".xsf", ".filplot", ".pp")
 
 
@@ -41,6 +52,51 @@ def read_grids_alone(path: Path) -> tuple[VolumeGrid, ...]:
         if labelled:
             return labelled
     return read_grids(path)
+
+
+def grids_beside(folder: Path, missing: dict[str, str]) -> Sequence[VolumeGrid]:
+    """Read the grids beside a run; why they cannot be goes to `missing`."""
+    if not (folder.is_dir() and holds_grids(folder)):
+        return ()
+    try:
+        return read_grids_alone(folder)
+    except HeterodftError as error:
+        missing["averages of grids"] = str(error)
+        return ()
+
+
+def grids_instead(folder: Path, error: ReaderError) -> Sequence[VolumeGrid]:
+    """Read the grids of a folder or file that holds nothing else.
+
+    Raises
+    ------
+    ReaderError
+        If there are none: the one that the run could not be read with, with the folders below that hold runs.
+    """
+    if holds_grids(folder):
+        return read_grids_alone(folder)
+    below = _runs_below(folder)
+    if not below:
+        raise error
+    named = ", ".join(below[:4]) + (f" and {len(below) - 4} more" if len(below) > 4 else "")
+    raise ReaderError(
+        f"{folder} is no finished run, but holds some: {named}; give one or several of these"
+    ) from error
+
+
+def _runs_below(folder: Path) -> list[str]:
+    """Return the names of the folders right below one that hold a run."""
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        try:
+            if path.is_dir() and path.suffix != ".save" and not path.name.startswith("."):
+                read_folder(path)
+                found.append(path.name)
+        except HeterodftError:
+            continue
+        if len(found) > _MOST_RUNS:
+            break
+    return found
 
 
 def first_of_each(grids: Sequence[VolumeGrid]) -> dict[str, VolumeGrid]:

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from heterodft.analysis.gaps import Gap, find_gap
-from heterodft.analysis.grid_results import first_of_each, holds_grids, read_grids_alone, result_of_grids
+from heterodft.analysis.grid_results import (
+    first_of_each,
+    grids_beside,
+    grids_instead,
+    holds_grids,
+    result_of_grids,
+)
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.overview_of_steps import join_steps, told_elsewhere
 from heterodft.analysis.plain_data import plain
@@ -14,24 +20,18 @@ from heterodft.analysis.readers import read_folder
 from heterodft.analysis.sections import SECTIONS, Source
 from heterodft.analysis.step_folders import find_steps, find_steps_beside
 from heterodft.errors import HeterodftError, ReaderError, did_you_mean
-from heterodft.files import make_folder, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pandas import DataFrame
-    from pymatgen.core import Structure
 
     from heterodft.analysis.grids import VolumeGrid
     from heterodft.analysis.layers import Layering
     from heterodft.analysis.result import Result
 
 __all__ = ["FolderOverview"]
-
-_NOTHING = 1e-9
-_MOST_RUNS = 20
-"""Looked for below a folder that is none itself."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,12 +118,12 @@ class FolderOverview:
                 raise ReaderError(f"{folder} is a grid")
             result = read_folder(folder)
         except ReaderError as error:
-            grids, alone = _grids_instead(folder, error), True
+            grids, alone = grids_instead(folder, error), True
             result = result_of_grids(folder, grids)
         else:
             if result.step == "bands" or result.on_path:  # a path is drawn by layer
                 result = read_folder(folder, projections=True)
-            grids = _grids_of(folder, missing)
+            grids = grids_beside(folder, missing)
         overview = cls.from_result(result, folder=folder, grids=grids, grids_alone=alone, **options)
         beside = find_steps_beside(folder)
         said = {
@@ -255,40 +255,9 @@ class FolderOverview:
         StorageError
             If the file system refuses.
         """
-        from heterodft.analysis.plots import draw_side_view, save_figure
-        from heterodft.files import write_text
+        from heterodft.analysis.overview_files import save_overview
 
-        written = [write_json(make_folder(folder) / "analysis.json", self.to_dict())]
-        if self.source.layering is not None:
-            table = self.to_frame()
-            written.append(write_text(folder / "layers.csv", table.to_csv(index=False, lineterminator="\n")))
-            view = draw_side_view(_with_defect(self.result), self.source.layering)
-            written += save_figure(view, _site_frame(self.result.structure, self.source.layering), folder / "cell")
-        for name, quantity in self.quantities.items():
-            frame = quantity.to_wide_frame() if hasattr(quantity, "to_wide_frame") else quantity.to_frame()
-            try:
-                if not _has_something_to_show(quantity):
-                    raise ReaderError("it is zero everywhere")
-                figure = quantity.plot()
-            except HeterodftError:  # there is nothing to draw: charges without a bulk to compare them with
-                table = frame.to_csv(index=False, lineterminator="\n")
-                written.append(write_text(folder / f"{name}.csv", table))
-            else:
-                written += save_figure(figure, frame, folder / name)
-        return written + self._save_cubes(folder)
-
-    def _save_cubes(self, folder: Path) -> list[Path]:
-        """Write the magnetization density, for isosurfaces."""
-        grids = [grid for one in (self, *self.steps.values()) for grid in one.source.grids.values()]
-        found = {grid.quantity: grid for grid in grids if grid.quantity in ("spin density", "magnetization")}
-        return [grid.write_cube(folder / f"{quantity.replace(' ', '-')}.cube") for quantity, grid in found.items()]
-
-
-def _with_defect(result: Result) -> Structure:
-    """Return the structure with the place of its defect, which outputs do not tell."""
-    structure, defect = result.structure.copy(), result.request.get("about", {}).get("defect")
-    structure.properties = ({"defect": defect} if defect else {}) | structure.properties  # a copy shares them
-    return structure
+        return save_overview(self, folder)
 
 
 def _check_bulks(bulks: Mapping[str, Result], layering: Layering | None, folder: Path) -> None:
@@ -297,59 +266,6 @@ def _check_bulks(bulks: Mapping[str, Result], layering: Layering | None, folder:
     for name in bulks if known else ():
         if name not in known:
             raise ReaderError(f"bulk {name} is not in the stack of {folder}{did_you_mean(name, known)}")
-
-
-def _has_something_to_show(quantity: Any) -> bool:
-    """Whether a profile along the layers is not zero in each of them, as the carriers of an insulator are."""
-    values = getattr(quantity, "values", None)
-    if values is None or not hasattr(quantity, "columns") or values.ndim != 2:
-        return True
-    return bool((abs(values) > _NOTHING).any())
-
-
-def _grids_of(folder: Path, missing: dict[str, str]) -> Sequence[VolumeGrid]:
-    """Read the grids beside a run."""
-    if not (folder.is_dir() and holds_grids(folder)):
-        return ()
-    try:
-        return read_grids_alone(folder)
-    except HeterodftError as error:
-        missing["averages of grids"] = str(error)
-        return ()
-
-
-def _grids_instead(folder: Path, error: ReaderError) -> Sequence[VolumeGrid]:
-    """Read the grids of a folder or file that holds nothing else.
-
-    Raises
-    ------
-    ReaderError
-        If there are none: the one that the run could not be read with, with the folders below that hold runs.
-    """
-    if holds_grids(folder):
-        return read_grids_alone(folder)
-    below = _runs_below(folder)
-    if not below:
-        raise error
-    named = ", ".join(below[:4]) + (f" and {len(below) - 4} more" if len(below) > 4 else "")
-    raise ReaderError(
-        f"{folder} is no finished run, but holds some: {named}; give one or several of these"
-    ) from error
-
-
-def _runs_below(folder: Path) -> list[str]:
-    """Return the names of the folders right below one that hold a run."""
-    found = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        try:
-            if path.is_dir() and path.suffix != ".save" and not path.name.startswith("."):
-                read_folder(path)
-                found.append(path.name)
-        except HeterodftError:
-            continue
-        if len(found) > _MOST_RUNS:
-            break
-    return found
 
 
 def _shift_note(result: Result) -> list[str]:
@@ -414,21 +330,3 @@ def _make_all(source: Source, missing: dict[str, str]) -> tuple[dict[str, Any], 
             if section.columns is not None and source.layering is not None:
                 columns |= section.columns(quantity, source)
     return quantities, columns
-
-
-def _site_frame(structure: Any, layering: Layering) -> DataFrame:
-    """Return what the side view shows: each atom, its place and its layer."""
-    from pandas import DataFrame
-
-    plane_of = {site: plane for plane in layering.planes for site in plane.sites}
-    sites = sorted(plane_of)
-    places = structure.cart_coords[sites]
-    return DataFrame(
-        {
-            "site": sites,
-            "element": [structure[site].specie.symbol for site in sites],
-            "layer": [plane_of[site].layer for site in sites],
-            "plane": [plane_of[site].number for site in sites],
-            **{f"{name} (Å)": places[:, i] for i, name in enumerate("xyz")},
-        }
-    )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heterodft.analysis import find_layering, overview, sections
+from heterodft.analysis import find_layering, overview, overview_files, sections
 from heterodft.analysis.overview import FolderOverview
 from heterodft.analysis.plain_data import plain
 from heterodft.analysis.plots import draw_profile
@@ -234,6 +234,6 @@ def test_profiles_that_are_zero_everywhere_leave_only_their_numbers(tmp_path):
 
 def test_the_side_view_marks_the_vacancy_that_the_request_tells(tmp_path):
     defect = {"kind": "V_O", "position": [1.95, 1.95, 0.0]}
-    with_defect = overview._with_defect(result(request={"about": {"defect": defect}}))
+    with_defect = overview_files._with_defect(result(request={"about": {"defect": defect}}))
     assert with_defect.properties["defect"] == defect
-    assert not overview._with_defect(result()).properties.get("defect")
+    assert not overview_files._with_defect(result()).properties.get("defect")
