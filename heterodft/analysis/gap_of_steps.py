@@ -9,6 +9,7 @@ import numpy as np
 
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.result import Bands
+from heterodft.structures.checks import same_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +22,6 @@ __all__ = ["gap_of_steps"]
 _SAME_K = 1e-4
 _SAME_ENERGY = 0.01
 """eV between the bands of two steps at the same k-point; of one density they agree within the thresholds of both."""
-_SAME_CELL = 1e-3
-"""Å."""
 
 
 def gap_of_steps(results: Sequence[Result]) -> tuple[Gap | None, tuple[str, ...]]:
@@ -66,7 +65,7 @@ def _joined(main: Result, other: Result) -> Result | None:
     a, b = main.bands, other.bands
     assert a is not None  # noqa: S101
     assert b is not None  # noqa: S101
-    if len(a.energies) != len(b.energies) or not _same_cell(main, other):
+    if len(a.energies) != len(b.energies) or not same_places(main.structure, other.structure):
         return None
     apart = b.kpoints[:, None] - a.kpoints
     same = np.abs(apart - np.round(apart)).max(axis=2) < _SAME_K
@@ -87,11 +86,3 @@ def _joined(main: Result, other: Result) -> Result | None:
             weights=np.concatenate([a.weights, np.zeros(int(new.sum()))]),
         ),
     )
-
-
-def _same_cell(a: Result, b: Result) -> bool:
-    if len(a.structure) != len(b.structure):
-        return False
-    apart = a.structure.frac_coords - b.structure.frac_coords
-    moved = np.abs((apart - np.round(apart)) @ a.structure.lattice.matrix).max()
-    return bool(max(moved, np.abs(a.structure.lattice.matrix - b.structure.lattice.matrix).max()) < _SAME_CELL)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from heterodft.analysis.energies.comparability import faults
 from heterodft.analysis.report.marks import PENDING
-from heterodft.analysis.state_marks import OTHER, order_reached, state_of
+from heterodft.analysis.state_marks import OTHER, order_reached, state_of, words_of
 from heterodft.errors import ReaderError, did_you_mean
 
 if TYPE_CHECKING:
@@ -182,7 +182,5 @@ def _unusable(report: ConfigurationReport | None) -> str:
 def _in_another_state(report: ConfigurationReport | None) -> str:
     if report is None or report.state not in (*OTHER, "accepted"):
         return ""
-    record = state_of(report.static) if report.static is not None else {}
-    order = order_reached(record)
-    which = f", it is {order}" if order else ""
-    return f"not in the state asked for ({asked_order(report)}): {record.get('words') or report.state}{which}"
+    record = {} if report.static is None else state_of(report.static)
+    return words_of({"verdict": report.state, **record}, asked_order(report))

@@ -13,6 +13,7 @@ from heterodft.analysis.readers.espresso.printout import PwPrintout, read_printo
 from heterodft.analysis.readers.espresso.xml import PwXml, read_pw_xml
 from heterodft.analysis.readers.opening import read_text
 from heterodft.errors import ReaderError
+from heterodft.structures.checks import same_places
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +28,6 @@ _CYCLE = ("scf", "relax", "vc-relax", "md", "vc-md")
 _ERROR_BOX = re.compile(r"(?:from|Error in routine)\s+(\S+)\s*(?::\s*error #|\()\s*(-?\d+)\)?:?\s*\n\s*(.*?)\s*\n")
 _SAME_ENERGY = 1e-6
 """eV; XML and standard output of one run agree to the 8 digits of a Rydberg that are printed."""
-_SAME_PLACE = 1e-3
-"""Å."""
 
 
 @dataclass
@@ -197,13 +196,9 @@ def _same_system(run: Run, xml: PwXml) -> bool:
     return structure is None or structure.composition == xml.structure.composition
 
 
-def _same_places(structure: Structure | None, other: Structure) -> bool:
-    if structure is None or len(structure) != len(other):
-        return False
-    cells = np.abs(structure.lattice.matrix - other.lattice.matrix).max()
-    difference = structure.frac_coords - other.frac_coords
-    moved = (difference - np.round(difference)) @ other.lattice.matrix
-    return bool(cells < _SAME_PLACE and np.abs(moved).max() < _SAME_PLACE)
+def _is_of(run: Run, structure: Structure) -> bool:
+    printed = run.printed.structure
+    return printed is not None and same_places(printed, structure)
 
 
 def _cycle_before(sources: Sources, runs: list[Run]) -> Run | None:
@@ -211,7 +206,7 @@ def _cycle_before(sources: Sources, runs: list[Run]) -> Run | None:
     structure = sources.xml.structure if sources.xml else sources.own.printed.structure if sources.own else None
     if structure is None:
         return None
-    fitting = [run for run in runs if _kind(run) == "cycle" and _same_places(run.printed.structure, structure)]
+    fitting = [run for run in runs if _kind(run) == "cycle" and _is_of(run, structure)]
     fitting = [run for run in fitting if run.printed.calculation == "scf"] or fitting
     energies = [e for run in fitting if (e := run.printed.cycle.energy) is not None]
     if energies and max(energies) - min(energies) > _SAME_ENERGY:
