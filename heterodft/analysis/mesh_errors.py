@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from heterodft.analysis.result import Result
 
-__all__ = ["edge_error", "equivalent_sites", "symmetries_of"]
+__all__ = ["edge_error", "equivalent_sites", "moment_signs", "symmetries_of"]
 
 _SAME_POINT = 1e-6
 """1/Å."""
@@ -60,12 +60,18 @@ def equivalent_sites(result: Result) -> NDArray[np.int64]:
     )
 
 
+def moment_signs(result: Result) -> NDArray[np.float64]:
+    """Return the sign of the moment of each site, shape (sites,): zero below 0.1 μB and where none is told."""
+    known = next((values.moments for values in result.sites.values() if values.moments is not None), None)
+    if known is None:
+        return np.zeros(len(result.structure))
+    return np.where(np.abs(known) > _SPIN, np.sign(known), 0.0)
+
+
 def _symmetry(result: Result) -> dict[str, Any] | None:
     import spglib
 
-    structure = result.structure
-    known = next((values.moments for values in result.sites.values() if values.moments is not None), None)
-    signs = np.zeros(len(structure)) if known is None else np.where(np.abs(known) > _SPIN, np.sign(known), 0.0)
+    structure, signs = result.structure, moment_signs(result)
     kinds = [(site.species_string, sign) for site, sign in zip(structure, signs.tolist(), strict=True)]
     numbers = [list(dict.fromkeys(kinds)).index(kind) + 1 for kind in kinds]
     cell = (structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), numbers)

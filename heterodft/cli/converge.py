@@ -40,7 +40,9 @@ _LOW_CUTOFF = re.compile(r"a cutoff of (\d+ Ry) is (below the .*? suggests)")
     "--what", "kinds", type=click.Choice(_WHAT), multiple=True,
     help="Which question; may be given again. By default all in the converge section of FILE.",
 )  # fmt: skip
-@click.option("--run", "run_now", is_flag=True, help="Run it here and now with local workers, with all else in the queue.")
+@click.option(
+    "--run", "run_now", is_flag=True, help="Run it here and now with local workers, with all else in the queue."
+)
 @click.option(
     "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Calculations at a time."
 )

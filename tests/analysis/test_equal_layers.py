@@ -41,9 +41,18 @@ def test_the_equal_layers_of_a_symmetric_superlattice_are_found(nitrides):
     assert [(layers[i].label, layers[j].label) for i, j in pairs] == [("ScN:1", "ScN:2"), ("CrN:1", "CrN:2")]
 
 
-def test_antiparallel_layers_are_not_equal(nitrides):
-    result = with_moments(nitrides, {"Löwdin": (2.3, -2.2)})
-    assert not notes_of(result)
+def test_antiparallel_layers_are_equal_in_size(nitrides):
+    assert not notes_of(with_moments(nitrides, {"Löwdin": (2.3, -2.3)}))
+    (note,) = notes_of(with_moments(nitrides, {"Löwdin": (2.3, -2.2)}))
+    assert "CrN:1 and CrN:2 are equal by the symmetry of the cell, but have 2.300 and -2.200 μB by Löwdin" in note
+
+
+def test_layers_of_one_material_at_unlike_places_are_not_equal():
+    thick = build_superlattice([Block(build_material("SrTiO3"), 3), Block(build_material("LaAlO3"), 1)])
+    result = made_result(thick, moments=np.where([s.specie.symbol == "Ti" for s in thick], [0.5] * len(thick), 0.0))
+    pairs = equal_groups(result, find_layering(thick).planes)
+    labels = [plane.label for plane in find_layering(thick).planes]
+    assert ("SrTiO3:1 TiO2", "SrTiO3:2 TiO2") not in [(labels[i], labels[j]) for i, j in pairs]
 
 
 def test_equal_moments_need_no_note(nitrides):

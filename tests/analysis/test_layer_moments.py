@@ -13,8 +13,10 @@ from made_results import made_result
 from pymatgen.core import Structure
 
 from heterodft.analysis.charges import LayerCharges
+from heterodft.analysis.equal_layers import equal_groups
 from heterodft.analysis.layers import find_layering
 from heterodft.analysis.moments import LayerMoments
+from heterodft.analysis.readers import read_folder
 from heterodft.analysis.result import SiteValues
 from heterodft.analysis.structure import StructureProfile
 from heterodft.errors import ReaderError
@@ -50,6 +52,14 @@ def test_moments_of_nio_crn_layers_are_the_sums_of_their_atoms(nio_crn):
     frame = moments.to_frame()
     assert frame["sphere moment of Cr (μB)"].tolist()[2:] == pytest.approx([2.5108, -2.5113])
     assert frame["sphere moment of Cr (μB)"].isna().tolist() == [True, True, False, False]
+
+
+def test_the_opposite_layers_of_nio_crn_are_equal_and_have_equal_moments(nio_crn):
+    result = read_folder(nio_crn)
+    layers = find_layering(result.structure).layers
+    pairs = [(layers[i].label, layers[j].label) for i, j in equal_groups(result, layers)]
+    assert pairs == [("NiO:1", "NiO:2"), ("CrN:1", "CrN:2")]
+    assert not [note for note in LayerMoments.from_result(result).notes if "symmetry" in note]
 
 
 def test_moments_of_nio_crn_layers_agree_with_the_spin_density_in_slabs_in_sign_and_order(nio_crn):
