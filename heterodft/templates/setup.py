@@ -56,6 +56,8 @@ class Setup:
         Step whose results this one starts from.
     same_basis
         Whether the parent has the same mesh, cutoff and number of bands.
+    same_hubbard
+        Whether it has the same U.
     title
         For people.
     shift
@@ -76,6 +78,7 @@ class Setup:
     charge: int = 0
     parent: StepName | None = None
     same_basis: bool = True
+    same_hubbard: bool = True
     title: str = ""
     shift: PotentialShift | None = None
     filled_moment: float | None = None
@@ -141,7 +144,9 @@ class Setup:
     @property
     def takes(self) -> TakenOver:
         """What it takes from its parent."""
-        return taken_over(self.code, self.step, self.parent, same_basis=self.same_basis)
+        return taken_over(
+            self.code, self.step, self.parent, same_basis=self.same_basis, same_hubbard=self.same_hubbard
+        )
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,9 @@ def parent_of(step: StepName, before: Sequence[StepName]) -> StepName | None:
     return next((name for name in reversed(before) if name in wanted), None)
 
 
-def taken_over(code: str, step: StepName, parent: StepName | None, *, same_basis: bool = True) -> TakenOver:
+def taken_over(
+    code: str, step: StepName, parent: StepName | None, *, same_basis: bool = True, same_hubbard: bool = True
+) -> TakenOver:
     """Return what a step takes from its parent.
 
     Parameters
@@ -99,10 +101,14 @@ def taken_over(code: str, step: StepName, parent: StepName | None, *, same_basis
         The step, and the one it starts from.
     same_basis
         Whether both have the same mesh, cutoff and number of bands, without which wavefunctions are of no use.
+    same_hubbard
+        Whether both have the same U, without which a density is of no use: it lacks the occupations of the shells.
     """
     if parent is None:
         return TakenOver(False, False, False)
     taken = _TAKEN[code, step]
+    if not same_hubbard:
+        return TakenOver(taken.structure, False, False, "the density is one without U")
     if taken.wavefunctions and not same_basis:
         return TakenOver(
             taken.structure, taken.density, False, "wavefunctions belong to another mesh, cutoff or bands"

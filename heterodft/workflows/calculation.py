@@ -189,6 +189,7 @@ class Request:
             shift=self.shift,
             parent=None if self.parent is None else self.about["parent_folder"].rpartition("/")[2],
             same_basis=self.about.get("same_basis", True),
+            same_hubbard=self.about.get("same_hubbard", True),
             title=" ".join(str(self.about.get(key, "")) for key in ("campaign", "name", "order", "hubbard")).strip(),
         )
 

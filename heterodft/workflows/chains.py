@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from heterodft.templates.hubbard import HubbardU
     from heterodft.templates.protocols import StepSettings
     from heterodft.templates.steps import StepName
     from heterodft.workflows.built_structures import BuiltStructure
     from heterodft.workflows.campaign import Campaign
     from heterodft.workflows.configurations import Configuration
-    from heterodft.workflows.method_spec import NumbersSpec
+    from heterodft.workflows.method_spec import NumbersSpec, StepSpec
 
-__all__ = ["build_chain", "campaign_chains"]
+__all__ = ["build_chain", "campaign_chains", "refuse_plain_relaxation"]
 
 
 def build_chain(
@@ -59,7 +60,7 @@ def build_chain(
         pseudopotentials = _pseudopotentials(campaign, configuration, pseudo_dir)
         moments = configuration.moments
         chain: list[Request] = []
-        for name, settings in _steps(campaign, built):
+        for name, settings, plain in _steps(campaign, built):
             if not chain:
                 moments = _merged(campaign, configuration, settings, notes)
             step = parent_of(name, [request.step for request in chain])
@@ -70,14 +71,14 @@ def build_chain(
                     step=name,
                     structure=canonical_structure(built.structure),
                     moments=moments,
-                    hubbard=configuration.hubbard,
+                    hubbard=() if plain else configuration.hubbard,
                     settings=settings,
                     pseudopotentials=pseudopotentials,
                     parent=parent.id if parent else None,
                     charge=_charge(built),
                     directions=configuration.directions,
                     spin_orbit=configuration.spin_orbit,
-                    about=_about(campaign, configuration, settings, name, parent),
+                    about=_about(campaign, configuration, settings, name, parent, plain=plain),
                 )
             )
     except HeterodftError as error:
@@ -162,14 +163,30 @@ def _protocol(campaign: Campaign, built: BuiltStructure) -> str:
     return own or campaign.method.protocol or "balanced"
 
 
-def _steps(campaign: Campaign, built: BuiltStructure) -> list[tuple[StepName, StepSettings]]:
-    """Return each step with its numbers; a relaxation that goes coarse first is two."""
-    found: list[tuple[StepName, StepSettings]] = []
+def _steps(campaign: Campaign, built: BuiltStructure) -> list[tuple[StepName, StepSettings, bool]]:
+    """Return each step with its numbers, and whether it is one without U; one that goes coarse first is two."""
+    found: list[tuple[StepName, StepSettings, bool]] = []
     for step in built.spec.steps or campaign.steps:
+        plain = step.hubbard == "none"
         if step.name == "relax" and _coarse_first(campaign, built, step.method):
-            found.append(("relax-coarse", _settings(campaign, built, "relax-coarse", step.method)))
-        found.append((step.name, _settings(campaign, built, step.name, step.method)))
+            found.append(("relax-coarse", _settings(campaign, built, "relax-coarse", step.method), plain))
+        found.append((step.name, _settings(campaign, built, step.name, step.method), plain))
     return found
+
+
+def refuse_plain_relaxation(campaign: Campaign, why: str) -> None:
+    """Refuse a campaign of which something relaxes without U, where each step must have its own.
+
+    Raises
+    ------
+    CampaignError
+        If there is such a step; `why` begins with what needs U in it.
+    """
+    places: list[tuple[tuple[str, ...], list[StepSpec]]] = [(("steps",), campaign.steps)]
+    places += [(("structures", key, "steps"), spec.steps or []) for key, spec in campaign.structures.items()]
+    for place, steps in places:
+        if any(step.hubbard == "none" for step in steps):
+            raise campaign.error(place, f"relax: hubbard: none; {why}; leave it out")
 
 
 def _given(campaign: Campaign, built: BuiltStructure, method: NumbersSpec) -> list[tuple[str, Mapping[str, Any]]]:
@@ -221,7 +238,13 @@ def _merged(
 
 
 def _about(
-    campaign: Campaign, configuration: Configuration, settings: StepSettings, step: StepName, parent: Request | None
+    campaign: Campaign,
+    configuration: Configuration,
+    settings: StepSettings,
+    step: StepName,
+    parent: Request | None,
+    *,
+    plain: bool,
 ) -> dict[str, Any]:
     """Names for people and places, and where numbers came from; no part of the identity."""
     built = configuration.built
@@ -244,8 +267,10 @@ def _about(
         about |= _on_another_state(campaign, built)
     if parent is not None:
         same = _basis(settings) == _basis(parent.settings)
-        taken = taken_over(campaign.code, step, parent.step, same_basis=same)
+        alike = plain or _active(configuration.hubbard) == _active(parent.hubbard)
+        taken = taken_over(campaign.code, step, parent.step, same_basis=same, same_hubbard=alike)
         about["same_basis"] = same
+        about |= {} if alike else {"same_hubbard": False}
         about["taken_over"] = {"from": parent.step, "what": taken.text, "why_not_all": taken.reason}
     return about
 
@@ -255,6 +280,10 @@ def _on_another_state(campaign: Campaign, built: BuiltStructure) -> dict[str, An
     own = None if built.spec.magnetism is None else built.spec.magnetism.on_another_state
     chosen = (own or campaign.magnetism.on_another_state or Unreached()).to_data()
     return {"unreached": chosen} if chosen else {}
+
+
+def _active(hubbard: Sequence[HubbardU]) -> list[Any]:
+    return [u.to_data() for u in hubbard if u.active]
 
 
 def _basis(settings: StepSettings) -> tuple[object, ...]:

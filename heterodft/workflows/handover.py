@@ -88,7 +88,7 @@ def hand_over(request: Request, folder: Path) -> None:
     CalculationError
         If the parent left no density.
     """
-    if request.parent is None:
+    if request.parent is None or not request.to_setup().takes.density:
         return
     parent = _parent_folder(request, folder)
     source, target = parent / f"{PREFIX}.save", folder / f"{PREFIX}.save"

@@ -283,14 +283,29 @@ def _step(value: Any) -> Any:
     name, method = (value, {}) if isinstance(value, str) else next(iter(value.items()))
     if name not in names:
         raise ValueError(f"unknown step '{name}'{did_you_mean(str(name), names)}")
-    return {"name": name, "method": method}
+    if name != "relax" or not isinstance(method, dict) or "hubbard" not in method:
+        return {"name": name, "method": method}
+    if method["hubbard"] != "none":
+        raise ValueError(f"hubbard: {method['hubbard']!r} of a relaxation; leave it out, or say none")
+    return {"name": name, "method": {k: v for k, v in method.items() if k != "hubbard"}, "hubbard": "none"}
 
 
 class StepSpec(Spec):
-    """A step and the method values that hold for it alone."""
+    """A step and the method values that hold for it alone; a relaxation may be one without U, for all values of U."""
 
     name: CampaignStep
     method: NumbersSpec = NumbersSpec()
+    hubbard: Literal["none"] | None = None
+
+
+class RelaxationNumbers(NumbersSpec):
+    """What a relaxation may be given, as the JSON schema tells it; `StepSpec` keeps both parts."""
+
+    hubbard: Literal["none"] | None = Field(
+        default=None,
+        description="none: relaxed without U, once for all values of U; with the U of each by default",
+        examples=["none"],
+    )
 
 
 class _StepForm:
@@ -298,7 +313,8 @@ class _StepForm:
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         names, numbers = get_args(CampaignStep), handler(NumbersSpec.__pydantic_core_schema__)
-        one = {"type": "object", "properties": dict.fromkeys(names, numbers), "additionalProperties": False}
+        steps = dict.fromkeys(names, numbers) | {"relax": handler(RelaxationNumbers.__pydantic_core_schema__)}
+        one = {"type": "object", "properties": steps, "additionalProperties": False}
         return {"anyOf": [{"enum": [*names]}, one | {"minProperties": 1, "maxProperties": 1}]}
 
 

@@ -65,11 +65,17 @@ def find_caveats(
     caveats += [f"in the plane {material} is strained by {value:+.1f} %" for material, value in strained.items()]
     caveats += _of_spheres(static)
     caveats += _of_stress(static, relaxed)
+    if relaxed is not None and static is not None and _has_hubbard(static) and not _has_hubbard(relaxed):
+        caveats.append(f"the atoms were relaxed without U, where it is {about.get('hubbard')}")
     if state in ("collapsed", "flipped", "other"):
         words = {"collapsed": "the moments asked for vanished", "flipped": "some moments turned over"}
         said = words.get(state, "some of the moments asked for are missing")
         caveats.append(f"the state reached is not the {about.get('order')} order asked for: {said}{_details(static)}")
     return caveats
+
+
+def _has_hubbard(result: Result) -> bool:
+    return bool(result.request.get("request", {}).get("hubbard"))
 
 
 def is_of_state(caveat: str) -> bool:

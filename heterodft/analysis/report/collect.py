@@ -278,8 +278,7 @@ def _configuration(
     suggested: Mapping[str, float] | None,
 ) -> ConfigurationReport:
     folders.sort(key=lambda folder: _STEP_ORDER.index(folder.name))
-    request = read_json(folders[0] / "request.json")
-    about = request["about"]
+    about = _names(path, folders)
     steps = [_read_step(folder, expected.get(f"{path}/{folder.name}")) for folder in folders]
     report = ConfigurationReport(
         path, about["name"], about["label"], about["order"], about["hubbard"], [step for step, _ in steps]
@@ -302,6 +301,13 @@ def _configuration(
     report.caveats += _state_caveats(report, results)
     _let_go(report)
     return report
+
+
+def _names(path: str, folders: Sequence[Path]) -> Mapping[str, Any]:
+    """Return what a configuration is called; a step that it shares with another one tells the names of that."""
+    told = [read_json(folder / "request.json")["about"] for folder in folders]
+    keys = ("campaign", "name", "order", "hubbard")
+    return next((about for about in told if "/".join(str(about.get(key)) for key in keys) == path), told[0])
 
 
 def _let_go(report: ConfigurationReport) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from heterodft.errors import did_you_mean
 from heterodft.structures import layer_labels
 from heterodft.workflows.built_structures import build_structures
-from heterodft.workflows.chains import build_chain
+from heterodft.workflows.chains import build_chain, refuse_plain_relaxation
 from heterodft.workflows.configurations import expand
 from heterodft.workflows.drivers.driver import Point
 from heterodft.workflows.drivers.variants import as_variant, rebuilt
@@ -84,6 +84,7 @@ def scan_points(
     CampaignError
         If an element, a layer, a structure or an order is not there.
     """
+    refuse_plain_relaxation(campaign, "a scan relaxes at each U, or not at all")
     spec, scans = asked_scan(campaign)
     notes = [] if notes is None else notes
     chosen = _only_structures(campaign, spec)

@@ -14,7 +14,7 @@ import numpy as np
 from heterodft.errors import InputError, did_you_mean
 from heterodft.templates.hubbard import known_shells, parse_hubbard
 from heterodft.workflows.built_structures import build_structures
-from heterodft.workflows.chains import campaign_chains
+from heterodft.workflows.chains import campaign_chains, refuse_plain_relaxation
 from heterodft.workflows.drivers.driver import Decision, Driver, Point
 from heterodft.workflows.drivers.response_course import follow
 from heterodft.workflows.drivers.response_summary import summarize
@@ -124,6 +124,7 @@ def _with_shell(text: str) -> str:
 
 def with_response_steps(campaign: Campaign, elements: dict[str, str]) -> Campaign:
     """Return the campaign with one U each and the steps of a response; its other steps are not needed."""
+    refuse_plain_relaxation(campaign, "each step of a response tells the occupations of the shells")
     structures = {key: _reduced(spec, elements) for key, spec in campaign.structures.items()}
     changes = {
         "structures": structures,

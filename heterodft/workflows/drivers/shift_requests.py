@@ -11,7 +11,7 @@ from heterodft.templates.hubbard import HubbardU, known_shells
 from heterodft.templates.shifts import LARGEST_SHIFT, SHIFT_STEPS, PotentialShift
 from heterodft.templates.steps import RELAXATIONS, taken_over
 from heterodft.units import RYDBERG
-from heterodft.workflows.chains import campaign_chains
+from heterodft.workflows.chains import campaign_chains, refuse_plain_relaxation
 from heterodft.workflows.drivers.driver import Driver, Point
 from heterodft.workflows.drivers.variants import as_variant, rebuilt
 
@@ -74,6 +74,7 @@ def build(
     CampaignError
         If a shift makes no sense, or an element has no shell or is in none of the structures.
     """
+    refuse_plain_relaxation(campaign, "each step of a response tells the occupations of the shells")
     shifts = _checked(campaign, list(spec.shifts or DEFAULT_SHIFTS))
     name = f"{campaign.name}.{KIND}"
     shells = {element: _shell(campaign, element, shell) for element, shell in map(_parts, spec.elements)}

@@ -182,7 +182,9 @@ class Submitter:
 
     def _is_complete(self, request: Request, folder: Path, later: Sequence[Request]) -> bool:
         """Tell whether a finished step still has what a later, unfinished one needs; if not, it must run again."""
-        needed = any(r.parent == request.id and not self._is_finished(r) for r in later)
+        needed = any(
+            r.parent == request.id and r.about.get("same_hubbard", True) and not self._is_finished(r) for r in later
+        )
         if not needed or has_density(folder):
             return True
         (folder / "result.json").replace(folder / "result-without-density.json")
