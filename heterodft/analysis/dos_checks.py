@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from heterodft.analysis.dos_arrays import charge_channels
 from heterodft.analysis.integrals import states_below
-from heterodft.analysis.result import SHELLS
+from heterodft.analysis.result import ORBITALS, SHELLS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +29,8 @@ _SUM_TOLERANCE = 0.01
 """Part of the electrons that an integral may miss before it is said."""
 _CHARGE_TOLERANCE = 0.05
 """Electrons by which a site's integral may differ from its printed charge before it is said."""
+_ORBITAL_TOLERANCE = 0.02
+"""Electrons of both spins by which the integral of an orbital may differ from its charge before it is said."""
 _SHELL = 0.01
 """Electrons of a shell that are said."""
 
@@ -52,7 +53,8 @@ def check_dos(layer_dos: LayerDos, result: Result, counted: CountedStates) -> tu
         return np.asarray(sum(parts))
 
     whole = float(filled(charge_channels(dos.total)))
-    shells = filled(replace(dos, values=charge_channels(dos.values)).by_shell())
+    orbitals = filled(charge_channels(dos.values))
+    shells = np.stack([orbitals[:, [n[0] == name for n in dos.orbitals]].sum(axis=1) for name in SHELLS], axis=1)
     sites = shells.sum(axis=1)
     step = float(np.diff(dos.energies).mean())
     notes += _of_counts(counted, layer_dos)
@@ -67,6 +69,7 @@ def check_dos(layer_dos: LayerDos, result: Result, counted: CountedStates) -> tu
         part = float(sites.sum()) / whole
         where = "between the spheres" if result.code == "vasp" else "outside the atomic wavefunctions"
         notes.append(f"the layers hold {100 * part:.1f} % of the electrons; the rest is {where}")
+    notes += _against_orbitals(layer_dos, result, orbitals)
     return (*notes, *(_against_charges(layer_dos, result, shells) if not counted.missing else ()))
 
 
@@ -115,6 +118,29 @@ def _against_charges(layer_dos: LayerDos, result: Result, shells: NDArray[np.flo
         f"integrated to the Fermi level, {result.structure[worst].species_string}{worst + 1}{label} holds "
         f"{held[worst]:.3f} electrons, but its {known.kind} charge is {known.charges[worst]:.3f}"
         f"{_by_shell(known, shells, worst)}: the energy grid is too coarse or does not hold all states"
+    ]
+
+
+def _against_orbitals(layer_dos: LayerDos, result: Result, orbitals: NDArray[np.float64]) -> list[str]:
+    """Say by how much the integral of a d or f orbital misses its charge; both spins, the worst one.
+
+    Those of s and p also hold narrow bands far below, which are hit by chance.
+    """
+    known = result.sites.get("Löwdin")
+    if known is None or known.orbital_charges is None:
+        return []
+    charges = known.orbital_charges.sum(axis=1)
+    if charges.shape != orbitals.shape:
+        return []
+    apart = np.abs(orbitals - charges) * [name[0] in "df" for name in ORBITALS]
+    site, orbital = np.unravel_index(apart.argmax(), apart.shape)
+    if apart[site, orbital] < _ORBITAL_TOLERANCE:
+        return []
+    label = next((f" of {group.label}" for group in layer_dos.groups if site in group.sites), "")
+    return [
+        f"the k-mesh of the density of states is {TOO_COARSE}: {ORBITALS[orbital]} of "
+        f"{result.structure[int(site)].species_string}{site + 1}{label} holds {orbitals[site, orbital]:.3f} "
+        f"electrons in it, {charges[site, orbital]:.3f} by its charge"
     ]
 
 

@@ -5,8 +5,12 @@ With n the electrons of an orbital up to the Fermi level and h its empty states 
     P = (n(x2−y2) − n(z2)) / (n(x2−y2) + n(z2)),    P_h = (h(z2) − h(x2−y2)) / (h(x2−y2) + h(z2)),
 
 so that both are positive when dx2−y2 is preferred (as Wu et al., Phys. Rev. B 88, 125124 (2013), write them for
-electrons and from the holes seen by X-ray linear dichroism). The orbitals are those along the bonds: where the bonds
-lie on the diagonals of x and y, dx2-y2 and dxy of the code change places; at other angles nothing is told.
+electrons and from the holes seen by X-ray linear dichroism). Where the code prints the charge of each orbital of an
+orthonormal set (Löwdin), that is n, and 2 − n is h: sums over occupied states, which neither the energy grid nor the
+tetrahedra of a density of states blur. Elsewhere, and in a window of energies, the density is integrated.
+
+The orbitals are those along the bonds: where the bonds lie on the diagonals of x and y, dx2-y2 and dxy of the code
+change places; at other angles nothing is told.
 """
 
 from __future__ import annotations
@@ -71,6 +75,8 @@ class OrbitalPolarization:
         Whether the bonds of each group lie along the ``axes`` x, y, z or on the in-plane ``diagonals``.
     window
         eV relative to the Fermi level in which electrons were counted.
+    source
+        ``Löwdin charges`` or ``density of states``.
     notes
         What a reader must know.
     """
@@ -82,6 +88,7 @@ class OrbitalPolarization:
     along: tuple[str, ...]
     window: tuple[float, float]
     notes: tuple[str, ...] = ()
+    source: str = "density of states"
 
     @classmethod
     def from_result(
@@ -94,12 +101,12 @@ class OrbitalPolarization:
         low: float = -np.inf,
         high: float = np.inf,
     ) -> OrbitalPolarization:
-        """Integrate the projected density of states below and above the Fermi level.
+        """Take the charges of the orbitals, or integrate the projected density of states.
 
         Parameters
         ----------
         result
-            With a density of states projected on orbitals.
+            With a density of states projected on orbitals, and charges of orbitals where they are told.
         element
             Symbol.
         by
@@ -124,17 +131,23 @@ class OrbitalPolarization:
         level, _ = reference_energy(result)
         levels = np.resize(result.fermi_levels, charge_channels(dos.total).shape[0])
         levels = levels if len(set(levels)) > 1 else np.full(len(levels), level)
+        printed = _printed(result) if (low, high) == (-np.inf, np.inf) else None
         electrons, holes, along = [], [], []
         for group in groups:
             axes = common_axes(result.structure, group.sites)
             names = [local_name(orbital, axes) for orbital in D_ORBITALS]
             columns = [select_columns(tuple(dos.orbitals), orbitals=[name])[0] for name in names]
-            density = charge_channels(dos.values[np.ix_(group.sites, columns)].mean(axis=0))
-            below, above = _split(result, density, levels, low, high)
+            if printed is not None:
+                below = printed[np.ix_(group.sites, columns)].mean(axis=0)
+                above = np.maximum(_CAPACITY - below, 0.0)
+            else:
+                density = charge_channels(dos.values[np.ix_(group.sites, columns)].mean(axis=0))
+                below, above = _split(result, density, levels, low, high)
             electrons.append(below)
             holes.append(above)
             along.append(axes)
-        found = cls(element, groups, np.array(electrons), np.array(holes), tuple(along), (low, high))
+        source = "density of states" if printed is None else "Löwdin charges"
+        found = cls(element, groups, np.array(electrons), np.array(holes), tuple(along), (low, high), source=source)
         return cls(**{**vars(found), "notes": _notes(found)})
 
     @classmethod
@@ -196,7 +209,9 @@ class OrbitalPolarization:
             parts |= {"eg": np.sum([self._of(numbers, name) for name in EG], axis=0)}
             data |= {f"{name} ({word})": values for name, values in parts.items()}
         data |= {"P (electrons)": self.polarization, "P (holes)": self.hole_polarization}
-        return DataFrame(data)
+        frame = DataFrame(data)
+        frame.attrs["source"] = self.source
+        return frame
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data; None where there is no polarization."""
@@ -209,6 +224,7 @@ class OrbitalPolarization:
             "polarization": plain_numbers(self.polarization),
             "hole_polarization": plain_numbers(self.hole_polarization),
             "along": list(self.along),
+            "source": self.source,
             "notes": list(self.notes),
         }
 
@@ -258,6 +274,12 @@ def _groups(result: Result, chosen: list[int], by: str, layering: Layering) -> t
     return tuple(found)
 
 
+def _printed(result: Result) -> NDArray[np.float64] | None:
+    """Return the electrons of both spins by site and orbital that the code printed, None where it did not."""
+    known = result.sites.get("Löwdin")
+    return None if known is None or known.orbital_charges is None else known.orbital_charges.sum(axis=1)
+
+
 def _split(
     result: Result, density: NDArray[np.float64], levels: NDArray[np.float64], low: float, high: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -281,7 +303,7 @@ def _notes(found: OrbitalPolarization) -> tuple[str, ...]:
     notes = []
     if "diagonals" in found.along:
         notes.append("bonds lie on the diagonals of x and y: dx2-y2 and dxy of the code have changed places")
-    if found.window != (-np.inf, np.inf):
+    if found.window != (-np.inf, np.inf) or found.source != "density of states":
         return tuple(notes)
     eg = [D_ORBITALS.index(name) for name in EG]
     states = (found.electrons + found.holes)[:, eg]

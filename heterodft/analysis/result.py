@@ -56,6 +56,8 @@ class SiteValues:
         μB, shape (sites, 3), of a noncollinear run; None of others.
     shell_charges, shell_moments
         By shell as in `SHELLS`, shape (sites, 4); None when the code did not tell.
+    orbital_charges
+        Electrons by spin and orbital as in `ORBITALS`, shape (sites, spin, 16); None when the code did not tell.
     """
 
     kind: str
@@ -64,6 +66,7 @@ class SiteValues:
     vectors: NDArray[np.float64] | None = None
     shell_charges: NDArray[np.float64] | None = None
     shell_moments: NDArray[np.float64] | None = None
+    orbital_charges: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["load_result", "result_data", "save_result"]
 
 _SCHEMA = 1
+_SITE_ARRAYS = ("vectors", "shell_charges", "shell_moments", "orbital_charges")
 
 
 def result_data(result: Result) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def _from_data(data: dict[str, Any], held: dict[str, Any]) -> Result:
 
 def _site_data(values: SiteValues) -> dict[str, Any]:
     """Return the numbers of sites as JSON data; those that a code did not tell are left out."""
-    arrays = {name: getattr(values, name) for name in ("vectors", "shell_charges", "shell_moments")}
+    arrays = {name: getattr(values, name) for name in _SITE_ARRAYS}
     return {
         "charges": list(values.charges),
         "moments": None if values.moments is None else list(values.moments),
@@ -152,7 +153,7 @@ def _site_values(kind: str, data: dict[str, Any]) -> SiteValues:
         kind,
         tuple(data["charges"]),
         None if data["moments"] is None else tuple(data["moments"]),
-        **{name: _array(data.get(name)) for name in ("vectors", "shell_charges", "shell_moments")},
+        **{name: _array(data.get(name)) for name in _SITE_ARRAYS},
     )
 
 

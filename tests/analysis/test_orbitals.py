@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import layered_results as layered
@@ -137,15 +138,36 @@ def lowdin_of_orbitals(path, atom):
     return {name: sum(map(float, re.findall(rf"{name}=\s*([\d.]+)", block))) for name in D_ORBITALS}
 
 
+def test_a_window_of_a_real_superlattice_is_integrated_and_the_whole_grid_nearly_holds_the_charges(
+    shared_data, tmp_path
+):
+    run = read_nio_crn(shared_data, tmp_path)
+    charges = OrbitalPolarization.from_result(run, "Ni")
+    integrated = OrbitalPolarization.from_result(run, "Ni", low=-100.0, high=100.0)
+    assert integrated.source == "density of states"
+    np.testing.assert_allclose(integrated.electrons, charges.electrons, atol=0.02)
+
+
+def test_without_charges_of_orbitals_the_density_is_integrated(shared_data, tmp_path):
+    run = read_nio_crn(shared_data, tmp_path)
+    older = replace(run, sites={"Löwdin": replace(run.sites["Löwdin"], orbital_charges=None)})
+    found = OrbitalPolarization.from_result(older, "Ni")
+    assert found.source == found.to_dict()["source"] == "density of states"
+    assert found.polarization == pytest.approx(OrbitalPolarization.from_result(run, "Ni").polarization, abs=0.005)
+
+
 def test_orbitals_of_a_real_superlattice_are_its_lowdin_charges_along_the_bonds(shared_data, tmp_path):
     """Rocksalt in its primitive in-plane cell: Ni-O bonds lie on the diagonals of x and y."""
     found = OrbitalPolarization.from_result(read_nio_crn(shared_data, tmp_path), "Ni")
     assert found.along == ("diagonals", "diagonals")
     printed = lowdin_of_orbitals(shared_data / "qe" / "nio_crn_superlattice_v67" / "projwfc.out.gz", 1)
     expected = {**printed, "dx2-y2": printed["dxy"], "dxy": printed["dx2-y2"]}
-    np.testing.assert_allclose(found.electrons[0], [expected[name] for name in D_ORBITALS], atol=0.02)
+    assert found.source == "Löwdin charges"
+    np.testing.assert_allclose(found.electrons[0], [expected[name] for name in D_ORBITALS], atol=1e-9)
+    np.testing.assert_allclose(found.holes[0], [2 - expected[name] for name in D_ORBITALS], atol=1e-9)
     polarization = (printed["dxy"] - printed["dz2"]) / (printed["dxy"] + printed["dz2"])
-    assert found.polarization[0] == pytest.approx(polarization, abs=0.005)
+    assert found.polarization[0] == pytest.approx(polarization, abs=1e-9)
+    assert found.polarization[1] == pytest.approx(polarization, abs=1e-3)  # the other spin of an antiferromagnet
     t2g = found.electrons[0][[D_ORBITALS.index(name) for name in ("dxy", "dxz", "dyz")]]
     assert t2g.min() > 1.9  # Ni2+: t2g full, eg half
     assert found.electrons[0][:2].max() < 1.3

@@ -267,6 +267,23 @@ def test_a_charge_that_the_density_misses_names_the_shell_it_is_missed_in():
     assert "its Löwdin charge is 4.000 (p -1.00): the energy grid" in doubt
 
 
+def test_an_orbital_that_holds_more_in_the_density_than_by_its_charge_is_told():
+    values = layered.empty()
+    box_of_ti(values, "dxy", 1.5)
+    held = np.zeros((20, 2, 16))
+    held[2, :, ORBITALS.index("dxy")] = 0.735
+    known = SiteValues("Löwdin", (0.0,) * 20, None, orbital_charges=held)
+    told = [one for one in LayerDos.from_result(layered.make(values, sites={"Löwdin": known})).notes if "dxy" in one]
+    assert told == [
+        "the k-mesh of the density of states is too coarse, so that electrons by layer are as uncertain: dxy of Ti3 "
+        "of SrTiO3:1 holds 1.500 electrons in it, 1.470 by its charge"
+    ]
+    held[2, :, ORBITALS.index("dxy")] = 0.745
+    assert not [
+        one for one in LayerDos.from_result(layered.make(values, sites={"Löwdin": known})).notes if "dxy" in one
+    ]
+
+
 def test_each_spin_is_filled_to_its_own_fermi_level():
     values = layered.empty()
     box_of_ti(values, "dxy", 4.0, spin=0, at=(-2.0, 2.0))

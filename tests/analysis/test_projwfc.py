@@ -291,3 +291,33 @@ def test_shells_of_charge_and_polarization_of_iron(shared_data):
     found = read_lowdin(shared_data / "qe" / "projwfc_fe2_collinear_v66" / "aiida.out", polarized=True, sites=2)
     assert found.shell_charges.tolist() == [[2.6384, 6.7107, 6.4819, 0], [2.6712, 6.6415, 6.7798, 0]]
     assert found.shell_moments[:, 2].tolist() == [2.9571, 3.1717]
+    assert found.orbital_charges is not None
+    assert found.orbital_charges.shape == (2, 2, 16)
+    by_spin = found.orbital_charges[:, :, 4:9].sum(axis=2)
+    assert by_spin.sum(axis=1) == pytest.approx(found.shell_charges[:, 2], abs=1e-3)
+    assert by_spin[:, 0] - by_spin[:, 1] == pytest.approx(found.shell_moments[:, 2], abs=1e-3)
+
+
+def test_charges_of_orbitals_by_spin_are_those_printed(nio_crn):
+    chromium = read_lowdin(nio_crn / "projwfc.out", polarized=True).orbital_charges[4]
+    names = ("s", "pz", "dz2", "dxz", "dyz", "dx2-y2", "dxy")
+    told = [[round(float(spin[ORBITALS.index(name)]), 4) for name in names] for spin in chromium]
+    assert told == [
+        [1.2286, 0.9994, 0.4046, 0.9745, 0.9745, 0.9914, 0.3732],
+        [1.2067, 0.9992, 0.2145, 0.0825, 0.0825, 0.0811, 0.2747],
+    ]
+
+
+def test_orbitals_that_are_not_told_or_do_not_add_up_are_none(tmp_path):
+    path = tmp_path / "projwfc.out"
+    path.write_text(TABLE)  # the first atom tells its shells alone
+    assert read_lowdin(path, polarized=False).orbital_charges is None
+    whole = TABLE.replace("p =  5.9961,", "p =  5.9961, pz=  1.9987, px=  1.9987, py=  1.9987,").replace(
+        "d =  5.9417,", "d =  5.9417, dz2=  1.1883, dxz=  1.1883, dyz=  1.1884, dx2-y2=  1.1884, dxy=  1.1883,"
+    )
+    path.write_text(whole)
+    (first, second) = read_lowdin(path, polarized=False).orbital_charges
+    assert first[0, :5].tolist() == [2.6141, 1.9987, 1.9987, 1.9987, 1.1883]
+    assert second.shape == (1, 16)
+    path.write_text(whole.replace("dxy=  1.1883", "dxy=  1.2883"))
+    assert read_lowdin(path, polarized=False).orbital_charges is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heterodft.analysis.readers.opening import read_text
-from heterodft.analysis.result import SHELLS, SiteValues
+from heterodft.analysis.result import ORBITALS, SHELLS, SiteValues
 from heterodft.errors import ReaderError
 
 if TYPE_CHECKING:
@@ -23,11 +23,15 @@ _NUMBER = r"[-+]?\d*\.\d+"
 _ATOM = re.compile(rf"^\s*Atom #\s*(\d+): total charge =\s*({_NUMBER}),(.*)$", re.MULTILINE)
 _POLARIZATION = re.compile(rf"^\s*polarization =\s*({_NUMBER}),(.*)$", re.MULTILINE)
 _SHELL = re.compile(rf"\b([spdf])\s*=\s*({_NUMBER}),")
+_ORBITAL = re.compile(rf"\b([pdf][a-z0-9()-]+)\s*=\s*({_NUMBER}),")
+_OF_SPIN = re.compile(rf"^\s*(?:Atom #\s*(\d+): total charge|spin (?:up|down))\s*=\s*{_NUMBER},(.*)$", re.MULTILINE)
 _SPILLING = re.compile(rf"Spilling Parameter:\s*({_NUMBER})")
 _STATE = re.compile(
     r"state #\s*(\d+): atom\s+(\d+) \(\s*(\S+?)\s*\), wfc\s+(\d+) "
     r"\(l=\s*(\d)(?: m=\s*(\d+))?(?: s_z=\s*([-\d.]+))?(?: j=\s*([\d.]+) m_j=\s*([-\d.]+))?\s*\)"
 )
+_SUM_OF_ORBITALS = 2e-3
+"""Electrons by which rounded orbitals of both spins may miss their rounded shell."""
 _SUM = 2.6e-4
 """Electrons by which rounded shells may miss their rounded sum."""
 
@@ -79,15 +83,41 @@ def read_lowdin(path: Path, *, polarized: bool, sites: int | None = None) -> Sit
         by_shell[number - 1] += shells
     if not np.allclose(by_shell.sum(axis=1), list(charges.values()), atol=_SUM):
         raise broken
+    orbitals = _orbital_charges(part, by_shell)
     if not moments:
-        return SiteValues("Löwdin", tuple(charges.values()), None, shell_charges=by_shell)
+        return SiteValues("Löwdin", tuple(charges.values()), None, shell_charges=by_shell, orbital_charges=orbitals)
     return SiteValues(
         "Löwdin",
         tuple(charges.values()),
         tuple(moment for moment, _ in moments),
         shell_charges=by_shell,
         shell_moments=np.array([shells for _, shells in moments]),
+        orbital_charges=orbitals,
     )
+
+
+def _orbital_charges(part: str, by_shell: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return electrons by site, spin and orbital; None where they are not told, or do not add up to the shells."""
+    found: dict[tuple[int, int], NDArray[np.float64]] = {}
+    site = spin = -1
+    for line in _OF_SPIN.finditer(part):
+        if line[1] and int(line[1]) - 1 != site:
+            site = int(line[1]) - 1
+        spin = 0 if line[1] or "spin up" in line[0] else 1
+        if len(_SHELL.findall(line[2])) > 1:
+            continue  # all shells of the atom at once; those of each spin follow
+        own = found.setdefault((site, spin), np.zeros(len(ORBITALS)))
+        own[0] += sum(float(value) for shell, value in _SHELL.findall(line[2]) if shell == "s")
+        for name, value in _ORBITAL.findall(line[2]):
+            if name in ORBITALS:
+                own[ORBITALS.index(name)] += float(value)
+    spins = 1 + max((spin for _, spin in found), default=0)
+    if set(found) != {(site, spin) for site in range(len(by_shell)) for spin in range(spins)}:
+        return None
+    charges = np.array([[found[site, spin] for spin in range(spins)] for site in range(len(by_shell))])
+    places = [[i for i, name in enumerate(ORBITALS) if name[0] == shell] for shell in SHELLS]
+    sums = np.stack([charges[..., own].sum(axis=(1, 2)) for own in places], axis=1)
+    return charges if np.allclose(sums, by_shell, atol=_SUM_OF_ORBITALS) else None
 
 
 def _shells(text: str) -> NDArray[np.float64]:
