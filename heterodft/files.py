@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,12 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["atomic_writer", "checksum", "make_folder", "read_json", "write_json", "write_text"]
+__all__ = ["atomic_writer", "checksum", "make_folder", "read_json", "recorded", "write_json", "write_text"]
+
+_WRITTEN: ContextVar[list[Path] | None] = ContextVar("written", default=None)
+_IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def _storage_error(path: Path, error: OSError) -> StorageError:
     reason = error.strerror or str(error)
-    return StorageError(f"cannot write {path}: {reason}; free some space or choose another folder")
+    remedy = "choose" if error.errno in _IN_THE_WAY else "free some space or choose"
+    return StorageError(f"cannot write {path}: {reason}; {remedy} another folder")
+
+
+@contextmanager
+def recorded() -> Iterator[list[Path]]:
+    """Collect the paths of all files that are written inside."""
+    paths: list[Path] = []
+    token = _WRITTEN.set(paths)
+    try:
+        yield paths
+    finally:
+        _WRITTEN.reset(token)
 
 
 def make_folder(path: Path) -> Path:
@@ -52,6 +69,8 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
         with temporary.open("wb") as stream:
             yield stream
         temporary.replace(path)
+        if (paths := _WRITTEN.get()) is not None:
+            paths.append(path)
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -51,7 +51,7 @@ def command(paths: tuple[str, ...], campaign: str | None, orphaned: Path | None,
     from heterodft.workflows.settings_file import load_settings
 
     if (bool(paths), bool(campaign), bool(orphaned)).count(True) != 1:
-        raise click.UsageError("give PATHS, or --campaign NAME, or --orphaned FILE")
+        raise click.UsageError("give one of PATHS, --campaign NAME and --orphaned FILE")
     settings = load_settings()
     entries = read_queue(settings)
     if orphaned is not None:
@@ -63,7 +63,9 @@ def command(paths: tuple[str, ...], campaign: str | None, orphaned: Path | None,
     if not chosen:
         click.echo("Nothing to cancel: none of these is waiting, ready or running.")
         return
-    _confirm(chosen, yes=yes)
+    if not _is_meant(chosen, yes=yes):
+        click.echo("Nothing was cancelled.")
+        return
     done = cancel(settings, [entry.identity for entry in chosen])
     for path in done.running:
         click.echo(f"{path} is being ended by its worker", err=True)
@@ -86,12 +88,12 @@ def _orphaned(entries: Sequence[QueueEntry], file: Path) -> list[QueueEntry]:
     return [entry for entry in entries if entry.campaign == campaign.name and entry.identity not in asked]
 
 
-def _confirm(chosen: Sequence[QueueEntry], *, yes: bool) -> None:
+def _is_meant(chosen: Sequence[QueueEntry], *, yes: bool) -> bool:
     """Ask on a terminal where more than one calculation is meant."""
     if yes or len(chosen) == 1 or not sys.stdin.isatty():
-        return
+        return True
     for entry in chosen[:_SHOWN]:
         click.echo(f"  {entry.path}  {entry.state}", err=True)
     if len(chosen) > _SHOWN:
         click.echo(f"  … and {len(chosen) - _SHOWN} more", err=True)
-    click.confirm(f"Cancel these {len(chosen)} calculations?", abort=True, err=True)
+    return click.confirm(f"Cancel these {len(chosen)} calculations?", err=True)

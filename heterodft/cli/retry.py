@@ -36,7 +36,9 @@ def command(paths: tuple[str, ...], all_failed: bool, cancelled: bool, campaign:
     from heterodft.workflows.settings_file import load_settings
 
     if bool(paths) == (all_failed or (cancelled and not paths)):
-        raise click.UsageError("give paths of failed calculations, or --all-failed, or --cancelled")
+        raise click.UsageError(
+            "give paths of failed calculations, or --all-failed, or --cancelled; --all-failed goes without paths"
+        )
     settings = load_settings()
     entries = read_queue(settings)
     paths = tuple(name_in_queue(path, settings) for path in paths)

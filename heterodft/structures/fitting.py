@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from heterodft.structures.planes import Plane
     from heterodft.structures.surface_cells import SurfaceCell
 
-__all__ = ["FittedCell", "fit_cells", "translations"]
+__all__ = ["MOST_STRAIN", "FittedCell", "fit_cells", "translations"]
 
+MOST_STRAIN = 5.0
+"""%, in the plane; more is seldom grown coherently, and is told."""
 _MAXIMUM_STRAIN = 0.15
 """Of materials of one prototype, cell on cell."""
 _HOPELESS_STRAIN = 0.25
@@ -174,6 +176,8 @@ def fit_cells(
             f"match: strain {limits.strain:g} and area {limits.area:g} Å²; give a strain of up to "
             f"{_HOPELESS_STRAIN:g} and an area above 0"
         )
+    if mean and all(_alike(cell, cells[reference]) for cell in cells.values()):
+        in_plane = _mean_lattice([cell.in_plane for cell in cells.values()])  # what strains are measured against
     base, repeats = _repeats(cells, reference, in_plane, limits)
     common = base @ in_plane
     if mean:

@@ -83,14 +83,14 @@ class CampaignResults:
 
     def __repr__(self) -> str:
         """Return what a prompt and ``print`` show."""
-        absent = f"\nNot run: {', '.join(self.missing)}" if self.missing else ""
+        absent = f"\nNot in {self.runs}: {', '.join(self.missing)}" if self.missing else ""
         return f"{self.name}\n{self.summary()[_SHOWN].to_string(index=False)}{absent}"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
         from html import escape
 
-        absent = f"<p>Not run: {escape(', '.join(self.missing))}</p>" if self.missing else ""
+        absent = f"<p>Not in {escape(f'{self.runs}: ' + ', '.join(self.missing))}</p>" if self.missing else ""
         return f"<b>{escape(self.name)}</b>{self.summary()[_SHOWN].to_html(index=False)}{absent}"
 
 

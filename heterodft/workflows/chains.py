@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from heterodft.errors import HeterodftError
+from heterodft.structures.fitting import MOST_STRAIN
 from heterodft.templates.potcars import find_potcars
 from heterodft.templates.protocols import FREE_CELL, goes_coarse_first, resolve_settings
 from heterodft.templates.protocols.slabs import is_slab
@@ -114,7 +115,13 @@ _NOT_OF_A_STEP = {"coarse_first", "cell", "dipole", "raw", "forced"}
 
 def _doubts(built: BuiltStructure, chain: list[Request]) -> list[str]:
     """Return what of a request makes little sense, though it can be computed, or is not what was given."""
-    found = _raised_cutoffs(built, chain)
+    strained = built.structure.properties.get("strain", {})
+    found = [
+        f"{built.name}: in the plane {material} is strained by {value:+.1f} %"
+        for material, value in strained.items()
+        if abs(value) > MOST_STRAIN
+    ]
+    found += _raised_cutoffs(built, chain)
     if not is_slab(built.structure):
         return found
     if any(request.settings.kpoints[2] > 1 for request in chain):

@@ -27,7 +27,7 @@ _MEANINGS = {
     "disk_budget": "GB that the runs may take",
     "keep_free": "GB to leave on the disk",
     "keep_files": "what stays of a finished calculation: densities, all, results",
-    "correct_physics": "whether handlers may change smearing or symmetry",
+    "correct_physics": "whether handlers may change smearing or symmetry, but for insulators filled across a gap",
     "reseed": "whether a state that lost its moments is tried once more",
     "batch": "what a batch job asks for",
     "runs": "folder of the calculations",

@@ -183,7 +183,7 @@ def test_what_the_file_no_longer_asks_for_is_cancelled(queued, tiny_file):
 
 
 def test_cancel_wants_to_know_what(queued):
-    assert "give PATHS, or --campaign NAME, or --orphaned FILE" in queued("cancel", code=2).stderr
+    assert "give one of PATHS, --campaign NAME and --orphaned FILE" in queued("cancel", code=2).stderr
 
 
 def test_pause_and_resume(queued):

@@ -171,6 +171,15 @@ def test_a_stretched_material_has_a_positive_strain(in_plane, strains, normal):
     assert structure.properties["strain"] == pytest.approx(strains, abs=2e-6)
 
 
+def test_strains_on_the_mean_are_measured_from_the_mean():
+    pair = [Block(build_material(n, prototype="rocksalt", a=a), 2) for n, a in (("CaO", 4.81), ("NiO", 4.17))]
+    structure = build_superlattice(pair, in_plane="mean")
+    assert structure.lattice.a == pytest.approx(4.49 / np.sqrt(2))
+    assert structure.properties["strain"] == pytest.approx({"CaO": -6.652807, "NiO": 7.673861})
+    with pytest.raises(StructureError, match=r"NiO: an in-plane strain of \+15\.3 % is beyond 15 %"):
+        build_superlattice(pair)
+
+
 def test_the_strain_survives_a_supercell():
     structure = build([("SrTiO3", 1), ("LaAlO3", 1)], supercell=(2, 2))
     assert structure.properties["strain"] == {"SrTiO3": 0.0, "LaAlO3": 3.034301}

@@ -27,7 +27,7 @@ def test_without_a_run_the_results_say_so(demo_file, tmp_path):
     results = Campaign.from_file(demo_file).results(runs=tmp_path)
     assert len(results.missing) == 5
     assert len(results.summary()) == len(results.layers()) == 0
-    assert "Not run: demo/" in repr(results)
+    assert f"Not in {results.runs}: demo/" in repr(results)
     assert len(results.energies().to_frame()) == 0
     with pytest.raises(ReaderError, match="nothing to draw"):
         results.energies().plot()
@@ -80,7 +80,7 @@ def test_results_of_a_campaign_are_frames_that_a_notebook_shows(tiny_file, tmp_p
     assert len(repr(results.overview("bulk/NM/Ti-3d-4eV"))) < 3000
     html = results._repr_html_()
     assert "bulk/NM/Ti-3d-4eV" in html
-    assert "Not run: tiny/bulk/FM/Ti-3d-4eV" in html
+    assert "runs/tiny: tiny/bulk/FM/Ti-3d-4eV" in html
     assert "<table" in FolderOverview.read(settings.runs / request.path)._repr_html_()
     assert isinstance(results.overview("bulk/NM/Ti-3d-4eV"), FolderOverview)
     with pytest.raises(CampaignError, match="did you mean 'bulk/NM/Ti-3d-4eV'"):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_against_u", "draw_energies"]
 
 _LONGEST_NAME = 26
+_LEAST_SPAN = 1.0
+"""Of the axis, in the unit of the energies: smaller differences are no bars."""
 _LETTER = 3.6
 """Points: the width of a letter of the smallest text."""
 _MARKERS = "os^Dv<>P"
@@ -37,8 +39,10 @@ def draw_energies(table: EnergyTable) -> Figure:
         colors = [PALETTE[1] if value < 0 else PALETTE[0] for value in values]
         axis.barh(places, np.nan_to_num(values), height=0.62, color=colors, linewidth=0)
         low, high = min(0.0, np.nanmin([0.0, *values])), max(0.0, np.nanmax([0.0, *values]))
-        span = (high - low) or 1.0
-        axis.set_xlim(low - 0.22 * span * (low < 0), (high if high > low else low + span) + 0.22 * span)
+        if high - low < _LEAST_SPAN:  # equal but for rounding: no bar
+            low, high = min(low, 0.0), _LEAST_SPAN
+        span = high - low
+        axis.set_xlim(low - 0.22 * span * (low < 0), high + 0.22 * span)
         room = int((COLUMN - 0.2) * 72 / _LETTER - max(map(len, names), default=0))
         for place, value, reason in zip(places, values, table.reasons, strict=True):
             _tell(axis, float(place), value, reason, room)

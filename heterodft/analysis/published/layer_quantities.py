@@ -203,7 +203,8 @@ def find_orbitals(report: ConfigurationReport, ours: Ours, _every: Configuration
     if not own:
         raise ReaderError(f"the eg shell of {element} holds no {ours.carriers}")
     layers = f"mean of {len(own)} layers" if len(own) > 1 else "of a single layer"
-    return Found(100 * float(np.mean(own)), notes=(f"of the {ours.carriers}, {layers}", *found.notes))
+    blurred = () if found.source != "density of states" else ("integrated over tetrahedra, good to some 2 %",)
+    return Found(100 * float(np.mean(own)), notes=(f"of the {ours.carriers}, {layers}", *blurred, *found.notes))
 
 
 def find_stoner(report: ConfigurationReport, ours: Ours, _every: Configurations) -> Found:

@@ -96,9 +96,11 @@ def _read_outputs(
 
 
 def _nothing_found(folder: Path) -> ReaderError:
+    steps = sorted(path.parent.name for path in folder.glob("*/request.json"))
+    which = f"that of one of its steps: {', '.join(steps)}" if steps else "the folder of a finished run"
     return ReaderError(
         f"{folder} holds nothing of VASP ({', '.join(_VASP_FILES)}) nor of pw.x "
-        "(*.save/data-file-schema.xml, an output with 'Program PWSCF'); give the folder of a finished run"
+        f"(*.save/data-file-schema.xml, an output with 'Program PWSCF'); give {which}"
     )
 
 

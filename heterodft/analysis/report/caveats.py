@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from heterodft.analysis.cell_stress import MOST_STRESS, stress_left
 from heterodft.analysis.sphere_radii import uneven_spheres
 from heterodft.analysis.state_marks import order_reached, state_of
+from heterodft.structures.fitting import MOST_STRAIN
 from heterodft.structures.symmetry import can_relax
 from heterodft.units import RYDBERG, cutoff_in_words
 
@@ -20,8 +21,6 @@ __all__ = ["find_caveats", "is_low_cutoff", "is_of_state", "is_of_stress"]
 _LEAST_CUTOFF = {"espresso": 59.9 * RYDBERG, "vasp": 399.0}
 """eV; below it oxides and nitrides are not converged, with the pseudopotentials each code is used with."""
 _STRESSED = "the cell is not relaxed"
-_MOST_STRAIN = 5.0
-"""%; more is seldom grown coherently."""
 
 
 def find_caveats(
@@ -60,7 +59,7 @@ def find_caveats(
     if not any(step.startswith("relax") for step in steps) and (static is None or can_relax(static.structure)):
         caveats.append("the atoms are at their ideal, unrelaxed positions")
     strained = {
-        material: value for material, value in (about.get("strain") or {}).items() if abs(value) > _MOST_STRAIN
+        material: value for material, value in (about.get("strain") or {}).items() if abs(value) > MOST_STRAIN
     }
     caveats += [f"in the plane {material} is strained by {value:+.1f} %" for material, value in strained.items()]
     caveats += _of_spheres(static)

@@ -19,6 +19,7 @@ from heterodft.analysis.report.against_u import find_against_u
 from heterodft.analysis.report.caveats import is_of_state
 from heterodft.analysis.report.citations import find_citations, to_bibtex
 from heterodft.analysis.report.drivers import driver_page
+from heterodft.analysis.report.earlier_files import replacing
 from heterodft.analysis.report.electron_caveats import is_of_electrons
 from heterodft.analysis.report.figures import draw_figures
 from heterodft.analysis.report.inline_svg import inline, thin
@@ -94,29 +95,29 @@ def write_report(
     StorageError
         If the folder cannot be written.
     """
-    make_folder(folder)
-    chosen = _drawn(reports, most_drawn)
-    pages = []
-    for count, report in enumerate(reports, start=1):
-        stem = report.path.removeprefix(f"{name}/").replace("/", "_")
-        pages.append(_page(report, stem, folder, draw=report.path in chosen))
-        if progress is not None:
-            progress(count, len(reports))
-    write_text(folder / "summary.csv", summary_csv(reports))
-    write_text(folder / "layers.csv", layers_csv(reports))
-    if published is not None:
-        write_text(folder / "published.csv", published.to_frame().to_csv(index=False, lineterminator="\n"))
-    own = read_runs(Path(step.folder) for report in reports for step in report.steps)
-    runs = own + read_runs(path for driver in drivers for path in driver.folders)
-    write_text(folder / "calculations.csv", provenance.runs_frame(runs).to_csv(index=False, lineterminator="\n"))
-    context = _context(name, reports, pages) | _energies(compared(reports), folder)
-    context |= {"drawn": len(chosen), "published": published}
-    context |= _of_drivers(drivers, folder) | _of_runs(own, runs, families or {}, drivers, folder)
-    context |= _segregation(reports, folder) | _against_u(reports, folder)
-    context |= _told(reports, drivers, own or runs, missing)
-    context["contents"] = _contents(context)
-    page = _environment().get_template("page.html.j2").render(context | _code())
-    return write_text(folder / "report.html", page)
+    with replacing(make_folder(folder)):
+        chosen = _drawn(reports, most_drawn)
+        pages = []
+        for count, report in enumerate(reports, start=1):
+            stem = report.path.removeprefix(f"{name}/").replace("/", "_")
+            pages.append(_page(report, stem, folder, draw=report.path in chosen))
+            if progress is not None:
+                progress(count, len(reports))
+        write_text(folder / "summary.csv", summary_csv(reports))
+        write_text(folder / "layers.csv", layers_csv(reports))
+        if published is not None:
+            write_text(folder / "published.csv", published.to_frame().to_csv(index=False, lineterminator="\n"))
+        own = read_runs(Path(step.folder) for report in reports for step in report.steps)
+        runs = own + read_runs(path for driver in drivers for path in driver.folders)
+        write_text(folder / "calculations.csv", provenance.runs_frame(runs).to_csv(index=False, lineterminator="\n"))
+        context = _context(name, reports, pages) | _energies(compared(reports), folder)
+        context |= {"drawn": len(chosen), "published": published}
+        context |= _of_drivers(drivers, folder) | _of_runs(own, runs, families or {}, drivers, folder)
+        context |= _segregation(reports, folder) | _against_u(reports, folder)
+        context |= _told(reports, drivers, own or runs, missing)
+        context["contents"] = _contents(context)
+        page = _environment().get_template("page.html.j2").render(context | _code())
+        return write_text(folder / "report.html", page)
 
 
 def _drawn(reports: Sequence[ConfigurationReport], most: int) -> set[str]:
