@@ -31,6 +31,7 @@ _PLACES = {
     "MagnetismSpec": "magnetism",
     "MethodSpec": "method",
     "NumbersSpec": "steps[].STEP",
+    "RelaxationNumbers": "steps[].relax",
     "ConvergeSpec": "converge",
     "CutoffSpec": "converge.cutoff",
     "SpacingSpec": "converge.kspacing",

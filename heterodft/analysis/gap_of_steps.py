@@ -9,7 +9,7 @@ import numpy as np
 
 from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.result import Bands
-from heterodft.structures.checks import same_places
+from heterodft.analysis.same_places import same_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

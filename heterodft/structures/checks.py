@@ -1,10 +1,8 @@
-"""What is looked at in a structure: atoms that overlap, slabs that should be symmetric, whether two are the same."""
+"""What is looked at before a structure is handed out: atoms that overlap, slabs that should be symmetric."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from heterodft.errors import StructureError
 from heterodft.structures.ions import closest_pairs
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-__all__ = ["check_overlap", "same_places", "turns_over"]
+__all__ = ["check_overlap", "turns_over"]
 
 _CLOSEST = 0.7
 """Of the sum of two ionic radii; crystals keep above 0.79 of it."""
@@ -36,24 +34,6 @@ def check_overlap(structure: Structure, charges: Mapping[str, Mapping[str, float
             f"{first} and {second} would be {distance:.2f} Å apart, {100 * distance / total:.0f} % of the sum of "
             f"their ionic radii, in {structure.formula}; choose other terminations, a wider gap, or another shift"
         )
-
-
-def same_places(structure: Structure, other: Structure, *, within: float = 1e-3) -> bool:
-    """Return whether two structures have one cell, and their atoms in the same order the same places but for periods.
-
-    Parameters
-    ----------
-    structure, other
-        Of any number of atoms.
-    within
-        Å that a lattice vector or an atom may differ by in each direction.
-    """
-    if len(structure) != len(other):
-        return False
-    cell = other.lattice.matrix
-    apart = structure.frac_coords - other.frac_coords
-    moved = np.abs((apart - np.round(apart)) @ cell).max(initial=0.0)
-    return bool(max(moved, np.abs(structure.lattice.matrix - cell).max()) < within)
 
 
 def turns_over(structure: Structure) -> bool:

@@ -12,8 +12,8 @@ from heterodft.analysis.readers.espresso.output import split_runs
 from heterodft.analysis.readers.espresso.printout import PwPrintout, read_printout
 from heterodft.analysis.readers.espresso.xml import PwXml, read_pw_xml
 from heterodft.analysis.readers.opening import read_text
+from heterodft.analysis.same_places import same_places
 from heterodft.errors import ReaderError
-from heterodft.structures.checks import same_places
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from heterodft.analysis.same_places import same_places
 from heterodft.structures import build_material
-from heterodft.structures.checks import same_places
 
 CELL = build_material("SrTiO3").cell
 
