@@ -113,12 +113,17 @@ def _against_charges(layer_dos: LayerDos, result: Result, shells: NDArray[np.flo
     worst = int(apart.argmax())
     if apart[worst] < _CHARGE_TOLERANCE:
         return []
-    label = next((f" of {group.label}" for group in layer_dos.groups if worst in group.sites), "")
     return [
-        f"integrated to the Fermi level, {result.structure[worst].species_string}{worst + 1}{label} holds "
+        f"integrated to the Fermi level, {_named(layer_dos, result, worst)} holds "
         f"{held[worst]:.3f} electrons, but its {known.kind} charge is {known.charges[worst]:.3f}"
         f"{_by_shell(known, shells, worst)}: the energy grid is too coarse or does not hold all states"
     ]
+
+
+def _named(layer_dos: LayerDos, result: Result, site: int) -> str:
+    """Return a site with its layer: ``Ti3 of SrTiO3:1``."""
+    label = next((f" of {group.label}" for group in layer_dos.groups if site in group.sites), "")
+    return f"{result.structure[site].species_string}{site + 1}{label}"
 
 
 def _against_orbitals(layer_dos: LayerDos, result: Result, orbitals: NDArray[np.float64]) -> list[str]:
@@ -136,10 +141,9 @@ def _against_orbitals(layer_dos: LayerDos, result: Result, orbitals: NDArray[np.
     site, orbital = np.unravel_index(apart.argmax(), apart.shape)
     if apart[site, orbital] < _ORBITAL_TOLERANCE:
         return []
-    label = next((f" of {group.label}" for group in layer_dos.groups if site in group.sites), "")
     return [
         f"the k-mesh of the density of states is {TOO_COARSE}: {ORBITALS[orbital]} of "
-        f"{result.structure[int(site)].species_string}{site + 1}{label} holds {orbitals[site, orbital]:.3f} "
+        f"{_named(layer_dos, result, int(site))} holds {orbitals[site, orbital]:.3f} "
         f"electrons in it, {charges[site, orbital]:.3f} by its charge"
     ]
 
