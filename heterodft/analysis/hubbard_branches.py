@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from heterodft.analysis.energies.comparability import compare, faults
 from heterodft.analysis.energies.followed_states import base_name
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -156,7 +157,8 @@ class BranchCost:
     def text(self) -> str:
         """One line for people."""
         iterations = "" if self.iterations is None else f"{self.iterations} SCF iterations, "
-        told = f"{self.branch}: {_counted(self.calculations)}, {iterations}{self.cpu_seconds:.0f} s of CPU time"
+        points = number_of(self.calculations, "point")
+        told = f"{self.branch}: {points}, {iterations}{self.cpu_seconds:.0f} s of CPU time"
         if self.saved is not None:
             against = f"{self.own_iterations} iterations against {self.cold_iterations}"
             saved = self.saved
@@ -164,12 +166,8 @@ class BranchCost:
             against, saved = f"{self.own_cpu:.0f} s against {self.cold_cpu:.0f} s", self.saved_cpu
         else:
             return told
-        where = f"where a cold start ended in the same state ({_counted(self.compared)})"
+        where = f"where a cold start ended in the same state ({number_of(self.compared, 'point')})"
         return f"{told}; {against} {where}: {-100 * saved:+.0f} %"
-
-
-def _counted(points: int) -> str:
-    return f"{points} point{'' if points == 1 else 's'}"
 
 
 def start_rank(result: Result) -> tuple[bool, bool, float]:

@@ -11,6 +11,7 @@ from heterodft.analysis.gaps import find_gap
 from heterodft.analysis.plain_data import plain
 from heterodft.analysis.state_groups import group_states
 from heterodft.errors import ReaderError
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -206,7 +207,7 @@ class Starts:
             return ("no start ended in a state", *told)
         lowest, finished = self.states[0], len(self.starts) - len(failed)
         lines = [
-            f"{_number(len(self.states), 'state')} found by {_number(finished, 'start')}; the lowest, "
+            f"{number_of(len(self.states), 'state')} found by {number_of(finished, 'start')}; the lowest, "
             f"{lowest.name or 'state 1'}, was reached {_times(lowest.count)}"
         ]
         if lowest.count == 1:
@@ -373,10 +374,6 @@ def _energy(result: Result) -> float:
 def _degenerate(energy: float, lower: Sequence[FoundState]) -> tuple[str, ...]:
     same = [state.number for state in lower if abs(state.energy - energy) < _DEGENERATE]
     return (f"within 1 meV of state {same[0]}; perhaps the same by symmetry",) if same else ()
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _times(count: int) -> str:

@@ -10,6 +10,7 @@ import click
 
 from heterodft.cli import candidates
 from heterodft.cli.common import name_in_queue
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ _SHOWN = 10
     type=click.Path(path_type=Path, dir_okay=False),
     help="What this campaign file no longer asks for.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask, as where there is no terminal.")
 def command(paths: tuple[str, ...], campaign: str | None, orphaned: Path | None, yes: bool) -> None:
     """Cancel the calculations below PATHS (demo/sl, folders, ids, a campaign's file) and what starts from them.
 
@@ -74,7 +75,7 @@ def command(paths: tuple[str, ...], campaign: str | None, orphaned: Path | None,
     jobs = f", with the batch jobs {', '.join(done.jobs)}" if done.jobs else ""
     count = len(done.waiting) + len(done.running) + len(done.reserved)
     click.echo(
-        f"{count} calculations cancelled, {len(done.running)} of them running{jobs}; "
+        f"{number_of(count, 'calculation')} cancelled, {len(done.running)} of them running{jobs}; "
         "put them back with: heterodft retry --cancelled"
     )
 
@@ -89,9 +90,13 @@ def _orphaned(entries: Sequence[QueueEntry], file: Path) -> list[QueueEntry]:
 
 
 def _is_meant(chosen: Sequence[QueueEntry], *, yes: bool) -> bool:
-    """Ask on a terminal where more than one calculation is meant."""
-    if yes or len(chosen) == 1 or not sys.stdin.isatty():
+    """Ask where more than one calculation is meant; refuse where there is no terminal to ask on."""
+    if yes or len(chosen) == 1:
         return True
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            f"{len(chosen)} calculations would be cancelled and there is no terminal to ask on; add --yes"
+        )
     for entry in chosen[:_SHOWN]:
         click.echo(f"  {entry.path}  {entry.state}", err=True)
     if len(chosen) > _SHOWN:

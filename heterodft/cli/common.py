@@ -39,6 +39,7 @@ __all__ = [
     "request_chains",
     "settings_for",
     "tell",
+    "version_for",
     "version_options",
 ]
 
@@ -69,6 +70,19 @@ def _version(_context: click.Context, parameter: click.Parameter, text: str | No
         example = "6.7" if parameter.name == "pw_version" else "6.4.2"
         raise click.BadParameter(f"'{text}' is no version; write it as {example}", param_hint=parameter.opts[0])
     return int(numbers[0]), int(numbers[1])
+
+
+def version_for(
+    campaign: Campaign, pw_version: tuple[int, int] | None, vasp_version: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    """Return the version given for the code of the campaign; refuse one given for the other code."""
+    is_vasp = campaign.code == "vasp"
+    if (pw_version if is_vasp else vasp_version) is None:
+        return vasp_version if is_vasp else pw_version
+    option, other = ("--pw-version", "espresso") if is_vasp else ("--vasp-version", "vasp")
+    raise click.UsageError(
+        f"{option} is for {other}, and the files are written for {campaign.code}; leave it out, or add --code {other}"
+    )
 
 
 def check_inputs(

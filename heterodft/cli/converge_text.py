@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from heterodft.cli.common import print_table
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,8 @@ __all__ = ["print_preview", "print_summary", "write_summary"]
 def print_preview(found: dict[str, Any], *, repeated: bool) -> None:
     """Print what a driver may compute, point by point; with `repeated` each point comes in several branches."""
     click.echo(
-        f"{found['driver']}: {found['calculations']} calculations{'' if found['more'] else ' at the most'}, "
+        f"{found['driver']}: {number_of(found['calculations'], 'calculation')}"
+        f"{'' if found['more'] else ' at the most'}, "
         f"an estimated {_hours(found['core_hours'])} core-hours" + (f"; and {found['more']}" if found["more"] else "")
     )
     columns = ["point", ">calculations", ">core-hours"]

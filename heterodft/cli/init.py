@@ -33,6 +33,8 @@ def command(name: str | None, template: str | None, as_list: bool, as_json: bool
     from heterodft.workflows.starters import find_starter, known_starters, starter_text
 
     if as_list:
+        if name is not None or template is not None:
+            raise click.UsageError(f"--list writes nothing; leave out --list, or {'NAME' if name else '--template'}")
         rows = [[starter.name, starter.line] for starter in known_starters().values()]
         if as_json:
             echo_json([dict(zip(("name", "line"), row, strict=True)) for row in rows])

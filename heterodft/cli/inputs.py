@@ -19,9 +19,11 @@ from heterodft.cli.common import (
     request_chains,
     settings_for,
     tell,
+    version_for,
     version_options,
 )
 from heterodft.cli.progress import quiet_option, working
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from heterodft.templates.setup import Deck
@@ -36,9 +38,7 @@ __all__ = ["command"]
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    default=Path("inputs"),
-    show_default=True,
-    help="Folder for the input files.",
+    help="Folder for the input files, by default inputs.",
 )
 @code_option
 @version_options
@@ -48,7 +48,7 @@ __all__ = ["command"]
 @json_option
 def command(  # noqa: PLR0917, click calls it by name
     file: Path,
-    output: Path,
+    output: Path | None,
     code: str | None,
     pw_version: tuple[int, int] | None,
     vasp_version: tuple[int, int] | None,
@@ -64,8 +64,10 @@ def command(  # noqa: PLR0917, click calls it by name
     """
     from heterodft.workflows.inputs import prepare_all
 
+    if explain and output is not None:
+        raise click.UsageError("--explain writes nothing; leave out --output")
     campaign = read_campaign(file, code=code)
-    version = pw_version if campaign.code == "espresso" else vasp_version
+    version = version_for(campaign, pw_version, vasp_version)
     settings = settings_for(campaign)
     requests = [request for chain in request_chains(campaign, settings) for request in chain]
     chosen = [r for r in requests if only is None or fnmatch(r.path.partition("/")[2], only)]
@@ -83,10 +85,12 @@ def command(  # noqa: PLR0917, click calls it by name
         if not as_json:
             _explain(chosen, decks)
         return
-    _write(chosen, decks, output)
+    folder = output or Path("inputs")
+    _write(chosen, decks, folder)
     if not as_json:
         number = sum(len(deck.files) for deck in decks)
-        click.echo(f"{number} input files of {len(chosen)} calculations in {output / campaign.name}")
+        of = f"{number_of(number, 'input file')} of {number_of(len(chosen), 'calculation')}"
+        click.echo(f"{of} in {folder / campaign.name}")
 
 
 # Not POTCAR, which may be the user's own.

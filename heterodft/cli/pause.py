@@ -6,6 +6,7 @@ import click
 
 from heterodft.cli import candidates
 from heterodft.cli.common import name_in_queue
+from heterodft.words import number_of
 
 __all__ = ["command"]
 
@@ -32,6 +33,5 @@ def command(paths: tuple[str, ...]) -> None:
     one = running == 1
     rest = f"; {running} that run{'s' * one} go{'es' * one} on to the end" if running else ""
     click.echo(
-        f"{len(done)} calculation{'s' * (len(done) != 1)} paused{rest}"
-        + ("; go on with: heterodft resume" if done else "")
+        f"{number_of(len(done), 'calculation')} paused{rest}" + ("; go on with: heterodft resume" if done else "")
     )

@@ -17,6 +17,7 @@ from heterodft.cli.common import (
     request_chains,
     settings_for,
     tell,
+    version_for,
     version_options,
 )
 from heterodft.cli.progress import quiet_option, working
@@ -56,7 +57,7 @@ def command(
     settings = settings_for(campaign)
     notes: list[str] = []
     requests = [request for chain in request_chains(campaign, settings, notes=notes) for request in chain]
-    version = pw_version if campaign.code == "espresso" else vasp_version
+    version = version_for(campaign, pw_version, vasp_version)
     found = check_inputs(campaign, requests, settings, version=version)
     tell(found)
     notes += found

@@ -11,6 +11,7 @@ import click
 from heterodft.cli.common import echo_json, json_option, read_campaign, request_chains, settings_for
 from heterodft.cli.progress import quiet_option, working
 from heterodft.errors import ReaderError
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from heterodft.analysis.published.comparison import PublishedTable
@@ -191,7 +192,7 @@ def _keep(root: Path, folder: Path, paths: list[str] | None) -> None:
 
     kept = keep_results(root, folder, paths=paths)
     click.echo(
-        f"Kept {kept.calculations} calculations, {kept.finished} of them finished, in {folder / root.name}: "
-        f"{kept.bytes / 1e6:.2f} MB",
+        f"Kept {number_of(kept.calculations, 'calculation')}, {kept.finished} of them finished, "
+        f"in {folder / root.name}: {kept.bytes / 1e6:.2f} MB",
         err=True,
     )

@@ -6,6 +6,7 @@ import click
 
 from heterodft.cli import candidates
 from heterodft.cli.common import name_in_queue
+from heterodft.words import number_of
 
 __all__ = ["command"]
 
@@ -28,4 +29,5 @@ def command(paths: tuple[str, ...]) -> None:
     entries = read_queue(settings)
     chosen = select(entries, [name_in_queue(path, settings) for path in paths]) if paths else entries
     done = resume(settings, [entry.identity for entry in chosen if entry.state == "paused"])
-    click.echo(f"{len(done)} calculations may run again" + ("; run them with: heterodft run" if done else ""))
+    remedy = "; run them with: heterodft run" if done else ""
+    click.echo(f"{number_of(len(done), 'calculation')} may run again{remedy}")

@@ -8,6 +8,7 @@ import click
 
 from heterodft.cli import candidates
 from heterodft.cli.common import name_in_queue
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,8 +54,8 @@ def command(paths: tuple[str, ...], all_failed: bool, cancelled: bool, campaign:
     requeued = retry(settings, identities, cancelled=cancelled)
     freed = _freed(entries, read_queue(settings)) if requeued else 0
     click.echo(
-        f"{len(requeued)} calculations back in the queue"
-        + (f"; {freed} more are blocked no longer" if freed else "")
+        f"{number_of(len(requeued), 'calculation')} back in the queue"
+        + (f"; {freed} more {'is' if freed == 1 else 'are'} blocked no longer" if freed else "")
         + ("; run them with: heterodft run" if requeued else "")
     )
 

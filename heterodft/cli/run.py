@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from heterodft.cli.common import console
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -110,7 +111,7 @@ def _check_programs(entries: list[QueueEntry], settings: Settings) -> None:
             except (SettingsError, ProgramNotFoundError) as error:
                 remedy = f"or leave {entry.campaign} out: heterodft pause {entry.campaign}"
                 raise type(error)(f"{error}; {remedy}") from error
-    if codes == {"vasp"}:
+    if codes <= {"vasp"}:
         return
     for program in PROGRAMS:
         settings.command_for(program, settings.cores)
@@ -133,12 +134,16 @@ def _finish(entries: list[QueueEntry], *, ran: int, seconds: float, err: bool) -
     from heterodft.workflows.queue.summary import another_state, count_states, failure_reason
 
     counts = ", ".join(f"{count} {state}" for state, count in count_states(entries).items())
-    what = f"{ran} calculation{'s' * (ran != 1)}"
+    what = number_of(ran, "calculation")
     click.echo(f"Ran {what} in {_clock(seconds)}. In the queue: {counts}.", err=err)
+    if any(entry.state == "paused" for entry in entries):
+        click.echo("Paused ones are not run; let them with: heterodft resume", err=err)
     others = len({entry.configuration for entry in entries if another_state(entry)})
     if others:
-        which = f"{others} configuration{'s' * (others != 1)}"
-        click.echo(f"{which} ended in another state than asked for; see: heterodft status", err=err)
+        click.echo(
+            f"{number_of(others, 'configuration')} ended in another state than asked for; see: heterodft status",
+            err=err,
+        )
     failed = [entry for entry in entries if entry.state == "failed"]
     for entry in failed:
         click.echo(f"heterodft: {entry.path} failed: {failure_reason(entry.folder)}", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from heterodft.words import number_of
 from heterodft.workflows.queue.summary import STATES, another_state, count_states, failure_reason
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def counts_text(entries: Sequence[QueueEntry]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in count_states(entries).items())
     others = sum(bool(another_state(entry)) for entry in entries)
     marked = f" ({others} in another state than asked for)" if others else ""
-    return f"{len(entries)} calculations: {counts}{marked}"
+    return f"{number_of(len(entries), 'calculation')}: {counts}{marked}"
 
 
 def progress_of(entry: QueueEntry, place: Running | None) -> str:

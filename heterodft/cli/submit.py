@@ -17,6 +17,7 @@ from heterodft.cli.common import (
     tell,
 )
 from heterodft.cli.progress import quiet_option
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,8 +69,8 @@ def command(file: Path, as_json: bool) -> None:
 def _orphans(paths: list[str], file: Path) -> str:
     """Say which calculations are left over, and how to take them out."""
     named = ", ".join(paths[:_SHOWN]) + f" and {len(paths) - _SHOWN} more" * (len(paths) > _SHOWN)
-    are = "calculation is" if len(paths) == 1 else "calculations are"
+    are = "is" if len(paths) == 1 else "are"
     return (
-        f"note: {len(paths)} {are} in the queue or finished, but no longer asked for by {file}: {named}; "
-        f"cancel those in the queue with: heterodft cancel --orphaned {file}"
+        f"note: {number_of(len(paths), 'calculation')} {are} in the queue or finished, but no longer asked for "
+        f"by {file}: {named}; cancel those in the queue with: heterodft cancel --orphaned {file}"
     )

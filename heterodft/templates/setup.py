@@ -215,9 +215,12 @@ def mesh_entry(setup: Setup, file: str, key: str) -> Entry:
     if settings.path is not None:
         text = f"{len(settings.path.kpoints)} points, {'-'.join(label for _, label in settings.path.labels)}"
         return Entry(file, "", key, text, settings.origin.get("path", "request"))
-    shifted = " shifted" if any(settings.shift) else ""
-    text = "x".join(map(str, settings.kpoints)) + shifted
-    return Entry(file, "", key, text, settings.origin.get("kpoints", "request"))
+    mesh = "x".join(map(str, settings.kpoints))
+    origin = settings.origin.get("kpoints", "request")
+    if not any(settings.shift):
+        return Entry(file, "", key, mesh, origin)
+    shifted_by = settings.origin.get("shift_mesh", origin)
+    return Entry(file, "", key, f"{mesh} shifted", origin + f"; shifted by {shifted_by}" * (shifted_by != origin))
 
 
 def merge_raw(

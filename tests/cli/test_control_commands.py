@@ -89,7 +89,7 @@ def test_status_of_a_part_and_of_what_failed(queued):
     assert counts(queued, "tiny/bulk/FM") == {"waiting": 1, "ready": 1}
     assert queued("status", "--failed").stdout == "Nothing failed.\n"
     fail(queued, "no reason")
-    assert queued("status", "--failed").stdout.splitlines()[1] == "1 calculations: 1 failed"
+    assert queued("status", "--failed").stdout.splitlines()[1] == "1 calculation: 1 failed"
 
 
 def test_a_misspelt_path_is_corrected(queued):
@@ -145,7 +145,7 @@ def test_cancel_and_back(queued):
 
 def test_cancelling_a_running_one_leaves_word_in_its_folder(queued):
     start(queued)
-    done = queued("cancel", "--campaign", "tiny")
+    done = queued("cancel", "--campaign", "tiny", "--yes")
     assert f"{NM}/static is being ended by its worker" in done.stderr
     assert "4 calculations cancelled, 1 of them running" in done.stdout
     assert (queued.folder / "runs" / NM / "static" / "CANCEL").is_file()
@@ -160,6 +160,14 @@ def test_more_than_one_is_asked_about_on_a_terminal(queued, monkeypatch):
     monkeypatch.setattr("heterodft.cli.cancel.sys.stdin", Terminal("y\n"))
     queued("cancel", "tiny")
     assert counts(queued) == {"cancelled": 4}
+
+
+def test_more_than_one_is_not_cancelled_where_nobody_can_be_asked(queued):
+    done = queued("cancel", "tiny", code=2)
+    assert "4 calculations would be cancelled and there is no terminal to ask on; add --yes" in done.stderr
+    assert counts(queued) == {"waiting": 2, "ready": 2}
+    queued("cancel", f"{FM}/dos")
+    assert counts(queued) == {"waiting": 1, "ready": 2, "cancelled": 1}
 
 
 class Terminal:
@@ -177,13 +185,21 @@ class Terminal:
 
 def test_what_the_file_no_longer_asks_for_is_cancelled(queued, tiny_file):
     tiny_file.write_text(tiny_file.read_text().replace("orders: [NM, FM]", "orders: [FM]"))
-    assert queued("cancel", "--orphaned", str(tiny_file)).stdout.startswith("2 calculations cancelled")
+    assert queued("cancel", "--orphaned", str(tiny_file), "--yes").stdout.startswith("2 calculations cancelled")
     assert counts(queued, "tiny/bulk/NM") == {"cancelled": 2}
     assert counts(queued, "tiny/bulk/FM") == {"waiting": 1, "ready": 1}
 
 
 def test_cancel_wants_to_know_what(queued):
     assert "give one of PATHS, --campaign NAME and --orphaned FILE" in queued("cancel", code=2).stderr
+
+
+def test_a_run_of_what_is_paused_says_how_to_go_on(queued):
+    queued("pause")
+    assert queued("run").stdout.splitlines() == [
+        "Ran 0 calculations in 0 s. In the queue: 4 paused.",
+        "Paused ones are not run; let them with: heterodft resume",
+    ]
 
 
 def test_pause_and_resume(queued):
@@ -198,7 +214,7 @@ def test_pause_and_resume(queued):
 def test_retry_says_what_is_blocked_no_longer(queued):
     fail(queued, "SCF not converged")
     text = queued("retry", "--all-failed", "--campaign", "tiny").stdout
-    assert text.startswith("1 calculations back in the queue; 1 more are blocked no longer")
+    assert text.startswith("1 calculation back in the queue; 1 more is blocked no longer")
     assert counts(queued) == {"waiting": 2, "ready": 2}
 
 

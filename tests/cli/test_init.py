@@ -53,6 +53,12 @@ def test_a_name_that_yaml_takes_for_something_else_stays_a_text(name, tmp_path):
     assert load_campaign(tmp_path / "trial.yaml").name == name
 
 
+def test_the_list_goes_without_what_would_be_written(heterodft_inside):
+    for words in (("mine",), ("--template", "defects")):
+        assert "--list writes nothing; leave out" in heterodft_inside("init", "--list", *words, code=2).stderr
+    assert not list(heterodft_inside.folder.iterdir())
+
+
 def test_the_list_names_every_template_in_one_line(heterodft):
     rows = json.loads(heterodft("init", "--list", "--json").stdout)
     assert {row["name"] for row in rows} >= {*GENERAL, "demo"}

@@ -85,6 +85,30 @@ def test_the_table_of_the_explanation_says_what_is_handed_on(run):
     assert all(line.rstrip().endswith("comes from") for line in out.splitlines() if line.startswith(" file "))
 
 
+def test_a_mesh_that_the_protocol_shifts_says_so_beside_where_its_divisions_are_from(run):
+    out = run("--explain", "--json", "--pw-version", "6.7", "--only", "*/static", old="protocol: balanced,",
+              new="protocol: fast, kpoints: [2, 2, 1],").stdout  # fmt: skip
+    settings = json.loads(out)["calculations"][0]["settings"]
+    mesh = next(one for one in settings if one["key"] == "K_POINTS")
+    assert [mesh["value"], mesh["origin"]] == ["2x2x1 shifted", "campaign; shifted by protocol fast"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--explain", "-o", "files"), "--explain writes nothing; leave out --output"),
+        (
+            ("--code", "espresso", "--vasp-version", "6.4"),
+            "--vasp-version is for vasp, and the files are written",
+        ),
+        (("--code", "vasp", "--pw-version", "6.7"), "for vasp; leave it out, or add --code espresso"),
+    ],
+)
+def test_options_that_contradict_one_another_are_refused(run, words, message):
+    assert message in run(*words, code=2).stderr
+    assert [path.name for path in run.folder.iterdir()] == ["c.yaml"]
+
+
 def test_only_some_calculations_are_written(run):
     run("--code", "vasp", "--only", "sl/*/static", "-o", "some")
     assert [path.parent.name for path in (run.folder / "some").glob("**/INCAR")] == ["static"]
@@ -111,7 +135,8 @@ def test_only_some_calculations_are_written(run):
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_nothing_is_written(run, code, old, new, message):
-    done = run("--code", code, "--pw-version", "6.7", "-o", "out", code=1, old=old, new=new)
+    version = ("--pw-version", "6.7") if code == "espresso" else ()
+    done = run("--code", code, *version, "-o", "out", code=1, old=old, new=new)
     told = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
     assert len(told) == 1
     assert message in told[0]

@@ -198,7 +198,7 @@ def test_a_failed_calculation_can_be_retried(heterodft, tiny_text, pw):
     status = json.loads(heterodft("status", "--json").stdout)
     assert status["counts"] == {"failed": 1}
     assert status["calculations"][0]["reason"]
-    assert "1 calculations back in the queue" in heterodft("retry", "--all-failed").stdout
+    assert "1 calculation back in the queue" in heterodft("retry", "--all-failed").stdout
     assert json.loads(heterodft("status", "--json").stdout)["counts"] == {"ready": 1}
 
 

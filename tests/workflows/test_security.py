@@ -158,7 +158,7 @@ def test_no_command_tells_the_password_of_the_server(tmp_path, tiny_file, hetero
     file = tmp_path / "heterodft.yaml"
     file.write_text(f"launchpad: {{host: '{SERVER}'}}\nbatch: {{scheduler: slurm, walltime: 1 h}}\ncores: 1\n")
     commands = (["status"], ["status", "--json"], ["run"], ["launch"], ["submit", "tiny.yaml"], ["lpad", "get_fws"])
-    for words in (*commands, ["cancel", "tiny"], ["retry", "--all-failed"], ["lpad", "version"]):
+    for words in (*commands, ["cancel", "tiny", "--yes"], ["retry", "--all-failed"], ["lpad", "version"]):
         done = heterodft_inside(*words, code=1)
         assert "s3cret" not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr

@@ -162,7 +162,7 @@ def test_cancel_ends_what_a_job_without_the_queue_runs_and_takes_a_waiting_job_a
     submit(site, slow(tiny_text))
     site("launch", "--offline")
     site.wait(lambda: "pw.x" in site.programs())
-    told = site("cancel", "tiny")
+    told = site("cancel", "tiny", "--yes")
     assert "was given to a batch job" in told.stderr
     assert "0 of them running;" in told.stdout, "a running job is not killed, but ends by itself"
     site.wait(lambda: not site.programs(), 30)
@@ -172,7 +172,7 @@ def test_cancel_ends_what_a_job_without_the_queue_runs_and_takes_a_waiting_job_a
     site.cluster("sbatch", "--exclusive", "--nodes=2", "--output=/dev/null", "--wrap", "exec sleep 600")
     site("launch", "--offline")
     blocker, pending = sorted(site.cluster.jobs(), key=int)
-    assert f"with the batch jobs slurm.{pending}" in site("cancel", "tiny").stdout
+    assert f"with the batch jobs slurm.{pending}" in site("cancel", "tiny", "--yes").stdout
     site.wait(lambda: list(site.cluster.jobs()) == [blocker])
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from heterodft import __version__
 from heterodft.analysis.report.page_tables import PageTable
 from heterodft.analysis.report.summary import CODES
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,7 +75,10 @@ def versions_table(runs: Sequence[Run]) -> PageTable:
         if run.result:
             key = CODES.get(run.code, run.code), str(run.result.get("version") or "not told")
             counts[key] = counts.get(key, 0) + 1
-    rows = [[name, number, f"{count} calculations, as printed"] for (name, number), count in sorted(counts.items())]
+    rows = [
+        [name, number, f"{number_of(count, 'calculation')}, as printed"]
+        for (name, number), count in sorted(counts.items())
+    ]
     rows += [["heterodft", __version__, "this report"], ["Python", platform.python_version(), "this report"]]
     rows += [[name, _version(name), "this report"] for name in _LIBRARIES]
     return PageTable(["program", "version", "of"], rows, 3)

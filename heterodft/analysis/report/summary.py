@@ -11,6 +11,7 @@ from heterodft.analysis.report.drivers import UNSURE
 from heterodft.analysis.report.marks import NOT_CONVERGED, PENDING
 from heterodft.analysis.report.page_tables import number
 from heterodft.analysis.state_marks import OTHER
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +61,8 @@ def words_asked(
     if codes:
         told.append(f"{_listed(codes)}, functional {_listed(functionals)}, protocol {_listed(protocols)}.")
     done = sum(bool(run.result) for run in runs)
-    told.append(f"{done} of {len(runs)} calculations are finished." if runs else "No calculation was found.")
+    finished = f"{done} of {number_of(len(runs), 'calculation')} {'is' if done == 1 else 'are'} finished."
+    told.append(finished if runs else "No calculation was found.")
     return told
 
 
@@ -231,7 +233,7 @@ def counted(reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFind
 
 def _in_words(head: str, places: Sequence[tuple[str, str]], number: int) -> str:
     """Return a caveat of some configurations, given as their places and what is told of each."""
-    count = "" if len(places) == number else f" ({len(places)} of {number} configurations)"
+    count = "" if len(places) == number else f" ({len(places)} of {number_of(number, 'configuration')})"
     if len({detail for _, detail in places}) == 1:
         return ": ".join(filter(None, (head, places[0][1]))) + count
     remedies = {detail.rpartition("; ")[2] for _, detail in places}

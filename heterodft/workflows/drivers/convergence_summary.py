@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodft.words import number_of
 from heterodft.workflows.convergence_spec import AXES
 from heterodft.workflows.drivers.convergence_points import compared
 from heterodft.workflows.drivers.driver import Summary
@@ -122,7 +123,8 @@ def _words(driver: Driver, walk: Walk, found: Convergence, data: dict[str, Any])
     computed, planned = data["computed"], data["planned"]
     if data["ended"] and computed < planned:
         left = planned - computed
-        yield f"{computed} of {planned} calculations were made, {left} {'was' if left == 1 else 'were'} not needed"
+        were = "was" if left == 1 else "were"
+        yield f"{computed} of {number_of(planned, 'calculation')} were made, {left} {were} not needed"
     yield from _starts(data["points"])
     if driver.kind == "layers":
         yield "energies are those of the added layers, (E_n - E_m) / (N_n - N_m), unless they are of the cell"

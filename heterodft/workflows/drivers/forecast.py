@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from heterodft.words import number_of
 from heterodft.workflows.drivers.hubbard_ramps import planned_points
 
 if TYPE_CHECKING:
@@ -42,5 +43,6 @@ def forecast(driver: Driver) -> Forecast:
     if rule["self_consistent"]:
         rounds = rule["max_rounds"] - 1
         each = 2 * len(driver.points[-1].chains)
-        return Forecast(more=f"up to {rounds} rounds of {each} calculations each, until U agrees with itself")
+        most = f"up to {number_of(rounds, 'round')} of {each} calculations each"
+        return Forecast(more=f"{most}, until U agrees with itself")
     return Forecast()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from heterodft.analysis.response import equivalent_sites
 from heterodft.templates.hubbard import resolve_hubbard
+from heterodft.words import number_of
 from heterodft.workflows.drivers.variants import rebuilt, start_from
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ def _over_rounds(driver: Driver, finished: Finished, number: int, course: Course
             break
         hubbard = next_hubbard(found, rule["elements"], damping=rule["damping"], tolerance=rule["tolerance"])
         if any(hubbard == one.request.hubbard for one in found):
-            words = f"U turns in a circle after {len(found)} rounds; give a smaller damping"
+            words = f"U turns in a circle after {number_of(len(found), 'round')}; give a smaller damping"
             return replace(course, rounds=tuple(found), words=words, self_consistent=False)
         chain = _round(driver, number, found[0].request, hubbard)
         measured = _measure(driver, finished, chain, round_number)
@@ -258,7 +259,7 @@ def _over_rounds(driver: Driver, finished: Finished, number: int, course: Course
             return _without(course, course.meshes, found, chain, measured)
         found.append(measured)
     done = found[-1].residual <= rule["tolerance"]
-    after = f"after {len(found)} round{'s' if len(found) > 1 else ''}"
+    after = f"after {number_of(len(found), 'round')}"
     words = (
         f"self-consistent {after}: U in and out differ by {found[-1].residual:.3f} eV"
         if done

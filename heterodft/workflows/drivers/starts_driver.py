@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from heterodft.errors import HeterodftError, InputError, StructureError, did_you_mean
 from heterodft.templates.steps import RELAXATIONS
+from heterodft.words import number_of
 from heterodft.workflows.built_structures import build_structures
 from heterodft.workflows.chains import build_chain
 from heterodft.workflows.configurations import expand
@@ -226,7 +227,7 @@ def _go_on(driver: Driver, family: str, finished: Finished) -> tuple[list[Chain]
         streak = streak if new is None else 0 if new else streak + 1
         if streak >= patience:
             break
-    states = f"{len(found.states)} state{'' if len(found.states) == 1 else 's'} after {tried} of {len(starts)} starts"
+    states = f"{number_of(len(found.states), 'state')} after {tried} of {len(starts)} starts"
     if streak >= patience:
         return [], f"{states}; the last {patience} found nothing new"
     if done == len(starts):

@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from heterodft.errors import QueueError
+from heterodft.words import number_of
 from heterodft.workflows.queue.filesystems import filesystem_of, refuse_network_filesystem
 from heterodft.workflows.queue.launchpad import open_launchpad, queue_errors
 from heterodft.workflows.queue.server import connect
@@ -40,7 +41,7 @@ def _visit_file(settings: Settings, path: Path) -> str:
         return f"{path} (made by the first heterodft submit)"
     with queue_errors(settings):
         number = open_launchpad(settings, create=False).fireworks.count_documents({})
-    return f"{path} on {filesystem_of(path)}, {number} calculations"
+    return f"{path} on {filesystem_of(path)}, {number_of(number, 'calculation')}"
 
 
 def _visit_server(settings: Settings) -> str:
@@ -54,4 +55,4 @@ def _visit_server(settings: Settings) -> str:
             number = client[name].fireworks.count_documents({})
         finally:
             client.close()
-    return f"MongoDB {release}, database {name}, readable and writable, {number} calculations"
+    return f"MongoDB {release}, database {name}, readable and writable, {number_of(number, 'calculation')}"
