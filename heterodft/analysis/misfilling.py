@@ -64,7 +64,8 @@ class Misfilling:
         high, narrower = "", "" if self.is_wide else " and a narrower smearing_width"
         if self.energy is not None:
             high = f", the energy {1000 * abs(self.energy):.1f} meV a cell too {'high' if self.energy > 0 else 'low'}"
-        return f"{self.electrons:.2f} electrons across {self.gap:.2f} eV{high}; give smearing: gaussian{narrower}"
+        electrons = f"{self.electrons:.2f}" if self.electrons >= 0.01 else f"{self.electrons:.1g}"
+        return f"{electrons} electrons across {self.gap:.2f} eV{high}; give smearing: gaussian{narrower}"
 
 
 def find_misfilling(result: Result) -> Misfilling | None:

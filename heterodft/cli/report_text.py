@@ -90,8 +90,7 @@ def print_answers(answers: Answers, output: Path) -> None:
 
 
 def _print(name: str, reports: list[ConfigurationReport], drivers: list[DriverFindings], output: Path) -> None:
-    from heterodft.analysis.report.caveats import is_of_state
-    from heterodft.analysis.report.summary import counted
+    from heterodft.analysis.report.summary import counted, counted_states
 
     _print_first_layers(reports, output)
     rows = [
@@ -110,8 +109,7 @@ def _print(name: str, reports: list[ConfigurationReport], drivers: list[DriverFi
         spare=("|M| (μB)", *alike[:2], "E (eV)" if len(rows) > 1 else "ΔE (eV)", *alike[2:]),
     )
     _print_energies(reports)
-    states = dict.fromkeys(c for report in reports for c in report.caveats if is_of_state(c))
-    _print_list("Before quoting a number", [*counted(reports, drivers), *states])
+    _print_list("Before quoting a number", [*counted(reports, drivers), *counted_states(reports)])
     _print_list(
         "Told while running", [f"{r.name} {r.order} {r.hubbard} {note}" for r in reports for note in r.corrections]
     )

@@ -11,14 +11,15 @@ from campaign_folders import PRISTINE, Campaign, result
 
 from heterodft.analysis.gap_of_steps import gap_of_steps
 from heterodft.analysis.gaps import find_gap
-from heterodft.analysis.misfilling import find_misfilling
+from heterodft.analysis.misfilling import Misfilling, find_misfilling
 from heterodft.analysis.report import collect
-from heterodft.analysis.report.summary import counted
+from heterodft.analysis.report.summary import counted, counted_states
 from heterodft.analysis.result import Bands, Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CRN = EXAMPLES / "cr2o3-crn" / "results" / "runs" / "cr2o3-crn-small"
 CZO = EXAMPLES / "cazro3-ktao3" / "results" / "runs" / "cazro3-ktao3-small"
+KTO = EXAMPLES / "laalo3-ktao3" / "results" / "runs" / "laalo3-ktao3-small"
 U = "Cr-3d-3eV"
 
 
@@ -139,3 +140,16 @@ def test_caveats_alike_are_told_once_with_the_first_few_places():
     assert line.startswith("smearing fills bands on both sides of the gap (9 of 12 configurations): thick/Cr2O3-AFM_")
     assert line.count(" eV, the energy ") == 3
     assert line.endswith("; and 6 more")
+    (one,) = [line for line in counted(collect(CRN)) if line.startswith("the k-points of the dos step")]
+    assert one.endswith(" (1 of 12 configurations: thin-other/FM/Cr-3d-3eV)")
+
+
+def test_caveats_of_states_name_the_configurations_they_are_of():
+    vacancies = "2 of 3 configurations: vacancy-V_O_1/FM/Ta-5d-0eV, vacancy-V_O_1/FM/Ta-5d-1eV"
+    told = counted_states(collect(KTO))
+    assert told[0].startswith("the state reached is not the FM order asked for")
+    assert all(line.endswith(f" ({vacancies})") for line in told)
+
+
+def test_few_electrons_across_a_gap_are_not_told_as_none():
+    assert Misfilling(0.0032, 0.0049, 0.458, 0.136).text.startswith("0.003 electrons across 0.46 eV")

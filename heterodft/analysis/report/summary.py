@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from heterodft.analysis.report.drivers import DriverFindings
     from heterodft.analysis.report.runs import Run
 
-__all__ = ["Problem", "counted", "find_problems", "words_asked", "words_found"]
+__all__ = ["Problem", "counted", "counted_states", "find_problems", "words_asked", "words_found"]
 
 CODES = {"espresso": "Quantum ESPRESSO", "vasp": "VASP"}
 _FEW, _MANY = 4, 12
@@ -213,31 +213,46 @@ def _unfinished(report: ConfigurationReport) -> str:
 
 
 def counted(reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFindings] = ()) -> list[str]:
-    """Return each caveat once, with how many configurations with results it holds for where that is not all.
+    """Return each caveat but those of the magnetic state once, with the configurations it is of where that is not all.
 
     Of caveats that differ behind their colon only, the first few are told with the configurations they are of. The
     last are the questions whose answer is not sure: the numbers of the same campaign rest on it.
     """
-    done = [report for report in reports if report.static is not None]
-    found: dict[str, list[tuple[str, str]]] = {}
-    for report in done:
-        for caveat in dict.fromkeys(c for c in report.caveats if not is_of_state(c)):
-            head, _, detail = caveat.partition(": ")
-            found.setdefault(head, []).append((_place(report), detail))
-    unsure = [one for one in drivers if done and one.state == UNSURE]
-    return [_in_words(head, places, len(done)) for head, places in found.items()] + [
+    unsure = [one for one in drivers if one.state == UNSURE and any(report.static is not None for report in reports)]
+    return _caveats(reports, of_state=False) + [
         f"what heterodft converge found of {one.kind} is not sure{f': {one.words[0]}' if one.words else ''}"
         for one in unsure
     ]
 
 
+def counted_states(reports: Sequence[ConfigurationReport]) -> list[str]:
+    """Return each caveat of the magnetic state once, with the configurations it is of where that is not all."""
+    return _caveats(reports, of_state=True)
+
+
+def _caveats(reports: Sequence[ConfigurationReport], *, of_state: bool) -> list[str]:
+    done = [report for report in reports if report.static is not None]
+    found: dict[str, list[tuple[str, str]]] = {}
+    for report in done:
+        for caveat in dict.fromkeys(c for c in report.caveats if is_of_state(c) == of_state):
+            head, _, detail = caveat.partition(": ")
+            found.setdefault(head, []).append((_place(report), detail))
+    return [_in_words(head, places, len(done)) for head, places in found.items()]
+
+
 def _in_words(head: str, places: Sequence[tuple[str, str]], number: int) -> str:
     """Return a caveat of some configurations, given as their places and what is told of each."""
-    count = "" if len(places) == number else f" ({len(places)} of {number_of(number, 'configuration')})"
+    count = f"{len(places)} of {number_of(number, 'configuration')}"
+    is_of_all = len(places) == number
     if len({detail for _, detail in places}) == 1:
-        return ": ".join(filter(None, (head, places[0][1]))) + count
+        told = ": ".join(filter(None, (head, places[0][1])))
+        return told if is_of_all else f"{told} ({count}: {_first([place for place, _ in places], ', ')})"
     remedies = {detail.rpartition("; ")[2] for _, detail in places}
     remedy = f"; {remedies.pop()}" if len(remedies) == 1 else ""  # of all alike, told once
-    told = [f"{place} {detail.removesuffix(remedy)}" for place, detail in places[:_TOLD]]
-    more = len(places) - _TOLD
-    return f"{head}{count}: {'; '.join(told)}{f'; and {more} more' if more > 0 else ''}{remedy}"
+    told = _first([f"{place} {detail.removesuffix(remedy)}" for place, detail in places])
+    return f"{head}{'' if is_of_all else f' ({count})'}: {told}{remedy}"
+
+
+def _first(told: Sequence[str], separator: str = "; ") -> str:
+    more = len(told) - _TOLD
+    return separator.join([*told[:_TOLD], *([f"and {more} more"] if more > 0 else [])])
