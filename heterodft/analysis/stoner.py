@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from heterodft.analysis.layers import Layering, SiteGroup
-    from heterodft.analysis.result import Result
+    from heterodft.analysis.result import ProjectedDos, Result
 
 __all__ = ["STONER_PARAMETERS", "StonerProduct"]
 
@@ -116,33 +116,10 @@ class StonerProduct:
         _refuse_moments(result)
         table = {**STONER_PARAMETERS, **(parameters or {})}
         symbols = [site.specie.symbol for site in result.structure]
-        asked = [symbol for symbol in dict.fromkeys(symbols) if symbol in table] if elements is None else elements
-        asked = list(asked)
-        sites = select_sites(result.structure, elements=asked) if asked else []
-        unknown = sorted({symbols[i] for i in sites} - set(table)) if sites else sorted(set(symbols))
-        if unknown:
-            raise ReaderError(
-                f"no Stoner parameter is known for {', '.join(unknown)}; give it in eV for N(EF) of one spin: "
-                f"analyze --stoner {unknown[0]}=…, in Python parameters={{'{unknown[0]}': …}}"
-            )
-        step = float(np.diff(dos.energies).mean())
-        width_used = max(width, step)
-        level = result.fermi_level
-        if not dos.energies[0] <= level <= dos.energies[-1]:
-            raise ReaderError(
-                f"the Fermi level, {level:.2f} eV, is outside of the energy grid of the density of states, "
-                f"{dos.energies[0]:.2f} to {dos.energies[-1]:.2f} eV; "
-                "widen it (VASP: EMIN, EMAX; projwfc.x: Emin, Emax)"
-            )
-        centres = dos.energies - (step / 2 if rule_of(result) == "bins" else 0.0)
-        weights = np.exp(-(((centres - level) / width_used) ** 2) / 2)
-        both = charge_channels(dos.values).sum(axis=(1, 2))
-        density = both[sites] @ (weights / weights.sum()) / 2
+        sites = _sites_with_parameter(result, elements, table)
+        density, width_used, notes = _density_at(dos, result, width)
         groups = groups_of(layering or find_layering(result.structure), by)
         of_site = {site: group for group in groups for site in group.sites}
-        notes = [f"N(EF) is the mean of the projections around {level:.3f} eV, Gaussian of {width_used:.3g} eV"]
-        if width_used > width:
-            notes.append(f"the energy grid has steps of {step:.3g} eV, wider than the {width:g} eV asked for")
         own = sorted({symbols[i] for i in sites} - set(parameters or {}))
         if own:
             notes.append(f"I of {', '.join(own)} is that of the elemental metal (Janak 1977)")
@@ -151,7 +128,7 @@ class StonerProduct:
             tuple(symbols[i] for i in sites),
             tuple(of_site[i].label for i in sites),
             tuple(group for group in groups if set(group.sites) & set(sites)),
-            density,
+            density[sites],
             np.array([table[symbols[i]] for i in sites]),
             width_used,
             tuple(notes),
@@ -265,3 +242,37 @@ def _refuse_moments(result: Result) -> None:
             "the run is spin-polarized with moments, but the Stoner criterion needs the density of states without "
             "them; run the order NM"
         )
+
+
+def _sites_with_parameter(result: Result, elements: Iterable[str] | None, table: Mapping[str, float]) -> list[int]:
+    """Return the sites of the elements asked for, by default of those with a parameter."""
+    symbols = [site.specie.symbol for site in result.structure]
+    asked = [one for one in dict.fromkeys(symbols) if one in table] if elements is None else list(elements)
+    sites = select_sites(result.structure, elements=asked) if asked else []
+    unknown = sorted({symbols[i] for i in sites} - set(table)) if sites else sorted(set(symbols))
+    if unknown:
+        raise ReaderError(
+            f"no Stoner parameter is known for {', '.join(unknown)}; give it in eV for N(EF) of one spin: "
+            f"analyze --stoner {unknown[0]}=…, in Python parameters={{'{unknown[0]}': …}}"
+        )
+    return sites
+
+
+def _density_at(dos: ProjectedDos, result: Result, width: float) -> tuple[NDArray[np.float64], float, list[str]]:
+    """Return N(EF) of each site and one spin, 1/eV, the width of its mean, and what to tell of it."""
+    step = float(np.diff(dos.energies).mean())
+    width_used = max(width, step)
+    level = result.fermi_level
+    if not dos.energies[0] <= level <= dos.energies[-1]:
+        raise ReaderError(
+            f"the Fermi level, {level:.2f} eV, is outside of the energy grid of the density of states, "
+            f"{dos.energies[0]:.2f} to {dos.energies[-1]:.2f} eV; "
+            "widen it (VASP: EMIN, EMAX; projwfc.x: Emin, Emax)"
+        )
+    centres = dos.energies - (step / 2 if rule_of(result) == "bins" else 0.0)
+    weights = np.exp(-(((centres - level) / width_used) ** 2) / 2)
+    both = charge_channels(dos.values).sum(axis=(1, 2))
+    notes = [f"N(EF) is the mean of the projections around {level:.3f} eV, Gaussian of {width_used:.3g} eV"]
+    if width_used > width:
+        notes.append(f"the energy grid has steps of {step:.3g} eV, wider than the {width:g} eV asked for")
+    return both @ (weights / weights.sum()) / 2, width_used, notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
 
@@ -21,6 +21,7 @@ from heterodft.cli.common import (
     version_options,
 )
 from heterodft.cli.progress import quiet_option, working
+from heterodft.words import number_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from heterodft.workflows.calculation import Request
     from heterodft.workflows.cost import Calibration, Cost
     from heterodft.workflows.disk import Disk
+    from heterodft.workflows.settings import Settings
 
 __all__ = ["command"]
 
@@ -49,9 +51,8 @@ def command(
 
     Example: heterodft plan campaign.yaml
     """
-    from heterodft.workflows.calculation import finished_id
-    from heterodft.workflows.cost import calibrate, estimate_cost
-    from heterodft.workflows.disk import disk_warnings, estimate_disk
+    from heterodft.workflows.cost import calibrate
+    from heterodft.workflows.disk import disk_warnings
 
     campaign = read_campaign(file, code=code)
     settings = settings_for(campaign)
@@ -60,47 +61,74 @@ def command(
     version = version_for(campaign, pw_version, vasp_version)
     found = check_inputs(campaign, requests, settings, version=version)
     tell(found)
-    notes += found
     calibration = calibrate(settings)
-    costs = []
+    planned = _plan(requests, settings, calibration)
+    totals = _totals(planned, calibration)
+    warnings = disk_warnings(totals["disk_kept"], totals["disk_peak"], settings)
+    tell(warnings)
+    if not as_json:
+        _print(campaign.name, planned)
+        click.echo(_summary(totals, calibration, planned))
+        return
+    echo_json(
+        {
+            "campaign": campaign.name,
+            "code": campaign.code,
+            "calculations": [_data(one) for one in planned],
+            "totals": totals,
+            "core_hours": totals["core_hours"],
+            "notes": [*notes, *found, *warnings],
+        }
+    )
+
+
+class _Planned(NamedTuple):
+    """A calculation with its cost and space; the mark says why it does not run."""
+
+    request: Request
+    cost: Cost
+    disk: Disk
+    mark: Literal["finished", "as above", ""]
+
+
+def _plan(requests: list[Request], settings: Settings, calibration: Calibration) -> list[_Planned]:
+    """Estimate each calculation; of two names of one calculation the first runs."""
+    from heterodft.workflows.calculation import finished_id
+    from heterodft.workflows.cost import estimate_cost
+    from heterodft.workflows.disk import estimate_disk
+
+    planned = []
+    above: set[str] = set()
     with working("estimating", len(requests)) as step:
         for request in requests:
             step(request.path)
-            costs.append(estimate_cost(request, settings, calibration=calibration))
-    disks = [estimate_disk(request, settings, cost=cost) for request, cost in zip(requests, costs, strict=True)]
-    reused = [finished_id(settings.runs / request.path) == request.id for request in requests]
-    ids = [request.id for request in requests]
-    again = [ids.index(identity) < number for number, identity in enumerate(ids)]  # of two names, it runs once
-    to_run = [not (done or twice) for done, twice in zip(reused, again, strict=True)]
-    hours = sum(cost.core_hours for cost, wanted in zip(costs, to_run, strict=True) if wanted)
-    totals = {
-        "calculations": len(requests),
-        "finished": sum(reused),
-        "core_hours": hours,
-        "largest_memory": max(cost.memory for cost in costs),
+            cost = estimate_cost(request, settings, calibration=calibration)
+            finished = finished_id(settings.runs / request.path) == request.id
+            mark: Literal["finished", "as above", ""] = (
+                "finished" if finished else "as above" if request.id in above else ""
+            )
+            planned.append(_Planned(request, cost, estimate_disk(request, settings, cost=cost), mark))
+            above.add(request.id)
+    return planned
+
+
+def _totals(planned: list[_Planned], calibration: Calibration) -> dict[str, Any]:
+    """Return what the calculations to come take together.
+
+    They run one after the other, or a few at a time: the most on the disk is what all leave, and the largest while it
+    runs.
+    """
+    to_come = [one for one in planned if not one.mark]
+    kept = sum(one.disk.kept for one in to_come)
+    return {
+        "calculations": len(planned),
+        "finished": sum(one.mark == "finished" for one in planned),
+        "core_hours": sum(one.cost.core_hours for one in to_come),
+        "largest_memory": max(one.cost.memory for one in planned),
         "calibrated_by": calibration.runs,
-        **_disk_totals(disks, to_run),
+        "disk_kept": kept,
+        "disk_peak": kept + max((one.disk.peak - one.disk.kept for one in to_come), default=0.0),
     }
-    warnings = disk_warnings(totals["disk_kept"], totals["disk_peak"], settings)
-    tell(warnings)
-    notes += warnings
-    if as_json:
-        rows = zip(requests, costs, disks, reused, strict=True)
-        calculations = [_data(r, c, d, reused=done) for r, c, d, done in rows]
-        echo_json(
-            {
-                "campaign": campaign.name,
-                "code": campaign.code,
-                "calculations": calculations,
-                "totals": totals,
-                "core_hours": hours,
-                "notes": notes,
-            }
-        )
-        return
-    marks = ["finished" if done else "as above" if twice else "" for done, twice in zip(reused, again, strict=True)]
-    _print(campaign.name, requests, costs, marks)
-    click.echo(_summary(totals, calibration, costs))
 
 
 _COLUMNS = (
@@ -119,27 +147,19 @@ _COLUMNS = (
 )
 
 
-def _disk_totals(disks: list[Disk], to_run: list[bool]) -> dict[str, float]:
-    """Return what the calculations to come leave on the disk together, and the most that it holds on the way.
-
-    They run one after the other, or a few at a time: the most is what all leave, and the largest while it runs.
-    """
-    to_come = [disk for disk, wanted in zip(disks, to_run, strict=True) if wanted]
-    kept = sum(disk.kept for disk in to_come)
-    return {"disk_kept": kept, "disk_peak": kept + max((disk.peak - disk.kept for disk in to_come), default=0.0)}
-
-
-def _data(request: Request, cost: Cost, disk: Disk, *, reused: bool) -> dict[str, Any]:
+def _data(planned: _Planned) -> dict[str, Any]:
+    request, cost, disk, mark = planned
     names = {"id": request.id, "path": request.path, "label": request.about["label"]}
     mesh = {"mesh": list(request.settings.kpoints), "shift": list(request.settings.shift)}
     space = {"disk_kept": disk.kept, "disk_peak": disk.peak}
-    return names | cost.to_dict() | space | mesh | {"taken_over": request.about.get("taken_over"), "reused": reused}
+    taken = {"taken_over": request.about.get("taken_over"), "reused": mark == "finished"}
+    return names | cost.to_dict() | space | mesh | taken
 
 
-def _print(name: str, requests: list[Request], costs: list[Cost], marks: list[str]) -> None:
-    finished = marks.count("finished")
+def _print(name: str, planned: list[_Planned]) -> None:
+    finished = sum(one.mark == "finished" for one in planned)
     print_table(
-        f"{name}: {len(requests)} calculation{'s' * (len(requests) != 1)}, {finished} finished already",
+        f"{name}: {number_of(len(planned), 'calculation')}, {finished} finished already",
         _COLUMNS,
         [
             [
@@ -147,7 +167,7 @@ def _print(name: str, requests: list[Request], costs: list[Cost], marks: list[st
                 c.species, c.bands, c.plane_waves, _mesh(r), c.kpoints, f"{c.memory:.1f}", _hours(c.core_hours),
                 mark,
             ]
-            for r, c, mark in zip(requests, costs, marks, strict=True)
+            for r, c, _, mark in planned
         ],
         spare=("waves", "kinds", "bands", "electrons", "GB", "id"),
     )  # fmt: skip
@@ -168,9 +188,9 @@ def _gigabytes(number: float) -> str:
     return f"{number:.2f} GB" if number < 10 else f"{number:.0f} GB"
 
 
-def _summary(totals: dict[str, Any], calibration: Calibration, costs: list[Cost]) -> str:
+def _summary(totals: dict[str, Any], calibration: Calibration, planned: list[_Planned]) -> str:
     trust = (
-        f"calibrated by {calibration.runs} past runs here"
+        f"calibrated by {number_of(calibration.runs, 'past run')} here"
         if calibration.runs
         else "an estimate, good to a factor of three"
     )
@@ -181,4 +201,4 @@ def _summary(totals: dict[str, Any], calibration: Calibration, costs: list[Cost]
         f"of memory at once; on disk {_gigabytes(totals['disk_kept'])} to keep, "
         f"{_gigabytes(totals['disk_peak'])} at the most. k: irreducible k-points; * a mesh shifted by half a step."
     )
-    return text + (" ? from the names of POTCARs that are not here." if costs[0].estimated_electrons else "")
+    return text + (" ? from the names of POTCARs that are not here." if planned[0].cost.estimated_electrons else "")

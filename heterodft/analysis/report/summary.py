@@ -213,7 +213,7 @@ def _unfinished(report: ConfigurationReport) -> str:
 
 
 def counted(reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFindings] = ()) -> list[str]:
-    """Return each caveat but those of the magnetic state once, with the configurations it is of where that is not all.
+    """Return each caveat but those of the magnetic state once, with the configurations it is of unless it is of all.
 
     Of caveats that differ behind their colon only, the first few are told with the configurations they are of. The
     last are the questions whose answer is not sure: the numbers of the same campaign rest on it.
@@ -226,7 +226,7 @@ def counted(reports: Sequence[ConfigurationReport], drivers: Sequence[DriverFind
 
 
 def counted_states(reports: Sequence[ConfigurationReport]) -> list[str]:
-    """Return each caveat of the magnetic state once, with the configurations it is of where that is not all."""
+    """Return each caveat of the magnetic state once, with the configurations it is of unless it is of all."""
     return _caveats(reports, of_state=True)
 
 
