@@ -93,6 +93,11 @@ def test_kept_results_are_taken_for_computed(papers, tmp_path, monkeypatch):
     left.write_text("{}")
     papers.take_kept(system, tmp_path / "runs")
     assert left.read_text() == "{}", "what is there stays"
+    other = left.with_name("request.json")
+    left.unlink()
+    other.write_text(other.read_text().replace('"id":"', '"id":"0', 1))
+    papers.take_kept(system, tmp_path / "runs")
+    assert not left.exists(), "what runs there with other settings is not mixed with what is kept"
 
 
 def test_the_committed_page_is_what_the_committed_results_give(papers, tmp_path):

@@ -7,6 +7,7 @@ python tools/papers.py page                       write docs/papers.md from what
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -191,8 +192,14 @@ def take_kept(system: System, runs: Path) -> None:
     campaign = system.campaign()
     for path in [] if campaign is None else system.finished(campaign.name):
         folder = runs / path.parent.relative_to(system.results / "runs")
-        if not (folder / path.name).exists():
+        if not (folder / path.name).exists() and _asked(folder) in (None, _asked(path.parent)):
             shutil.copytree(path.parent, folder, dirs_exist_ok=True)
+
+
+def _asked(folder: Path) -> str | None:
+    """Return the identity of the calculation of a folder, None where there is none."""
+    request = folder / "request.json"
+    return json.loads(request.read_text(encoding="utf-8"))["id"] if request.is_file() else None
 
 
 def keep_pictures(system: System, report: Path) -> None:

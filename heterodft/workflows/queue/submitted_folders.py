@@ -84,7 +84,8 @@ class SubmittedFolders:
         try:
             (runs / source).rename(runs / target)
         except OSError as error:
-            raise StorageError(f"cannot move {runs / source} to {target}: {error.strerror}") from error
+            remedy = "; remove one of the two" if (runs / target).exists() else ""
+            raise StorageError(f"cannot move {runs / source} to {target}: {error.strerror}{remedy}") from error
         self._follow(runs / source, runs / target)
         entry = self._entries.find(identity)
         if entry is not None and entry.folder == self.stored(source):
